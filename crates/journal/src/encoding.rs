@@ -1,0 +1,92 @@
+//! The one canonical encoding of commands and events: JSON with keys in the order of the types' fields, decimals as
+//! strings, no spaces. What is hashed is this text, and the text is what is stored.
+
+use matching::{Command, Event};
+use serde::de::DeserializeOwned;
+
+/// How a stream entry is written.
+pub const STREAM_FORMAT: i16 = 1;
+/// How a row of the log is written.
+pub const LOG_FORMAT: i16 = 1;
+/// The most commands that one stream entry holds.
+pub const MAX_COMMANDS_PER_ENTRY: usize = 500;
+
+/// A stored text could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON of the expected shape.
+    #[error("it is not what format {format} says: {source}")]
+    Malformed {
+        /// The format that was expected.
+        format: i16,
+        /// What the parser found.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Written by a release that this one does not know.
+    #[error(
+        "its format is {found}, and this release reads up to {known}: use the release that wrote it or a newer one"
+    )]
+    UnknownFormat {
+        /// What it says.
+        found: i16,
+        /// The newest that is read here.
+        known: i16,
+    },
+    /// An entry without a command, or with too many.
+    #[error("an entry holds 1 to {MAX_COMMANDS_PER_ENTRY} commands, and this one holds {0}")]
+    Count(usize),
+}
+
+/// A command's canonical text.
+pub fn encode_command(command: &Command) -> String {
+    encode(command)
+}
+
+/// The canonical text of a command's events: a JSON array.
+pub fn encode_events(events: &[Event]) -> String {
+    encode(&events)
+}
+
+/// Reads the commands of a stream entry: one, or an array.
+pub fn decode_entry(format: i16, payload: &str) -> Result<Vec<Command>, DecodeError> {
+    check_format(format, STREAM_FORMAT)?;
+    let commands = if payload.trim_start().starts_with('[') {
+        decode::<Vec<Command>>(format, payload)?
+    } else {
+        vec![decode::<Command>(format, payload)?]
+    };
+    if (1..=MAX_COMMANDS_PER_ENTRY).contains(&commands.len()) {
+        Ok(commands)
+    } else {
+        Err(DecodeError::Count(commands.len()))
+    }
+}
+
+/// Reads a command of the log.
+pub fn decode_command(format: i16, text: &str) -> Result<Command, DecodeError> {
+    check_format(format, LOG_FORMAT)?;
+    decode(format, text)
+}
+
+/// Reads the events of a row of the log.
+pub fn decode_events(format: i16, text: &str) -> Result<Vec<Event>, DecodeError> {
+    check_format(format, LOG_FORMAT)?;
+    decode(format, text)
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_string(value) {
+        Ok(text) => text,
+        // Only a map with keys that are no strings, or a failing Serialize of ours, ends here: a broken invariant.
+        Err(error) => panic!("a command or event has no encoding: {error}"),
+    }
+}
+
+fn check_format(found: i16, known: i16) -> Result<(), DecodeError> {
+    if found == known { Ok(()) } else { Err(DecodeError::UnknownFormat { found, known }) }
+}
+
+fn decode<T: DeserializeOwned>(format: i16, text: &str) -> Result<T, DecodeError> {
+    serde_json::from_str(text).map_err(|source| DecodeError::Malformed { format, source })
+}

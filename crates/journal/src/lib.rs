@@ -1,0 +1,21 @@
+//! Between the pure core and the world: how commands and events are written down, how rows are chained, and the
+//! ports behind which queue, log, snapshots and projection stand.
+
+pub mod chain;
+pub mod clock;
+pub mod encoding;
+pub mod ports;
+pub mod position;
+pub mod record;
+pub mod snapshot;
+
+pub use chain::Chain;
+pub use clock::{Clock, ServiceClock};
+pub use ports::{
+    CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, Payload, Projection, ProjectionError,
+    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, Standing,
+    WriterPosition, Written,
+};
+pub use position::{Epoch, Position, StreamId};
+pub use record::{Batch, Record};
+pub use snapshot::Snapshot;

@@ -1,0 +1,229 @@
+//! What happened. Events are facts: folding them gives the state, and they are what the outside reads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decimal::Decimal;
+use crate::instrument::Instrument;
+use crate::symbol::Symbol;
+use crate::units::{CommandId, Micros, OrderId, Side, SymbolSeq, TradeId};
+
+/// An event, as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// A market exists from here on.
+    InstrumentListed(InstrumentListed),
+    /// An instrument was not listed.
+    ListingRejected(ListingRejected),
+    /// An order is in the book, or would be if nothing traded with it at once.
+    OrderAccepted(OrderAccepted),
+    /// An order ended before it reached a book.
+    OrderRejected(OrderRejected),
+    /// Two orders met.
+    Trade(Trade),
+    /// What was left of an order was taken out of the book.
+    OrderCancelled(OrderCancelled),
+    /// A cancel changed nothing.
+    CancelRejected(CancelRejected),
+    /// A command whose id was seen before changed nothing.
+    DuplicateRejected(DuplicateRejected),
+    /// A stream entry could not be read.
+    EntryRejected(EntryRejected),
+}
+
+/// A market exists from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstrumentListed {
+    /// The market.
+    pub instrument: Instrument,
+}
+
+/// An instrument was not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListingRejected {
+    /// Which.
+    pub symbol: Symbol,
+    /// Why.
+    pub reason_code: Reason,
+}
+
+/// An order has its place in the book. Trades with it, if any, follow in the same command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderAccepted {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its market.
+    pub symbol: Symbol,
+    /// Its side.
+    pub side: Side,
+    /// Its limit.
+    pub price: Decimal,
+    /// Its whole quantity.
+    pub quantity: Decimal,
+    /// Its place among the orders of its price: lower goes first. Equal to this event's number in its book.
+    pub priority: SymbolSeq,
+    /// When the request was received.
+    pub received_at: Micros,
+}
+
+/// An order ended before it reached a book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRejected {
+    /// The order.
+    pub order_id: OrderId,
+    /// The market it asked for, listed or not.
+    pub symbol: Symbol,
+    /// Its side.
+    pub side: Side,
+    /// Its limit, as asked.
+    pub price: Decimal,
+    /// Its quantity, as asked.
+    pub quantity: Decimal,
+    /// When the request was received.
+    pub received_at: Micros,
+    /// Why.
+    pub reason_code: Reason,
+}
+
+/// Two orders met, at the maker's price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trade {
+    /// Its number.
+    pub trade_id: TradeId,
+    /// The market.
+    pub symbol: Symbol,
+    /// The maker's price.
+    pub price: Decimal,
+    /// How much changed hands.
+    pub quantity: Decimal,
+    /// The order that was in the book.
+    pub maker_order_id: OrderId,
+    /// The order that came.
+    pub taker_order_id: OrderId,
+    /// The side of the order that came.
+    pub taker_side: Side,
+    /// What is left of the maker after this trade.
+    pub maker_remaining: Decimal,
+    /// What is left of the taker after this trade.
+    pub taker_remaining: Decimal,
+}
+
+/// What was left of an order was taken out of the book.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderCancelled {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its market.
+    pub symbol: Symbol,
+    /// The cancel that did it.
+    pub command_id: CommandId,
+    /// What was left: released to its owner.
+    pub remaining: Decimal,
+    /// Why.
+    pub reason_code: Reason,
+    /// The caller's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_text: Option<String>,
+}
+
+/// A cancel changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelRejected {
+    /// The cancel.
+    pub command_id: CommandId,
+    /// The order it named.
+    pub order_id: OrderId,
+    /// The order's market, where the order is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<Symbol>,
+    /// Why.
+    pub reason_code: Reason,
+}
+
+/// A command whose id was seen before changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DuplicateRejected {
+    /// The id that came again.
+    pub command_id: CommandId,
+}
+
+/// A stream entry could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EntryRejected {
+    /// The entry's id in the stream.
+    pub stream_id: String,
+    /// What was wrong with it.
+    pub error: String,
+}
+
+/// Why something was refused or ended. The codes are stable: clients and the log rely on them.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Reason {
+    /// The symbol is listed already.
+    AlreadyListed,
+    /// As many symbols are listed as there may be.
+    TooManySymbols,
+    /// The symbol is not listed.
+    UnknownSymbol,
+    /// The price is zero.
+    PriceNotPositive,
+    /// The quantity is zero.
+    QuantityNotPositive,
+    /// The price is no multiple of the tick.
+    OffTick,
+    /// The quantity is no multiple of the lot.
+    OffLot,
+    /// The price or the quantity is too large for the instrument.
+    OutOfRange,
+    /// No order of that id is known.
+    UnknownOrder,
+    /// The order has ended already.
+    NotOpen,
+    /// Its owner asked for it.
+    ByUser,
+}
+
+impl Reason {
+    /// The code as it is written everywhere.
+    pub fn code(self) -> &'static str {
+        match self {
+            Reason::AlreadyListed => "ALREADY_LISTED",
+            Reason::TooManySymbols => "TOO_MANY_SYMBOLS",
+            Reason::UnknownSymbol => "UNKNOWN_SYMBOL",
+            Reason::PriceNotPositive => "PRICE_NOT_POSITIVE",
+            Reason::QuantityNotPositive => "QUANTITY_NOT_POSITIVE",
+            Reason::OffTick => "OFF_TICK",
+            Reason::OffLot => "OFF_LOT",
+            Reason::OutOfRange => "OUT_OF_RANGE",
+            Reason::UnknownOrder => "UNKNOWN_ORDER",
+            Reason::NotOpen => "NOT_OPEN",
+            Reason::ByUser => "BY_USER",
+        }
+    }
+}
+
+impl Event {
+    /// The market that the event is about, if one.
+    pub fn symbol(&self) -> Option<Symbol> {
+        match self {
+            Event::InstrumentListed(event) => Some(event.instrument.symbol()),
+            Event::ListingRejected(event) => Some(event.symbol),
+            Event::OrderAccepted(event) => Some(event.symbol),
+            Event::OrderRejected(event) => Some(event.symbol),
+            Event::Trade(event) => Some(event.symbol),
+            Event::OrderCancelled(event) => Some(event.symbol),
+            Event::CancelRejected(event) => event.symbol,
+            Event::DuplicateRejected(_) | Event::EntryRejected(_) => None,
+        }
+    }
+}

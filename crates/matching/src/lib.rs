@@ -1,0 +1,27 @@
+//! The pure matching core: no clock, no randomness, no I/O, no floating point. The same commands give the same
+//! events and the same state on every machine, for any batching.
+//!
+//! [`Router`] takes a numbered command and says which [`Book`]s it concerns; a book answers with what happened;
+//! the router gives trades their numbers; the [`Ledger`] folds the events into what readers see. [`Engine`] is all
+//! of them in one loop.
+
+pub mod command;
+pub mod decimal;
+pub mod event;
+pub mod image;
+pub mod instrument;
+pub mod ledger;
+pub mod symbol;
+pub mod units;
+
+pub use command::{Command, Sequenced};
+pub use decimal::Decimal;
+pub use event::{Event, Reason};
+pub use image::{EngineImage, StateHash};
+pub use instrument::{Instrument, InstrumentSpec};
+pub use ledger::{Changes, Ledger};
+pub use symbol::Symbol;
+pub use units::{CommandId, Micros, OrderId, Price, Quantity, Seq, Side, SymbolSeq, TradeId};
+
+/// The version of the matching rules. Commands of the log are re-applied only by the version that applied them.
+pub const ENGINE_VERSION: i32 = 1;
