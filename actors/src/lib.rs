@@ -1,7 +1,28 @@
-//! The actors that move a command from the queue to the log and out to its readers.
+//! The actors that move a command from the queue to the log and out to its readers. The walk through the code is the
+//! way of an order: [`dispatcher`](self) with its matcher and books, event log, projection; snapshots beside them.
 
+mod book;
+mod dispatcher;
+mod event_log;
+mod matcher;
+mod projection;
+mod retention;
+mod snapshot;
+
+pub mod fatal;
+pub mod guard;
 pub mod outcomes;
+pub mod pipeline;
+pub mod placement;
 pub mod progress;
+pub mod recovery;
+pub mod standby;
 
+pub use fatal::Fatal;
 pub use outcomes::{Outcome, Outcomes, Stopping};
+pub use pipeline::{Pipeline, PipelineSettings, Ports};
+pub use placement::Placement;
 pub use progress::Progress;
+pub use projection::Instruments;
+pub use recovery::{Recovered, RecoveryError, recover};
+pub use snapshot::TakeSnapshot;

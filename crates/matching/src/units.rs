@@ -168,6 +168,11 @@ impl Seq {
     /// Before the first command.
     pub const ZERO: Seq = Seq(0);
 
+    /// The number before this one; none before [`Seq::ZERO`].
+    pub fn previous(self) -> Option<Seq> {
+        self.0.checked_sub(1).map(Seq)
+    }
+
     /// The number after this one.
     pub fn next(self) -> Seq {
         Seq(self.0 + 1)

@@ -1,0 +1,30 @@
+# What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare build stack test lint bench
+
+BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+prepare: ## install what the build and the tests need; quick when it is there
+	@scripts/prepare.sh
+
+build: prepare ## build the service for use
+	cargo build --release --locked -p pricetime -p testbed
+
+stack: build ## run the service on private Redis and PostgreSQL, data in data/stack; PORT=8000
+	@exec $(BINARIES)/testbed stack -- $(BINARIES)/pricetime
+
+test: prepare ## every test suite, the black-box checks among them
+	cargo test --workspace --locked
+
+lint: prepare ## format and warnings, of Rust and Python
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	.venv/bin/ruff check api_tests
+	.venv/bin/ruff format --check api_tests
+
+bench: prepare ## orders a second through the service, beside a bare handler
+	cargo bench --locked -p pricetime --bench http

@@ -1,0 +1,142 @@
+//! Wires the actors, once, from left to right: dispatcher, books, event log, projection; and the snapshots beside them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, Recipient};
+use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, StreamId};
+use matching::Instrument;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
+use crate::event_log::{EventLogActor, SignOff};
+use crate::fatal::Fatal;
+use crate::matcher::Matcher;
+use crate::outcomes::{Outcomes, Stopping};
+use crate::placement::{self, Placement};
+use crate::progress::Progress;
+use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
+use crate::recovery::Recovered;
+use crate::snapshot::{SnapshotActor, TakeSnapshot};
+
+/// What the engine stands on.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where commands come from.
+    pub queue: Arc<dyn CommandQueue>,
+    /// Where events are committed.
+    pub log: Arc<dyn EventLog>,
+    /// Where snapshots are kept.
+    pub snapshots: Arc<dyn SnapshotStore>,
+    /// Where outside readers look.
+    pub projection: Arc<dyn Projection>,
+    /// The service's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What of the configuration concerns the engine.
+#[derive(Debug, Clone)]
+pub struct PipelineSettings {
+    /// Whether an order for an unlisted symbol lists it.
+    pub auto_list_symbols: bool,
+    /// Listed on the first start, before anything is read.
+    pub instruments: Vec<Instrument>,
+    /// Time between two snapshots.
+    pub snapshot_interval: Duration,
+    /// Snapshots that are kept.
+    pub retain_snapshots: usize,
+    /// Stream entries that are kept behind the projection.
+    pub queue_retention_entries: u64,
+}
+
+/// The running engine.
+pub struct Pipeline {
+    /// The way back to callers.
+    pub outcomes: Outcomes,
+    /// How far the engine has come.
+    pub progress: Arc<Progress>,
+    /// What is listed, as committed.
+    pub instruments: watch::Receiver<Instruments>,
+    /// Takes snapshots on demand.
+    pub snapshots: Recipient<TakeSnapshot>,
+    dispatcher: Addr<DispatcherActor>,
+    event_log: Addr<EventLogActor>,
+    projection: Addr<ProjectionActor>,
+}
+
+impl Pipeline {
+    /// Starts all actors on a recovered state. The receiver hears when the engine cannot go on.
+    pub fn start(
+        ports: Ports,
+        settings: PipelineSettings,
+        recovered: Recovered,
+        epoch: Epoch,
+        placement: &Placement,
+    ) -> (Pipeline, mpsc::UnboundedReceiver<Fatal>) {
+        let progress = Arc::new(Progress::default());
+        let (fatal, ended) = mpsc::unbounded_channel();
+        let (listed, instruments) = watch::channel(Instruments::default());
+        let (projected_to, projected) = watch::channel(StreamId::ZERO);
+        let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown } = recovered;
+        let (router, books, ledger) = engine.into_parts();
+
+        let parts = ProjectionParts {
+            projection: ports.projection,
+            projected: projected_to,
+            instruments: listed,
+            progress: Arc::clone(&progress),
+        };
+        let projection = ProjectionActor::new(parts, ledger, position, last_epoch, shown);
+        let projection = placement::start(&placement.projection, projection);
+
+        let event_log = EventLogActor {
+            log: ports.log,
+            epoch,
+            position,
+            rows: projection.clone().recipient(),
+            barrier: projection.clone().recipient(),
+            progress: Arc::clone(&progress),
+            fatal,
+        };
+        let event_log = placement::start(&placement.event_log, event_log);
+
+        // Configuration seeds the instruments on the first start; from then on they change by commands only.
+        let seeds = if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() };
+        let parts = DispatcherParts {
+            queue: ports.queue,
+            clock: ports.clock,
+            log: event_log.clone().recipient(),
+            barrier: event_log.clone().recipient(),
+            progress: Arc::clone(&progress),
+            projected,
+            read_to: position.stream_id,
+            retention_entries: settings.queue_retention_entries,
+        };
+        let matcher = Matcher::new(router, books, placement.clone(), settings.auto_list_symbols);
+        let dispatcher = DispatcherActor::new(parts, matcher, seeds);
+        let dispatcher = placement::start(&placement.dispatcher, dispatcher);
+
+        let snapshots = SnapshotActor {
+            dispatcher: dispatcher.clone().recipient(),
+            store: ports.snapshots,
+            interval: settings.snapshot_interval,
+            retain: settings.retain_snapshots,
+            newest: snapshot,
+        };
+        let snapshots = placement::start(&placement.projection, snapshots).recipient();
+        let outcomes = Outcomes::new(projection.clone().recipient(), projection.clone().recipient());
+        (Pipeline { outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
+    }
+
+    /// Stops reading, commits and projects what was read, and signs off in the log, so that the next start need not
+    /// wait. What is still in the stream stays there.
+    pub async fn drain(&self) -> Result<(), Stopping> {
+        let (reply, committed) = oneshot::channel();
+        self.dispatcher.send(Drain(reply)).await.map_err(|_| Stopping)?;
+        committed.await.map_err(|_| Stopping)?;
+        let (reply, settled) = oneshot::channel();
+        self.projection.send(Settle(reply)).await.map_err(|_| Stopping)?;
+        settled.await.map_err(|_| Stopping)?;
+        self.event_log.send(SignOff).await.map_err(|_| Stopping)
+    }
+}

@@ -1,0 +1,406 @@
+//! Folds committed rows into the ledger, mirrors the ledger to the projection, and answers those who wait.
+//!
+//! Rows that arrive while a write is under way wait, are folded together and written as one. So between two writes the
+//! ledger is exactly what the projection shows, and that is when questions are answered. If a write takes longer than
+//! [`PATIENCE`], the projection is behind: rows are folded and callers answered without it, since what they are told is
+//! committed, and what changed is collected until the projection takes it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
+use journal::{
+    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId, Written,
+};
+use matching::book::Book;
+use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
+use tokio::sync::{oneshot, watch};
+use tracing::{info, warn};
+
+use crate::matcher::Matched;
+use crate::outcomes::{Expect, Outcome, ReadLedger};
+use crate::progress::Progress;
+use crate::snapshot::StateCopy;
+
+/// How long callers wait for the projection before they are answered without it.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long to wait before a projection that did not answer is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often an idle projection is looked at, in case somebody emptied it.
+const INSPECTION: Duration = Duration::from_secs(1);
+/// Rows folded for one write: bounds the time that the projection is busy with one.
+const ROWS_PER_WRITE: usize = 4_000;
+
+/// The instruments, for whoever checks orders before they are enqueued.
+pub type Instruments = Arc<BTreeMap<Symbol, Instrument>>;
+
+/// Rows that are in the log.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct CommittedRows {
+    pub matched: Vec<Matched>,
+    pub end: Position,
+    pub epoch: Epoch,
+}
+
+/// Router and books at a row: to be met by the ledger at the same row.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LedgerBarrier {
+    pub position: Position,
+    pub router: Router,
+    pub books: Vec<Book>,
+    pub reply: oneshot::Sender<StateCopy>,
+}
+
+/// Answers when the projection shows everything that was committed before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Settle(pub oneshot::Sender<()>);
+
+enum Waiting {
+    Rows(CommittedRows),
+    Barrier(LedgerBarrier),
+    Settle(oneshot::Sender<()>),
+}
+
+/// What the projection shows, as far as this actor knows.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+enum Shown {
+    /// The state at this row.
+    At(Seq),
+    /// Nothing that can be built upon.
+    Unusable,
+}
+
+/// What is under way to the projection.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+enum Transfer {
+    Idle,
+    /// Begun less than [`PATIENCE`] ago: everything waits for it.
+    Awaited,
+    /// Begun longer ago: the ledger goes on without it.
+    Overdue,
+}
+
+/// What the projection is made of.
+pub(crate) struct ProjectionParts {
+    pub projection: Arc<dyn Projection>,
+    /// The last stream entry that the projection shows.
+    pub projected: watch::Sender<StreamId>,
+    pub instruments: watch::Sender<Instruments>,
+    pub progress: Arc<Progress>,
+}
+
+pub(crate) struct ProjectionActor {
+    parts: ProjectionParts,
+    ledger: Ledger,
+    /// The log's position and term at the ledger's row.
+    position: ProjectionPosition,
+    stream_id: StreamId,
+    /// What the projection does not show yet.
+    changes: Changes,
+    shown: Shown,
+    transfer: Transfer,
+    /// Counts transfers, so that an old one's alarm is not taken for the present one's.
+    transfers: u64,
+    waiting: VecDeque<Waiting>,
+    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+    answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
+    questions: Vec<ReadLedger>,
+}
+
+impl ProjectionActor {
+    /// `changes`: what happened since `shown`, the row that the projection shows; `None` when it must be rebuilt.
+    pub(crate) fn new(
+        parts: ProjectionParts,
+        ledger: Ledger,
+        position: Position,
+        epoch: Epoch,
+        shown: Option<(Seq, Changes)>,
+    ) -> ProjectionActor {
+        let (shown, changes) = match shown {
+            Some((seq, changes)) => (Shown::At(seq), changes),
+            None => (Shown::Unusable, Changes::default()),
+        };
+        ProjectionActor {
+            position: ProjectionPosition { seq: position.seq, epoch, chain: position.chain },
+            stream_id: position.stream_id,
+            parts,
+            ledger,
+            changes,
+            shown,
+            transfer: Transfer::Idle,
+            transfers: 0,
+            waiting: VecDeque::new(),
+            expected: HashMap::new(),
+            answers: Vec::new(),
+            questions: Vec::new(),
+        }
+    }
+
+    /// Decides what comes next, whenever something has arrived or ended.
+    fn turn(&mut self, ctx: &mut Context<Self>) {
+        if self.transfer == Transfer::Awaited {
+            return;
+        }
+        let limit = if self.transfer == Transfer::Overdue { usize::MAX } else { ROWS_PER_WRITE };
+        let mut rows = 0;
+        while rows < limit
+            && let Some(waiting) = self.waiting.pop_front()
+        {
+            match waiting {
+                Waiting::Rows(committed) => {
+                    rows += committed.matched.len();
+                    self.fold(committed);
+                }
+                Waiting::Barrier(barrier) => self.copy_state(barrier),
+                Waiting::Settle(reply) if self.shown == Shown::At(self.ledger.seq()) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(());
+                }
+                Waiting::Settle(reply) => {
+                    self.waiting.push_front(Waiting::Settle(reply));
+                    break;
+                }
+            }
+        }
+        match (self.transfer, self.shown) {
+            (Transfer::Idle, Shown::At(seq)) if seq == self.ledger.seq() => self.answer(),
+            (Transfer::Idle, Shown::At(seq)) => self.write(seq, ctx),
+            (Transfer::Idle, Shown::Unusable) => self.rebuild(ctx),
+            (Transfer::Overdue | Transfer::Awaited, _) => self.answer(),
+        }
+    }
+
+    fn fold(&mut self, committed: CommittedRows) {
+        let listed = self.changes.instruments.len();
+        for row in committed.matched {
+            self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
+            let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
+            if let Some(caller) = caller {
+                let order = subject(&row.command.value).and_then(|id| self.ledger.order(id)).cloned();
+                self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
+            }
+        }
+        assert!(self.ledger.seq() == committed.end.seq, "rows up to {} were folded to {}", committed.end.seq, self.ledger.seq());
+        self.position = ProjectionPosition { seq: committed.end.seq, epoch: committed.epoch, chain: committed.end.chain };
+        self.stream_id = committed.end.stream_id;
+        if self.changes.instruments.len() > listed {
+            self.publish_instruments();
+        }
+    }
+
+    fn publish_instruments(&self) {
+        let instruments = self.ledger.instruments().map(|instrument| (instrument.symbol(), *instrument)).collect();
+        self.parts.instruments.send_replace(Arc::new(instruments));
+    }
+
+    fn copy_state(&self, barrier: LedgerBarrier) {
+        assert!(
+            self.ledger.seq() == barrier.position.seq,
+            "a barrier for row {} met the ledger at row {}",
+            barrier.position.seq,
+            self.ledger.seq()
+        );
+        let image = EngineImage { router: barrier.router, books: barrier.books, ledger: self.ledger.clone() };
+        // Whoever asked may have stopped waiting.
+        let _ = barrier.reply.send(StateCopy { position: barrier.position, image });
+    }
+
+    /// Writes what changed since row `from`.
+    fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
+        let changes = std::mem::take(&mut self.changes);
+        let write = ProjectionWrite {
+            from,
+            to: self.position,
+            orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
+            dropped_orders: changes.dropped_orders,
+            trades: changes.trades,
+            dropped_trades: changes.dropped_trades,
+            instruments: changes.instruments,
+            greatest_order_id: self.ledger.greatest_order_id(),
+        };
+        let projection = Arc::clone(&self.parts.projection);
+        let to = write.to.seq;
+        let transfer = async move {
+            match persist(|| projection.write(&write)).await {
+                Written::Written | Written::Older => Shown::At(to),
+                Written::Gap => Shown::Unusable,
+            }
+        };
+        self.transfer(transfer, ctx);
+    }
+
+    /// Replaces what the projection shows by the ledger as it is now.
+    fn rebuild(&mut self, ctx: &mut Context<Self>) {
+        warn!(seq = %self.ledger.seq(), "the projection is not usable: rebuilding it from the ledger");
+        self.changes = Changes::default();
+        self.publish_instruments();
+        let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
+        let projection = Arc::clone(&self.parts.projection);
+        let transfer = async move {
+            persist(|| projection.rebuild(Arc::clone(&ledger), position)).await;
+            info!(seq = %position.seq, "the projection is rebuilt");
+            Shown::At(position.seq)
+        };
+        self.transfer(transfer, ctx);
+    }
+
+    /// Begins a write or rebuild; everything waits for it up to [`PATIENCE`].
+    fn transfer(&mut self, transfer: impl Future<Output = Shown> + 'static, ctx: &mut Context<Self>) {
+        self.transfer = Transfer::Awaited;
+        self.transfers += 1;
+        let number = self.transfers;
+        let alarm = ctx.run_later(PATIENCE, move |actor, ctx| actor.overdue(number, ctx));
+        ctx.spawn(transfer.into_actor(self).map(move |shown, actor, ctx| {
+            ctx.cancel_future(alarm);
+            actor.transferred(shown, ctx);
+        }));
+    }
+
+    fn overdue(&mut self, number: u64, ctx: &mut Context<Self>) {
+        if self.transfers == number && self.transfer == Transfer::Awaited {
+            warn!("the projection is behind: answers go out without it until it follows again");
+            self.transfer = Transfer::Overdue;
+            self.parts.progress.set_projection_live(false);
+            self.turn(ctx);
+        }
+    }
+
+    fn transferred(&mut self, shown: Shown, ctx: &mut Context<Self>) {
+        self.transfer = Transfer::Idle;
+        self.shown = shown;
+        self.parts.progress.set_projection_live(matches!(shown, Shown::At(_)));
+        if let Shown::At(seq) = shown {
+            self.parts.progress.set_projected(seq.get());
+            if seq == self.ledger.seq() {
+                self.parts.projected.send_replace(self.stream_id);
+                self.answer();
+            }
+        }
+        self.turn(ctx);
+    }
+
+    /// Tells those who wait.
+    fn answer(&mut self) {
+        for (caller, outcome) in self.answers.drain(..) {
+            // A caller that has gone away misses nothing: the outcome is in the log.
+            let _ = caller.send(outcome);
+        }
+        for question in self.questions.drain(..) {
+            question.0(&self.ledger);
+        }
+    }
+
+    /// Notices that somebody emptied the projection.
+    fn inspect(&mut self, ctx: &mut Context<Self>) {
+        if self.transfer != Transfer::Idle {
+            return;
+        }
+        let projection = Arc::clone(&self.parts.projection);
+        let expected = self.shown;
+        let transfers = self.transfers;
+        let inspection = async move { projection.state().await };
+        ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
+            let unchanged = actor.transfers == transfers && actor.shown == expected;
+            if unchanged && state == Ok(ProjectionState::Unusable) {
+                actor.shown = Shown::Unusable;
+                actor.turn(ctx);
+            }
+        }));
+        // Callers that went away without their outcome.
+        self.expected.retain(|_, caller| !caller.is_closed());
+    }
+}
+
+/// The order that a command is about.
+fn subject(command: &Command) -> Option<matching::OrderId> {
+    match command {
+        Command::NewOrder(order) => Some(order.order_id),
+        Command::CancelOrder(cancel) => Some(cancel.order_id),
+        Command::ListInstrument(_) | Command::RefuseEntry(_) => None,
+    }
+}
+
+/// Tries until the projection answers. Every try is guarded there, so trying again is safe.
+async fn persist<T, F>(attempt: impl Fn() -> F) -> T
+where
+    F: Future<Output = Result<T, ProjectionError>>,
+{
+    let mut failures: u64 = 0;
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) => {
+                if failures == 0 {
+                    warn!(%error, "the projection does not answer; trying again until it does");
+                }
+                failures += 1;
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+impl Actor for ProjectionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.publish_instruments();
+        ctx.run_interval(INSPECTION, |actor, ctx| actor.inspect(ctx));
+        if self.shown == Shown::At(self.ledger.seq()) {
+            self.transferred(self.shown, ctx);
+        } else {
+            self.turn(ctx);
+        }
+    }
+}
+
+impl Handler<CommittedRows> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, committed: CommittedRows, ctx: &mut Self::Context) {
+        self.waiting.push_back(Waiting::Rows(committed));
+        self.turn(ctx);
+    }
+}
+
+impl Handler<LedgerBarrier> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, barrier: LedgerBarrier, ctx: &mut Self::Context) {
+        self.waiting.push_back(Waiting::Barrier(barrier));
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Settle> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, settle: Settle, ctx: &mut Self::Context) {
+        self.waiting.push_back(Waiting::Settle(settle.0));
+        self.turn(ctx);
+    }
+}
+
+impl Handler<Expect> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
+        self.expected.insert(expect.command_id, expect.reply);
+    }
+}
+
+impl Handler<ReadLedger> for ProjectionActor {
+    type Result = ();
+
+    fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
+        if self.transfer == Transfer::Awaited {
+            self.questions.push(question);
+        } else {
+            question.0(&self.ledger);
+        }
+    }
+}

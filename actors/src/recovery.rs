@@ -1,0 +1,162 @@
+//! The state at the end of the log: the newest snapshot, then the rows after it, each proven to follow the one before.
+//! A start after a crash and a start after a clean stop are the same.
+
+use std::time::Instant;
+
+use journal::{
+    Epoch, EventLog, LogError, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, Record,
+    SnapshotError, SnapshotStore, encoding,
+};
+use matching::{Changes, Engine, Seq};
+use tracing::info;
+
+/// Rows read at once: a short transaction, a few megabytes.
+const PAGE_ROWS: usize = 5_000;
+
+/// The state at the end of the log, and how much of it the projection shows.
+pub struct Recovered {
+    /// Router, books and ledger.
+    pub engine: Engine,
+    /// The end of the log.
+    pub position: Position,
+    /// The term that wrote the last row.
+    pub epoch: Epoch,
+    /// The row of the snapshot that was used; zero without one.
+    pub snapshot: Seq,
+    /// The row that the projection shows and what has changed since; `None` when it must be rebuilt.
+    pub projected: Option<(Seq, Changes)>,
+}
+
+/// Why there is no state to start from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecoveryError {
+    /// The log does not answer, or is damaged.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The snapshots do not answer, or the newest is damaged.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The projection does not answer.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// The projection shows what the log does not hold: the log is an older copy.
+    #[error(
+        "the projection shows row {shown}, which the log does not hold: the log went back in time. \
+         Restore the newest log; only if it is lost for good, remove the key projection:seq and start again"
+    )]
+    LogWentBack {
+        /// The row that is missing or different.
+        shown: Seq,
+    },
+}
+
+/// Rebuilds the state at `end`, the end of the log.
+pub async fn recover(
+    log: &dyn EventLog,
+    snapshots: &dyn SnapshotStore,
+    projection: &dyn Projection,
+    end: Position,
+    retain_closed: u64,
+) -> Result<Recovered, RecoveryError> {
+    let began = Instant::now();
+    let shown = match projection.state().await? {
+        ProjectionState::At(shown) => Some(shown),
+        ProjectionState::Unusable => None,
+    };
+    let (mut replay, snapshot) = start(snapshots, retain_closed).await?;
+    if let Some(shown) = shown {
+        check_shown(log, shown, end.seq).await?;
+    }
+    let mut collecting = None;
+    loop {
+        if shown.is_some_and(|shown| shown.seq == replay.position.seq) {
+            collecting = Some(replay.position.seq);
+            replay.changes = Changes::default();
+        }
+        if replay.position.seq == end.seq {
+            break;
+        }
+        // A page ends where collecting begins.
+        let stop = shown.map(|shown| shown.seq).filter(|seq| *seq > replay.position.seq);
+        let until = stop.unwrap_or(end.seq).min(end.seq);
+        replay.page(log, until).await?;
+    }
+    if replay.position != end {
+        return Err(damaged(end.seq, "the writer's position names another row").into());
+    }
+    info!(
+        seq = %end.seq,
+        %snapshot,
+        rows = end.seq.get() - snapshot.get(),
+        milliseconds = began.elapsed().as_millis() as u64,
+        "the state is recovered"
+    );
+    let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
+    let projected = collecting.map(|seq| (seq, replay.changes));
+    Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
+}
+
+/// The state that replay starts from: the newest snapshot's, or the empty one.
+async fn start(snapshots: &dyn SnapshotStore, retain_closed: u64) -> Result<(Replay, Seq), RecoveryError> {
+    let Some(snapshot) = snapshots.newest().await? else {
+        let engine = Engine::new(retain_closed);
+        return Ok((Replay { engine, position: Position::START, changes: Changes::default() }, Seq::ZERO));
+    };
+    let seq = snapshot.position.seq;
+    let image = snapshot.open().map_err(|error| SnapshotError::Damaged { seq, error: error.to_string() })?;
+    let engine = Engine::from_image(image, retain_closed);
+    Ok((Replay { engine, position: snapshot.position, changes: Changes::default() }, seq))
+}
+
+/// Holds that what the projection shows is a row of this log.
+async fn check_shown(log: &dyn EventLog, shown: ProjectionPosition, end: Seq) -> Result<(), RecoveryError> {
+    let row = if shown.seq <= end { row_at(log, shown.seq).await? } else { None };
+    let held = match &row {
+        Some(row) => row.chain == shown.chain && row.epoch == shown.epoch,
+        None => shown.seq == Seq::ZERO,
+    };
+    if held { Ok(()) } else { Err(RecoveryError::LogWentBack { shown: shown.seq }) }
+}
+
+/// The row with this number; none before the first.
+async fn row_at(log: &dyn EventLog, seq: Seq) -> Result<Option<Record>, LogError> {
+    let Some(before) = seq.previous() else { return Ok(None) };
+    let rows = log.page(before, 1).await?;
+    rows.into_iter().find(|row| row.seq == seq).map(Some).ok_or_else(|| damaged(seq, "the row is missing"))
+}
+
+/// The replay of the log's rows.
+struct Replay {
+    engine: Engine,
+    position: Position,
+    changes: Changes,
+}
+
+impl Replay {
+    /// Folds the next rows, up to `until`.
+    async fn page(&mut self, log: &dyn EventLog, until: Seq) -> Result<(), RecoveryError> {
+        let wanted = (until.get() - self.position.seq.get()).min(PAGE_ROWS as u64) as usize;
+        let rows = log.page(self.position.seq, wanted).await?;
+        if rows.is_empty() {
+            return Err(damaged(self.position.seq.next(), "the row is missing").into());
+        }
+        for row in &rows {
+            self.fold(row)?;
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, row: &Record) -> Result<(), LogError> {
+        if !row.follows(&self.position) {
+            return Err(damaged(self.position.seq.next(), "the row is missing or was altered: its chain does not follow"));
+        }
+        let events = encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error))?;
+        self.engine.fold(row.seq, row.time, &events, &mut self.changes);
+        self.position = row.position();
+        Ok(())
+    }
+}
+
+fn damaged(seq: Seq, error: impl ToString) -> LogError {
+    LogError::Damaged { seq, error: error.to_string() }
+}

@@ -1,0 +1,89 @@
+//! Takes snapshots: asks for a copy of the whole state at one row, encodes it off the matching threads, and has it
+//! stored. The store shows a snapshot only after it was read back and verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
+use journal::{Position, Snapshot, SnapshotError, SnapshotStore};
+use matching::{EngineImage, Seq};
+use tokio::sync::oneshot;
+use tokio::task;
+use tracing::{error, info};
+
+/// Asks the dispatcher for a copy of the state between two batches.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SnapshotNow(pub oneshot::Sender<StateCopy>);
+
+/// The whole state at one row.
+#[derive(Debug)]
+pub(crate) struct StateCopy {
+    pub position: Position,
+    pub image: EngineImage,
+}
+
+/// Takes a snapshot now, unless nothing has happened since the last one; answers the row it stands at.
+#[derive(Message)]
+#[rtype(result = "Result<Seq, SnapshotError>")]
+pub struct TakeSnapshot;
+
+pub(crate) struct SnapshotActor {
+    pub(crate) dispatcher: Recipient<SnapshotNow>,
+    pub(crate) store: Arc<dyn SnapshotStore>,
+    pub(crate) interval: Duration,
+    /// How many snapshots the store keeps.
+    pub(crate) retain: usize,
+    /// The row of the newest snapshot.
+    pub(crate) newest: Seq,
+}
+
+impl Actor for SnapshotActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.interval, |_, ctx| ctx.notify(TakeSnapshot));
+    }
+}
+
+impl Handler<TakeSnapshot> for SnapshotActor {
+    type Result = AtomicResponse<Self, Result<Seq, SnapshotError>>;
+
+    fn handle(&mut self, _: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
+        let (dispatcher, store, retain, newest) =
+            (self.dispatcher.clone(), Arc::clone(&self.store), self.retain, self.newest);
+        let taken = async move { take(dispatcher, store, retain, newest).await };
+        AtomicResponse::new(Box::pin(taken.into_actor(self).map(|taken, actor, _| {
+            match &taken {
+                Ok(seq) => actor.newest = *seq,
+                Err(error) => error!(%error, "no snapshot was taken; recovery reads more of the log until one is"),
+            }
+            taken
+        })))
+    }
+}
+
+async fn take(
+    dispatcher: Recipient<SnapshotNow>,
+    store: Arc<dyn SnapshotStore>,
+    retain: usize,
+    newest: Seq,
+) -> Result<Seq, SnapshotError> {
+    let stopping = || SnapshotError::Store("the engine is stopping".to_owned());
+    let (reply, copy) = oneshot::channel();
+    dispatcher.send(SnapshotNow(reply)).await.map_err(|_| stopping())?;
+    let copy = copy.await.map_err(|_| stopping())?;
+    let seq = copy.position.seq;
+    if seq == newest {
+        return Ok(seq);
+    }
+    let encoded = task::spawn_blocking(move || Snapshot::new(copy.position, &copy.image)).await;
+    let snapshot = match encoded {
+        Ok(Ok(snapshot)) => snapshot,
+        Ok(Err(error)) => return Err(SnapshotError::Store(format!("the image cannot be compressed: {error}"))),
+        Err(_) => return Err(stopping()),
+    };
+    store.store(&snapshot, retain).await?;
+    info!(%seq, state_hash = %snapshot.state_hash, "snapshot taken and verified");
+    Ok(seq)
+}

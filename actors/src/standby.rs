@@ -1,0 +1,75 @@
+//! Every start is a standby first: it takes over at once when the last writer is surely gone, else when the writer has
+//! shown no sign of life for long enough on this process's own clock.
+
+use std::time::Duration;
+
+use journal::{Epoch, EventLog, LogError, Standing, WriterPosition};
+use matching::Seq;
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+/// A writer that has not moved for this long is taken to be gone: five of its beats.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How often a standby looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Waits until there is no other writer, and becomes it. Returns where the log ends; an error when the log does not
+/// answer, which says nothing about the other writer.
+pub async fn become_writer(log: &dyn EventLog) -> Result<WriterPosition, LogError> {
+    let mut watched = Watched::default();
+    loop {
+        let standing = log.standing().await?;
+        if watched.is_gone(standing, Instant::now()) {
+            match log.take_over(standing.epoch).await {
+                Ok(position) => {
+                    info!(epoch = %position.epoch, seq = %position.position.seq, "this process is the writer now");
+                    return Ok(position);
+                }
+                // Another standby was quicker: it is the one to watch now.
+                Err(LogError::Fenced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// The last sign of life and when it was first seen.
+#[derive(Default)]
+struct Watched {
+    last: Option<((Epoch, Seq, u64), Instant)>,
+}
+
+impl Watched {
+    fn is_gone(&mut self, standing: Standing, now: Instant) -> bool {
+        let sign = (standing.epoch, standing.seq, standing.beat);
+        match self.last {
+            Some((last, since)) if last == sign => standing.vacant || now.duration_since(since) >= SILENCE,
+            _ => {
+                if !standing.vacant && self.last.is_none() {
+                    info!(epoch = %standing.epoch, "another process writes: this one stands by");
+                }
+                self.last = Some((sign, now));
+                standing.vacant
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_is_gone_when_it_is_vacant_or_silent_for_long_enough() {
+        let start = Instant::now();
+        let standing = |beat, vacant| Standing { epoch: Epoch(3), seq: Seq::ZERO, beat, vacant };
+        let mut watched = Watched::default();
+        assert!(!watched.is_gone(standing(1, false), start));
+        assert!(!watched.is_gone(standing(1, false), start + Duration::from_millis(4_999)));
+        assert!(!watched.is_gone(standing(2, false), start + Duration::from_secs(5)), "it has moved");
+        assert!(!watched.is_gone(standing(2, false), start + Duration::from_millis(9_999)));
+        assert!(watched.is_gone(standing(2, false), start + Duration::from_secs(10)));
+        assert!(Watched::default().is_gone(standing(1, true), start));
+    }
+}

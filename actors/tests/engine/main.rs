@@ -1,0 +1,10 @@
+//! The actors, run for real on ports in memory.
+
+mod commit;
+mod harness;
+mod order;
+mod panic;
+mod projection;
+mod recovery;
+mod snapshot;
+mod stop;

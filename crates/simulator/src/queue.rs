@@ -1,0 +1,109 @@
+//! The command stream in memory.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use journal::{CommandQueue, EnqueueError, Entry, Payload, QueueError, StreamId, encoding};
+use matching::Command;
+use tokio::sync::Notify;
+
+use crate::lock;
+
+/// As a real queue waits for the first entry.
+const BLOCK: Duration = Duration::from_secs(1);
+
+/// A stream in memory.
+#[derive(Debug, Default)]
+pub struct MemoryQueue {
+    stream: Mutex<Stream>,
+    grown: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    entries: VecDeque<Entry>,
+    last: StreamId,
+    unreachable: bool,
+    reads: u64,
+}
+
+impl MemoryQueue {
+    /// Appends commands as one entry.
+    pub fn push(&self, commands: &[Command]) -> StreamId {
+        let texts: Vec<String> = commands.iter().map(encoding::encode_command).collect();
+        let text = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(",")) };
+        self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text }))
+    }
+
+    /// Appends an entry as it is, readable or not.
+    pub fn push_payload(&self, payload: Result<Payload, String>) -> StreamId {
+        let mut stream = lock(&self.stream);
+        let id = StreamId { millis: stream.last.millis + 1, index: 0 };
+        stream.last = id;
+        stream.entries.push_back(Entry { id, payload });
+        drop(stream);
+        self.grown.notify_waiters();
+        id
+    }
+
+    /// Makes every read fail, or succeed again.
+    pub fn set_unreachable(&self, unreachable: bool) {
+        lock(&self.stream).unreachable = unreachable;
+        self.grown.notify_waiters();
+    }
+
+    /// How many reads gave entries.
+    pub fn reads(&self) -> u64 {
+        lock(&self.stream).reads
+    }
+
+    /// The ids that are in the stream.
+    pub fn ids(&self) -> Vec<StreamId> {
+        lock(&self.stream).entries.iter().map(|entry| entry.id).collect()
+    }
+
+    fn try_read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
+        let mut stream = lock(&self.stream);
+        if stream.unreachable {
+            return Err(QueueError::Unreachable("as the test asked".to_owned()));
+        }
+        let entries: Vec<Entry> =
+            stream.entries.iter().filter(|entry| entry.id > after).take(limit).cloned().collect();
+        stream.reads += u64::from(!entries.is_empty());
+        Ok(entries)
+    }
+}
+
+#[async_trait]
+impl CommandQueue for MemoryQueue {
+    async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
+        if lock(&self.stream).unreachable {
+            return Err(EnqueueError::NotTaken("as the test asked".to_owned()));
+        }
+        Ok(self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text: text.to_owned() })))
+    }
+
+    async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
+        let grown = self.grown.notified();
+        tokio::pin!(grown);
+        grown.as_mut().enable();
+        let entries = self.try_read(after, limit)?;
+        if !entries.is_empty() || tokio::time::timeout(BLOCK, grown).await.is_err() {
+            return Ok(entries);
+        }
+        self.try_read(after, limit)
+    }
+
+    async fn open(&self, last: StreamId) -> Result<(), QueueError> {
+        let mut stream = lock(&self.stream);
+        stream.last = stream.last.max(last);
+        Ok(())
+    }
+
+    async fn trim(&self, oldest_kept: StreamId) -> Result<(), QueueError> {
+        lock(&self.stream).entries.retain(|entry| entry.id >= oldest_kept);
+        Ok(())
+    }
+}

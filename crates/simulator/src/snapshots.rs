@@ -1,0 +1,35 @@
+//! The snapshot store in memory.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use journal::{Snapshot, SnapshotError, SnapshotStore};
+
+use crate::lock;
+
+/// Snapshots in memory, oldest first.
+#[derive(Debug, Default)]
+pub struct MemorySnapshots(Mutex<Vec<Snapshot>>);
+
+impl MemorySnapshots {
+    /// All that are kept.
+    pub fn all(&self) -> Vec<Snapshot> {
+        lock(&self.0).clone()
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for MemorySnapshots {
+    async fn store(&self, snapshot: &Snapshot, retain: usize) -> Result<(), SnapshotError> {
+        snapshot.verify().map_err(|error| SnapshotError::Damaged { seq: snapshot.position.seq, error: error.to_string() })?;
+        let mut snapshots = lock(&self.0);
+        snapshots.push(snapshot.clone());
+        let surplus = snapshots.len().saturating_sub(retain);
+        snapshots.drain(..surplus);
+        Ok(())
+    }
+
+    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
+        Ok(lock(&self.0).last().cloned())
+    }
+}

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need; where all is there already, it takes a moment and changes nothing.
+# The servers that Debian's packages start are never used: tests start their own, on free ports.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "prepare: $*" >&2
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null
+}
+
+has_postgres() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb
+}
+
+system_packages() {
+    local missing=()
+    has cc || missing+=(build-essential)
+    has redis-server || missing+=(redis-server)
+    has_postgres || missing+=(postgresql)
+    has wrk || missing+=(wrk)
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    if [ ${#missing[@]} -eq 0 ]; then
+        return
+    fi
+    echo "prepare: installing ${missing[*]}"
+    has apt-get || fail "no apt-get here: install what Debian calls ${missing[*]}, then run this again"
+    [ "$(id -u)" = 0 ] || fail "not root: run 'sudo apt-get install ${missing[*]}', then this again"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq update
+    apt-get -qq install --no-install-recommends "${missing[@]}"
+}
+
+toolchains() {
+    has cargo || fail "cargo is missing: install Rust 1.94 or newer"
+    has npm || fail "npm is missing: install Node.js 20 or newer with npm"
+}
+
+# A changed list of packages gives a new environment, so that nothing stays of the old one.
+python_packages() {
+    if [ -x .venv/bin/python ] && cmp -s api_tests/requirements.txt .venv/installed.txt; then
+        return
+    fi
+    echo "prepare: installing the Python packages of api_tests into .venv"
+    python3 -m venv --clear .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --requirement api_tests/requirements.txt
+    cp api_tests/requirements.txt .venv/installed.txt
+}
+
+# The binary serves the ReDoc page itself, so its one script is put where it is embedded from. The script would fetch
+# its maker's logo from another host; an empty image stands in for it, and the text beside it still names the maker.
+ui_bundle() {
+    if [ -f ui/dist/redoc.standalone.js ] && cmp -s ui/package-lock.json ui/node_modules/installed.json; then
+        return
+    fi
+    echo "prepare: installing the JavaScript packages of ui"
+    npm --prefix ui ci --no-progress --loglevel=error
+    local package=ui/node_modules/redoc
+    mkdir -p ui/dist
+    cp "$package/LICENSE" ui/dist/redoc.LICENSE.txt
+    cp "$package/bundles/redoc.standalone.js.LICENSE.txt" ui/dist/
+    sed 's|https://cdn.redoc.ly/redoc/logo-mini.svg|data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=|g' \
+        "$package/bundles/redoc.standalone.js" >ui/dist/redoc.standalone.js
+    ! grep -q 'cdn\.redoc\.ly' ui/dist/redoc.standalone.js || fail "the ReDoc script still names a host to fetch from"
+    cp ui/package-lock.json ui/node_modules/installed.json
+}
+
+toolchains
+system_packages
+python_packages
+ui_bundle

@@ -1,0 +1,14 @@
+//! PostgreSQL: the log of commands and events, which is the truth, and the snapshots that shorten its replay.
+
+mod commit;
+pub mod connect;
+pub mod log;
+mod rows;
+pub mod snapshots;
+
+pub use connect::{Postgres, PostgresError};
+pub use log::PostgresLog;
+pub use snapshots::PostgresSnapshots;
+
+/// The partition that this process works for: the only one today, and the first column of every key.
+const PARTITION: i16 = 0;

@@ -1,0 +1,189 @@
+//! Orders and trades as outside readers see them: in the debug answers as JSON with exact numbers, in Redis as hashes
+//! and JSON. One list of fields for both, so that the two cannot drift apart.
+
+use matching::ledger::{OrderRecord, TradeRecord};
+use matching::{Decimal, Micros, Reason, Symbol};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+/// The type of every order so far.
+const ORDER_TYPE: &str = "LIMIT";
+/// The time in force of every order so far.
+const TIME_IN_FORCE: &str = "GTC";
+/// A [`Micros`] is a number of seconds with this many digits after the point.
+const MICROS_DECIMALS: u8 = 6;
+
+/// An order of the debug answers: decimals are JSON numbers, written digit by digit and never through a float.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DebugOrder {
+    /// Its id.
+    pub id: u64,
+    /// Its market.
+    #[schema(value_type = String)]
+    pub symbol: Symbol,
+    /// `BUY` or `SELL`.
+    pub side: &'static str,
+    /// Its limit.
+    #[schema(value_type = f64)]
+    pub price: ExactNumber,
+    /// Its whole quantity.
+    #[schema(value_type = f64)]
+    pub quantity: ExactNumber,
+    /// What is left of it.
+    #[schema(value_type = f64)]
+    pub remaining: ExactNumber,
+    /// Its state.
+    pub status: &'static str,
+    /// When the request was received, in seconds since 1970.
+    #[schema(value_type = f64)]
+    pub created_at: ExactNumber,
+    /// What has traded.
+    #[schema(value_type = f64)]
+    pub filled: ExactNumber,
+    /// The mean price of what has traded; absent before the first trade.
+    #[schema(value_type = Option<f64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_price: Option<ExactNumber>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub order_type: &'static str,
+    /// How long it stays.
+    pub time_in_force: &'static str,
+    /// Why it was rejected or cancelled; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<&'static str>,
+    /// The caller's words; absent when there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_text: Option<String>,
+    /// The last row of the log that changed it.
+    pub seq: u64,
+}
+
+impl From<&OrderRecord> for DebugOrder {
+    fn from(order: &OrderRecord) -> DebugOrder {
+        DebugOrder {
+            id: order.order_id.get(),
+            symbol: order.symbol,
+            side: order.side.as_str(),
+            price: ExactNumber(order.price()),
+            quantity: ExactNumber(order.quantity()),
+            remaining: ExactNumber(order.remaining()),
+            status: order.status.as_str(),
+            created_at: ExactNumber(seconds(order.received_at)),
+            filled: ExactNumber(order.filled()),
+            average_price: order.average_price().map(ExactNumber),
+            order_type: ORDER_TYPE,
+            time_in_force: TIME_IN_FORCE,
+            reason_code: order.reason_code.map(Reason::code),
+            reason_text: order.reason_text.clone(),
+            seq: order.seq.get(),
+        }
+    }
+}
+
+impl DebugOrder {
+    /// The fields of the order's Redis hash: those of the JSON, decimals as plain text, absent ones left out.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            ("id", self.id.to_string()),
+            ("symbol", self.symbol.to_string()),
+            ("side", self.side.to_owned()),
+            ("price", self.price.0.to_string()),
+            ("quantity", self.quantity.0.to_string()),
+            ("remaining", self.remaining.0.to_string()),
+            ("status", self.status.to_owned()),
+            ("created_at", self.created_at.0.to_string()),
+            ("filled", self.filled.0.to_string()),
+            ("type", self.order_type.to_owned()),
+            ("time_in_force", self.time_in_force.to_owned()),
+            ("seq", self.seq.to_string()),
+        ];
+        fields.extend(self.average_price.map(|price| ("average_price", price.0.to_string())));
+        fields.extend(self.reason_code.map(|code| ("reason_code", code.to_owned())));
+        fields.extend(self.reason_text.iter().map(|text| ("reason_text", text.clone())));
+        fields
+    }
+}
+
+/// A trade of the debug answers, and the element of the list `trades:<symbol>` in Redis.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DebugTrade {
+    /// Its number.
+    pub id: u64,
+    /// The market.
+    #[schema(value_type = String)]
+    pub symbol: Symbol,
+    /// The maker's price.
+    #[schema(value_type = f64)]
+    pub price: ExactNumber,
+    /// How much changed hands.
+    #[schema(value_type = f64)]
+    pub quantity: ExactNumber,
+    /// The order that was in the book.
+    pub maker_order_id: u64,
+    /// The order that came.
+    pub taker_order_id: u64,
+    /// When, in seconds since 1970.
+    #[schema(value_type = f64)]
+    pub timestamp: ExactNumber,
+}
+
+impl From<&TradeRecord> for DebugTrade {
+    fn from(trade: &TradeRecord) -> DebugTrade {
+        DebugTrade {
+            id: trade.trade_id.get(),
+            symbol: trade.symbol,
+            price: ExactNumber(trade.price),
+            quantity: ExactNumber(trade.quantity),
+            maker_order_id: trade.maker_order_id.get(),
+            taker_order_id: trade.taker_order_id.get(),
+            timestamp: ExactNumber(seconds(trade.time)),
+        }
+    }
+}
+
+/// A decimal that is written as a JSON number with exactly its digits.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct ExactNumber(pub Decimal);
+
+impl Serialize for ExactNumber {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The text of a decimal is a JSON number; RawValue is serde_json's way to write one untouched.
+        let text = self.0.to_string();
+        let number: &RawValue = serde_json::from_str(&text).map_err(serde::ser::Error::custom)?;
+        number.serialize(serializer)
+    }
+}
+
+/// A point in time in seconds since 1970, exact to the microsecond.
+pub fn seconds(time: Micros) -> Decimal {
+    Decimal::from_units(time.get(), MICROS_DECIMALS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_every_digit() {
+        let check = |text: &str| {
+            let number = ExactNumber(text.parse().expect("a number"));
+            assert_eq!(serde_json::to_string(&number).expect("JSON"), text);
+        };
+        check("90071992.54740991");
+        check("123456789012.12345678");
+        check("0.00000001");
+        check("0");
+    }
+
+    #[test]
+    fn times_are_seconds_to_the_microsecond() {
+        let check = |micros: u64, text: &str| {
+            assert_eq!(seconds(Micros::new(micros).expect("a time")).to_string(), text);
+        };
+        check(1_732_880_000_123_456, "1732880000.123456");
+        check(1_732_880_000_000_000, "1732880000");
+        check(7, "0.000007");
+    }
+}

@@ -1,0 +1,5 @@
+//! The service and its adapters on real Redis and PostgreSQL, which the tests start and end themselves.
+
+mod adapters;
+mod architecture;
+mod service;

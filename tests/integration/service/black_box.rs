@@ -1,0 +1,43 @@
+//! The black-box checks of `api_tests/`, in Python, against the real stack.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::service::support::Stack;
+
+/// Runs a program of the project's Python environment in the project's folder; what it printed.
+fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path: PathBuf = root.join(".venv/bin").join(program);
+    assert!(path.exists(), "{} is missing: run `make prepare`", path.display());
+    let output = Command::new(path)
+        .args(arguments)
+        .current_dir(root)
+        .env("MATCHING_BASE_URL", base_url)
+        .output()
+        .expect("it runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {arguments:?} failed:\n{said}");
+    said
+}
+
+#[test]
+fn the_sanity_check_passes() {
+    let stack = Stack::start();
+    println!("{}", run("python", &["api_tests/e2e_sanity_check.py"], &stack.service.base_url()));
+}
+
+#[test]
+fn locust_sees_no_failure_and_the_invariants_hold() {
+    let stack = Stack::start();
+    let host = format!("--host={}", stack.service.base_url());
+    let load = ["--headless", "--users=50", "--spawn-rate=50", "--run-time=20s", "--only-summary"];
+    let arguments = [&["-f", "api_tests/locustfile.py", &host][..], &load[..]].concat();
+    println!("{}", run("locust", &arguments, &stack.service.base_url()));
+    println!("{}", run("python", &["api_tests/invariants.py"], &stack.service.base_url()));
+}
+
+#[test]
+fn the_invariant_checkers_find_planted_bugs() {
+    run("python", &["-m", "unittest", "discover", "-s", "api_tests", "-p", "test_*.py"], "");
+}

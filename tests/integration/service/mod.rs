@@ -1,0 +1,9 @@
+//! The whole service as a process, from the outside.
+
+mod black_box;
+mod concurrent;
+mod http;
+mod kill;
+mod recovery;
+mod stop;
+mod support;

@@ -1,0 +1,103 @@
+//! The original's recovery test: a snapshot, more orders, Redis wiped, everything rebuilt, key by key.
+
+use std::time::Duration;
+
+use testbed::wait_until;
+
+use crate::service::support::{DEADLINE, Stack, check_log, redis_dump};
+
+async fn wipe(stack: &Stack) {
+    let client = redis::Client::open(stack.redis.url()).expect("a client");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("a flush");
+}
+
+async fn some_orders(stack: &Stack, count: u64) {
+    let mut placed = Vec::new();
+    for n in 0..count {
+        let side = if n % 2 == 0 { "SELL" } else { "BUY" };
+        let symbol = ["BTC_USDT", "ETH_USDT"][n as usize % 3 / 2];
+        let price = format!("{}.5", 100 + n * 7 % 11);
+        placed.push(stack.place(symbol, side, &price, &format!("{}.25", 1 + n % 5)).await);
+    }
+    stack.state_with(placed.iter().copied()).await;
+    for order_id in placed.iter().step_by(7) {
+        stack.cancel(*order_id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_redis_is_rebuilt_key_by_key() {
+    let mut stack = Stack::with_settings(&[("SNAPSHOT_INTERVAL", "1")]);
+    some_orders(&stack, 60).await;
+    let snapshots = || stack.sql("SELECT count(*) FROM snapshot WHERE at_seq > 60").parse::<u64>().expect("a number");
+    wait_until(DEADLINE, "a snapshot", || snapshots() > 0).expect("a snapshot");
+    some_orders(&stack, 60).await;
+    let state = stack.get("/api/debug/state/").await;
+    let before = redis_dump(&stack.redis).await;
+    assert!(before.len() > 120, "{} keys", before.len());
+
+    stack.service.kill().expect("a kill");
+    wipe(&stack).await;
+    assert!(redis_dump(&stack.redis).await.is_empty());
+    stack.service.restart().expect("a restart");
+    assert_eq!(redis_dump(&stack.redis).await, before);
+    assert_eq!(stack.get("/api/debug/state/").await, state);
+
+    // And the service goes on: new orders get new ids and trade with what was there.
+    some_orders(&stack, 20).await;
+    check_log(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_a_snapshot_reads_the_whole_log() {
+    let mut stack = Stack::start();
+    some_orders(&stack, 30).await;
+    let before = redis_dump(&stack.redis).await;
+    assert_eq!(stack.sql("SELECT count(*) FROM snapshot"), "0");
+    stack.service.kill().expect("a kill");
+    wipe(&stack).await;
+    stack.service.restart().expect("a restart");
+    assert_eq!(redis_dump(&stack.redis).await, before);
+}
+
+/// A projection that fell behind, because the service died between commit and projection, is brought up to date.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_that_is_behind_catches_up_at_the_start() {
+    let mut stack = Stack::start();
+    some_orders(&stack, 30).await;
+    let before = redis_dump(&stack.redis).await;
+    stack.redis.kill().expect("a kill");
+    let settled = stack.service.terminate(Duration::from_secs(30));
+    // It could not project its last rows; whether it managed to stop cleanly is not the point here.
+    drop(settled);
+    stack.redis.restart().expect("a restart");
+    stack.service.restart().expect("a restart");
+    assert_eq!(redis_dump(&stack.redis).await, before);
+}
+
+/// Debug answers are one image of the ledger; at rest they say what Redis says.
+#[tokio::test(flavor = "multi_thread")]
+async fn debug_answers_agree_with_redis_at_rest() {
+    let stack = Stack::start();
+    some_orders(&stack, 50).await;
+    let state = stack.get("/api/debug/state/").await;
+    let dump = redis_dump(&stack.redis).await;
+    for order in crate::service::support::orders(&state) {
+        let fields = &dump[&format!("order:{} (hash)", order["id"])];
+        for (name, value) in order.as_object().expect("an order") {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if !value.is_null() {
+                assert!(fields.contains(&format!("{name} = {text}")), "{name} of {order} is not in {fields:?}");
+            }
+        }
+    }
+    let listed: usize = dump.iter().filter(|(key, _)| key.starts_with("trades:")).map(|(_, trades)| trades.len()).sum();
+    assert_eq!(listed, state["trades"].as_array().expect("trades").len());
+    let open = crate::service::support::orders(&state)
+        .filter(|order| order["status"] == "OPEN" || order["status"] == "PARTIALLY_FILLED")
+        .count();
+    let members: usize = dump.iter().filter(|(key, _)| key.starts_with("book:")).map(|(_, book)| book.len() / 2).sum();
+    assert_eq!(members, open);
+    assert!(dump["projection:seq (hash)"].contains(&format!("seq = {}", state["seq"])));
+}

@@ -1,0 +1,52 @@
+//! A clean stop, and a second process beside a running one.
+
+use std::time::{Duration, Instant};
+
+use testbed::Service;
+
+use crate::service::support::{BINARY, Stack, check_log, under_load};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_under_load_drains_and_loses_nothing() {
+    under_load(Stack::start(), 16, async |stack| {
+        for round in 1..=3 {
+            crate::service::support::progress(stack, round * 400).await;
+            let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
+            assert_eq!(status.code(), Some(0), "{}", stack.service.log());
+            let began = Instant::now();
+            stack.service.restart().expect("a restart");
+            assert!(began.elapsed() < Duration::from_secs(4), "after a clean stop nobody waits for a silent writer");
+        }
+    })
+    .await;
+}
+
+/// A second service on the same parts stands by; when the first is killed it takes over and knows everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_service_stands_by_and_takes_over() {
+    let mut stack = Stack::start();
+    let maker = stack.place("BTC_USDT", "SELL", "100", "1").await;
+    stack.state_with([maker]).await;
+    let environment =
+        [("REDIS_URL", stack.redis.url()), ("DATABASE_URL", stack.database_url.clone()), ("DEBUG", "true".to_owned())];
+    let mut second = Service::spawn(BINARY, environment).expect("a second service");
+    let alive = format!("{}/healthz", second.base_url());
+    let began = Instant::now();
+    while stack.client.get(&alive).send().await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "the standby does not live: {}", second.log());
+    }
+    let ready = stack.client.get(format!("{}/readyz", second.base_url())).send().await.expect("an answer");
+    assert_eq!(ready.status(), 503, "a standby is not ready");
+    let refused = stack.client.get(format!("{}/api/debug/state/", second.base_url())).send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.json::<serde_json::Value>().await.expect("JSON")["code"], "STANDBY");
+
+    stack.service.kill().expect("a kill");
+    second.wait_ready(Duration::from_secs(20)).expect("the second is ready");
+    stack.service = second;
+    let taker = stack.place("BTC_USDT", "BUY", "100", "1").await;
+    assert!(taker > maker, "an id was given again");
+    let state = stack.state_with([maker, taker]).await;
+    assert_eq!(crate::service::support::trades(&state).count(), 1);
+    check_log(&stack).await;
+}

@@ -1,0 +1,376 @@
+//! A service on its own Redis and database, a client that remembers what it was told, and the check of both.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use journal::{EventLog, Record, encoding};
+use matching::{Engine, Event, Seq, Sequenced};
+use pricetime::adapters::postgres;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use testbed::{Postgres, Redis, Service, shared_postgres};
+use tokio::time::{Instant, sleep};
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
+pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const SYMBOLS: [&str; 3] = ["BTC_USDT", "ETH_USDT", "XRP_USDT"];
+
+/// The service with what it stands on. PostgreSQL is the tests' shared one unless a test wants to harm it.
+pub struct Stack {
+    pub service: Service,
+    pub redis: Redis,
+    pub postgres: Option<Postgres>,
+    pub database_url: String,
+    pub client: Client,
+}
+
+impl Stack {
+    pub fn start() -> Stack {
+        Stack::with(None, &[])
+    }
+
+    pub fn with_settings(settings: &[(&str, &str)]) -> Stack {
+        Stack::with(None, settings)
+    }
+
+    /// A stack whose PostgreSQL may be killed.
+    pub fn with_own_postgres() -> Stack {
+        Stack::with(Some(Postgres::start().expect("a PostgreSQL")), &[])
+    }
+
+    fn with(postgres: Option<Postgres>, settings: &[(&str, &str)]) -> Stack {
+        let redis = Redis::start().expect("a Redis");
+        let cluster = match &postgres {
+            Some(own) => own,
+            None => shared_postgres().expect("the shared PostgreSQL"),
+        };
+        let database_url = cluster.create_database().expect("a database");
+        let mut environment: BTreeMap<&str, String> =
+            settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        environment.insert("REDIS_URL", redis.url());
+        environment.insert("DATABASE_URL", database_url.clone());
+        environment.entry("DEBUG").or_insert_with(|| "true".to_owned());
+        environment.entry("RUST_LOG").or_insert_with(|| "info".to_owned());
+        let service = Service::start(BINARY, environment).expect("the service");
+        let client = Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
+        Stack { service, redis, postgres, database_url, client }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.service.base_url())
+    }
+
+    /// One statement on the service's database; the text that psql gives.
+    pub fn sql(&self, statement: &str) -> String {
+        let cluster = match &self.postgres {
+            Some(own) => own,
+            None => shared_postgres().expect("the shared PostgreSQL"),
+        };
+        cluster.sql(&self.database_url, statement).expect("an answer").trim().to_owned()
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.client.get(self.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
+        answer.json().await.expect("JSON")
+    }
+
+    /// Places an order; its id.
+    pub async fn place(&self, symbol: &str, side: &str, price: &str, quantity: &str) -> u64 {
+        let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": quantity});
+        let answer = self.client.post(self.url("/api/orders/")).json(&body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{body}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["status"], "ENQUEUED");
+        answer["order_id"].as_u64().expect("an id")
+    }
+
+    pub async fn cancel(&self, order_id: u64) -> (StatusCode, Value) {
+        let url = self.url(&format!("/api/orders/{order_id}/cancel/"));
+        let answer = self.client.post(url).send().await.expect("an answer");
+        (answer.status(), answer.json().await.expect("JSON"))
+    }
+
+    /// The state, once it shows all these orders.
+    pub async fn state_with(&self, order_ids: impl IntoIterator<Item = u64>) -> Value {
+        let mut missing: Vec<u64> = order_ids.into_iter().collect();
+        let began = Instant::now();
+        loop {
+            let state = self.get("/api/debug/state/").await;
+            let shown: HashMap<u64, &Value> = orders(&state).map(|order| (id(order), order)).collect();
+            missing.retain(|order_id| !shown.contains_key(order_id));
+            if missing.is_empty() {
+                return state;
+            }
+            assert!(began.elapsed() < DEADLINE, "acknowledged and never shown: {missing:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All rows of the log.
+    pub async fn log(&self) -> Vec<Record> {
+        let pool = postgres::connect_reader(&self.database_url).await.expect("a connection");
+        let log = postgres::PostgresLog::new(pool);
+        log.page(Seq::ZERO, 10_000_000).await.expect("the log")
+    }
+}
+
+pub fn orders(state: &Value) -> impl Iterator<Item = &Value> {
+    state["orders"].as_array().expect("orders").iter()
+}
+
+pub fn trades(state: &Value) -> impl Iterator<Item = &Value> {
+    state["trades"].as_array().expect("trades").iter()
+}
+
+pub fn id(order: &Value) -> u64 {
+    order["id"].as_u64().expect("an id")
+}
+
+/// Units of 10^-8, which every amount of these tests fits.
+pub fn units(number: &Value) -> i128 {
+    let text = number.to_string();
+    let decimal: matching::Decimal = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    i128::from(decimal.to_units(8).expect("an amount with 8 decimals"))
+}
+
+/// An order as its client knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledged {
+    pub order_id: u64,
+    pub symbol: String,
+    pub side: String,
+    pub price: i128,
+    pub quantity: i128,
+    /// Whether a cancel of it was answered with CANCELLED.
+    pub cancelled: bool,
+}
+
+/// What is wrong with a state, given what clients were told. Nothing is the right answer.
+pub fn violations(state: &Value, acknowledged: &[Acknowledged]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut by_id: HashMap<u64, &Value> = HashMap::new();
+    for order in orders(state) {
+        if by_id.insert(id(order), order).is_some() {
+            found.push(format!("order {} is there twice", id(order)));
+        }
+    }
+    for told in acknowledged {
+        match by_id.get(&told.order_id) {
+            None => found.push(format!("order {} was acknowledged and is lost", told.order_id)),
+            Some(order) => check_told(order, told, &mut found),
+        }
+    }
+    let mut traded: HashMap<u64, i128> = HashMap::new();
+    for trade in trades(state) {
+        check_trade(trade, &by_id, &mut traded, &mut found);
+    }
+    for order in orders(state) {
+        check_amounts(order, traded.get(&id(order)).copied().unwrap_or_default(), &mut found);
+    }
+    for symbol in SYMBOLS {
+        check_uncrossed(state, symbol, &mut found);
+    }
+    found
+}
+
+fn check_told(order: &Value, told: &Acknowledged, found: &mut Vec<String>) {
+    let same = order["symbol"] == told.symbol.as_str()
+        && order["side"] == told.side.as_str()
+        && units(&order["price"]) == told.price
+        && units(&order["quantity"]) == told.quantity;
+    if !same {
+        found.push(format!("order {} is not what was acknowledged: {order}", told.order_id));
+    }
+    if told.cancelled && order["status"] != "CANCELLED" {
+        found.push(format!("order {} was said to be CANCELLED and is {}", told.order_id, order["status"]));
+    }
+}
+
+fn check_trade(trade: &Value, by_id: &HashMap<u64, &Value>, traded: &mut HashMap<u64, i128>, found: &mut Vec<String>) {
+    let side_of = |key: &str| trade[key].as_u64().and_then(|order_id| by_id.get(&order_id).copied());
+    let (Some(maker), Some(taker)) = (side_of("maker_order_id"), side_of("taker_order_id")) else {
+        return found.push(format!("a trade without its orders: {trade}"));
+    };
+    if units(&trade["price"]) != units(&maker["price"]) || maker["side"] == taker["side"] {
+        found.push(format!("a trade that its orders do not allow: {trade}"));
+    }
+    for order in [maker, taker] {
+        *traded.entry(id(order)).or_default() += units(&trade["quantity"]);
+    }
+}
+
+fn check_amounts(order: &Value, traded: i128, found: &mut Vec<String>) {
+    let (quantity, remaining) = (units(&order["quantity"]), units(&order["remaining"]));
+    let fits = match order["status"].as_str() {
+        Some("FILLED") => remaining == 0,
+        Some("OPEN") => remaining == quantity,
+        Some("PARTIALLY_FILLED") => 0 < remaining && remaining < quantity,
+        Some("CANCELLED") => 0 < remaining && remaining <= quantity,
+        _ => false,
+    };
+    if !fits || quantity != remaining + traded {
+        found.push(format!("amounts that do not add up with {traded} traded: {order}"));
+    }
+}
+
+fn check_uncrossed(state: &Value, symbol: &str, found: &mut Vec<String>) {
+    let open = |side: &'static str| {
+        orders(state)
+            .filter(move |order| order["symbol"] == symbol && order["side"] == side)
+            .filter(|order| order["status"] == "OPEN" || order["status"] == "PARTIALLY_FILLED")
+            .map(|order| units(&order["price"]))
+    };
+    if let (Some(bid), Some(ask)) = (open("BUY").max(), open("SELL").min())
+        && bid >= ask
+    {
+        found.push(format!("{symbol} is crossed: bid {bid}, ask {ask}"));
+    }
+}
+
+/// Holds that the log is chained, executes no acknowledged order twice, and that its commands, applied again, give its
+/// events.
+pub async fn check_log(stack: &Stack) {
+    let mut position = journal::Position::START;
+    let mut engine = Engine::new(500_000);
+    let mut accepted: HashMap<u64, u64> = HashMap::new();
+    for row in stack.log().await {
+        assert!(row.follows(&position), "row {} does not follow", row.seq);
+        position = row.position();
+        let value = encoding::decode_command(row.format, &row.command).expect("a command");
+        let mut events = Vec::new();
+        engine.apply(&Sequenced { seq: row.seq, time: row.time, value }, &mut events);
+        assert_eq!(encoding::encode_events(&events), row.events, "row {} applied again", row.seq);
+        for event in events {
+            if let Event::OrderAccepted(order) = event {
+                *accepted.entry(order.order_id.get()).or_default() += 1;
+            }
+        }
+    }
+    assert!(accepted.values().all(|times| *times == 1), "an order was executed twice");
+}
+
+/// A client that posts and cancels until it is told to stop, and remembers every answer it got.
+pub async fn trade_until(client: Client, base_url: String, seed: u64, stop: &AtomicU64) -> Vec<Acknowledged> {
+    let mut acknowledged: Vec<Acknowledged> = Vec::new();
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    while stop.load(Ordering::Relaxed) == 0 {
+        if random(5) == 0 && !acknowledged.is_empty() {
+            let index = random(acknowledged.len() as u64) as usize;
+            let url = format!("{base_url}/api/orders/{}/cancel/", acknowledged[index].order_id);
+            let Ok(answer) = client.post(url).send().await else { continue };
+            assert!(allowed(answer.status()), "a cancel was answered {}", answer.status());
+            acknowledged[index].cancelled |= answer.status() == StatusCode::OK;
+            continue;
+        }
+        let symbol = SYMBOLS[random(3) as usize];
+        let side = if random(2) == 0 { "BUY" } else { "SELL" };
+        let (price, quantity) = (95 + random(11), 1 + random(20));
+        let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": quantity});
+        let Ok(answer) = client.post(format!("{base_url}/api/orders/")).json(&body).send().await else { continue };
+        assert!(allowed(answer.status()), "an order was answered {}", answer.status());
+        if answer.status() != StatusCode::ACCEPTED {
+            continue;
+        }
+        // An answer whose body was cut off by the kill was not received.
+        let Ok(answer) = answer.json::<Value>().await else { continue };
+        acknowledged.push(Acknowledged {
+            order_id: answer["order_id"].as_u64().expect("an id"),
+            symbol: symbol.to_owned(),
+            side: side.to_owned(),
+            price: i128::from(price) * 100_000_000,
+            quantity: i128::from(quantity) * 100_000_000,
+            cancelled: false,
+        });
+    }
+    acknowledged
+}
+
+/// What a client that sends only good requests may be answered while parts of the service are away.
+fn allowed(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::OK
+            | StatusCode::ACCEPTED
+            | StatusCode::CONFLICT
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// Runs clients against the stack while `harm` happens to it; then holds that nothing was lost or doubled.
+pub async fn under_load<F>(mut stack: Stack, clients: u64, harm: F) -> Stack
+where
+    F: AsyncFnOnce(&mut Stack),
+{
+    let stop = std::sync::Arc::new(AtomicU64::new(0));
+    let running: Vec<_> = (1..=clients)
+        .map(|seed| {
+            let (client, base_url, stop) = (stack.client.clone(), stack.service.base_url(), stop.clone());
+            tokio::spawn(async move { trade_until(client, base_url, seed, &stop).await })
+        })
+        .collect();
+    harm(&mut stack).await;
+    stop.store(1, Ordering::Relaxed);
+    let mut acknowledged = Vec::new();
+    for client in running {
+        acknowledged.extend(client.await.expect("a client"));
+    }
+    let total = acknowledged.len();
+    assert!(total > 100, "only {total} orders were acknowledged: that shows nothing");
+    let state = stack.state_with(acknowledged.iter().map(|told| told.order_id)).await;
+    let found = violations(&state, &acknowledged);
+    assert!(found.is_empty(), "{} of {total} acknowledged: {found:#?}", found.len());
+    check_log(&stack).await;
+    println!("acknowledged {total} · lost 0 · twice 0");
+    stack
+}
+
+/// Waits until so many rows are in the log.
+pub async fn progress(stack: &Stack, rows: u64) {
+    let began = Instant::now();
+    loop {
+        let answer = stack.client.get(stack.url("/metrics")).send().await;
+        if let Ok(answer) = answer {
+            let text = answer.text().await.unwrap_or_default();
+            let committed = text.lines().find_map(|line| line.strip_prefix("pricetime_committed_seq "));
+            if committed.and_then(|seq| seq.parse::<f64>().ok()).is_some_and(|seq| seq as u64 >= rows) {
+                return;
+            }
+        }
+        assert!(began.elapsed() < DEADLINE, "the log did not reach row {rows}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Every key of Redis with its type and value, but for the stream, which is the way in and no state.
+pub async fn redis_dump(redis: &Redis) -> BTreeMap<String, Vec<String>> {
+    let client = redis::Client::open(redis.url()).expect("a client");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("keys");
+    let mut dump = BTreeMap::new();
+    for key in keys.into_iter().filter(|key| key != "matching:queue") {
+        let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut connection).await.expect("a type");
+        let read = match kind.as_str() {
+            "hash" => redis::cmd("HGETALL").arg(&key).to_owned(),
+            "zset" => redis::cmd("ZRANGE").arg(&key).arg(0).arg(-1).arg("WITHSCORES").to_owned(),
+            "list" => redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).to_owned(),
+            "string" => redis::cmd("MGET").arg(&key).to_owned(),
+            other => panic!("{key} is a {other}"),
+        };
+        let mut value: Vec<String> = read.query_async(&mut connection).await.expect("a value");
+        if kind == "hash" {
+            // A hash has no order.
+            let mut fields: Vec<String> = value.chunks(2).map(|field| field.join(" = ")).collect();
+            fields.sort();
+            value = fields;
+        }
+        dump.insert(format!("{key} ({kind})"), value);
+    }
+    dump
+}
