@@ -2,8 +2,8 @@
 //! messages, which a future in between would break.
 
 use actix::{Actor, Context, Handler, Message, MessageResult};
-use matching::book::{Book, BookCommand, BookEvent};
 use matching::Seq;
+use matching::book::{Book, BookCommand, BookEvent};
 
 /// Applies a symbol's commands of one batch, in order.
 #[derive(Message)]

@@ -77,18 +77,20 @@ impl Handler<Commit> for EventLogActor {
             let committed = commit_surely(&*log, epoch, &batch, &progress).await;
             (committed, batch.end())
         };
-        AtomicResponse::new(Box::pin(committed.into_actor(self).map(move |(committed, end), actor, ctx| match committed {
-            Ok(()) => {
-                actor.position = end;
-                actor.progress.set_committed(end.seq.get());
-                actor.rows.do_send(CommittedRows { matched: commit.matched, end, epoch: actor.epoch });
-                true
-            }
-            Err(fatal) => {
-                actor.end(fatal, ctx);
-                false
-            }
-        })))
+        AtomicResponse::new(Box::pin(committed.into_actor(self).map(
+            move |(committed, end), actor, ctx| match committed {
+                Ok(()) => {
+                    actor.position = end;
+                    actor.progress.set_committed(end.seq.get());
+                    actor.rows.do_send(CommittedRows { matched: commit.matched, end, epoch: actor.epoch });
+                    true
+                }
+                Err(fatal) => {
+                    actor.end(fatal, ctx);
+                    false
+                }
+            },
+        )))
     }
 }
 
@@ -102,7 +104,12 @@ impl Handler<Barrier> for EventLogActor {
             barrier.router.seq(),
             self.position.seq
         );
-        self.barrier.do_send(LedgerBarrier { position: self.position, router: barrier.router, books: barrier.books, reply: barrier.reply });
+        self.barrier.do_send(LedgerBarrier {
+            position: self.position,
+            router: barrier.router,
+            books: barrier.books,
+            reply: barrier.reply,
+        });
     }
 }
 

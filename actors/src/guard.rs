@@ -17,7 +17,9 @@ pub fn abort_on_engine_panic() {
     panic::set_hook(Box::new(move |info| {
         print(info);
         if ENGINE_THREAD.with(Cell::get) {
-            eprintln!("an engine actor panicked: the process ends here and recovers from the log when it is started again");
+            eprintln!(
+                "an engine actor panicked: the process ends here and recovers from the log when it is started again"
+            );
             process::abort();
         }
     }));

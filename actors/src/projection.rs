@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use journal::{
-    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId, Written,
+    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId,
+    Written,
 };
 use matching::book::Book;
 use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
@@ -184,8 +185,14 @@ impl ProjectionActor {
                 self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
             }
         }
-        assert!(self.ledger.seq() == committed.end.seq, "rows up to {} were folded to {}", committed.end.seq, self.ledger.seq());
-        self.position = ProjectionPosition { seq: committed.end.seq, epoch: committed.epoch, chain: committed.end.chain };
+        assert!(
+            self.ledger.seq() == committed.end.seq,
+            "rows up to {} were folded to {}",
+            committed.end.seq,
+            self.ledger.seq()
+        );
+        self.position =
+            ProjectionPosition { seq: committed.end.seq, epoch: committed.epoch, chain: committed.end.chain };
         self.stream_id = committed.end.stream_id;
         if self.changes.instruments.len() > listed {
             self.publish_instruments();

@@ -148,7 +148,10 @@ impl Replay {
 
     fn fold(&mut self, row: &Record) -> Result<(), LogError> {
         if !row.follows(&self.position) {
-            return Err(damaged(self.position.seq.next(), "the row is missing or was altered: its chain does not follow"));
+            return Err(damaged(
+                self.position.seq.next(),
+                "the row is missing or was altered: its chain does not follow",
+            ));
         }
         let events = encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error))?;
         self.engine.fold(row.seq, row.time, &events, &mut self.changes);

@@ -19,7 +19,9 @@ async fn orders_trade_at_the_makers_price_in_order_of_price_and_time() {
         .iter()
         .filter_map(|event| match event {
             Event::Trade(trade) => Some(format!("{} {}x{}", trade.maker_order_id, trade.price, trade.quantity)),
-            Event::OrderCancelled(cancelled) => Some(format!("{} cancelled {}", cancelled.order_id, cancelled.remaining)),
+            Event::OrderCancelled(cancelled) => {
+                Some(format!("{} cancelled {}", cancelled.order_id, cancelled.remaining))
+            }
             _ => None,
         })
         .collect();
@@ -100,7 +102,8 @@ async fn an_entry_that_cannot_be_read_is_refused_in_the_log_and_the_stream_goes_
         payload(encoding::STREAM_FORMAT, "[]"),
         payload(99, "{}"),
     ];
-    let ids: Vec<String> = entries.into_iter().map(|entry| engine.world.queue.push_payload(entry).to_string()).collect();
+    let ids: Vec<String> =
+        entries.into_iter().map(|entry| engine.world.queue.push_payload(entry).to_string()).collect();
     engine.world.queue.push(&[buy(1, "100", "1")]);
     engine.committed(6).await;
     let refused: Vec<String> = engine

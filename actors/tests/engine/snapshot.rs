@@ -22,7 +22,8 @@ async fn a_snapshot_under_load_is_the_state_at_its_row() {
     let without_snapshots = World::default();
     for snapshot in snapshots {
         let end: Position = snapshot.position;
-        let replayed = recover(&*world.log, &*without_snapshots.snapshots, &*without_snapshots.projection, end, RETAIN_CLOSED);
+        let replayed =
+            recover(&*world.log, &*without_snapshots.snapshots, &*without_snapshots.projection, end, RETAIN_CLOSED);
         assert_eq!(replayed.await.expect("a state").engine.state_hash(), snapshot.state_hash, "at {}", end.seq);
     }
 }

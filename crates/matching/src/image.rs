@@ -4,11 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::book::Book;
 use crate::ledger::Ledger;
+use crate::router::Router;
 
 /// The state of router, books and ledger at one row of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineImage {
+    /// What is global.
+    pub router: Router,
+    /// The books, in symbol order.
+    pub books: Vec<Book>,
     /// What readers see.
     pub ledger: Ledger,
 }

@@ -5,21 +5,27 @@
 //! the router gives trades their numbers; the [`Ledger`] folds the events into what readers see. [`Engine`] is all
 //! of them in one loop.
 
+pub mod book;
 pub mod command;
 pub mod decimal;
+pub mod engine;
 pub mod event;
 pub mod image;
 pub mod instrument;
 pub mod ledger;
+pub mod router;
 pub mod symbol;
 pub mod units;
 
+pub use book::{Book, BookCommand, BookEvent};
 pub use command::{Command, Sequenced};
 pub use decimal::Decimal;
+pub use engine::Engine;
 pub use event::{Event, Reason};
 pub use image::{EngineImage, StateHash};
 pub use instrument::{Instrument, InstrumentSpec};
 pub use ledger::{Changes, Ledger};
+pub use router::Router;
 pub use symbol::Symbol;
 pub use units::{CommandId, Micros, OrderId, Price, Quantity, Seq, Side, SymbolSeq, TradeId};
 

@@ -69,8 +69,7 @@ impl MemoryQueue {
         if stream.unreachable {
             return Err(QueueError::Unreachable("as the test asked".to_owned()));
         }
-        let entries: Vec<Entry> =
-            stream.entries.iter().filter(|entry| entry.id > after).take(limit).cloned().collect();
+        let entries: Vec<Entry> = stream.entries.iter().filter(|entry| entry.id > after).take(limit).cloned().collect();
         stream.reads += u64::from(!entries.is_empty());
         Ok(entries)
     }

@@ -21,7 +21,9 @@ impl MemorySnapshots {
 #[async_trait]
 impl SnapshotStore for MemorySnapshots {
     async fn store(&self, snapshot: &Snapshot, retain: usize) -> Result<(), SnapshotError> {
-        snapshot.verify().map_err(|error| SnapshotError::Damaged { seq: snapshot.position.seq, error: error.to_string() })?;
+        snapshot
+            .verify()
+            .map_err(|error| SnapshotError::Damaged { seq: snapshot.position.seq, error: error.to_string() })?;
         let mut snapshots = lock(&self.0);
         snapshots.push(snapshot.clone());
         let surplus = snapshots.len().saturating_sub(retain);
