@@ -60,8 +60,16 @@ fn main() {
     };
     println!("\nsingle orders over HTTP, {CONNECTIONS} connections, {SECONDS}, medians of {ROUNDS} rounds");
     println!("  bare handler                        {:>8.0}/s", median(|round| round.0));
-    println!("  enqueued                            {:>8.0}/s  {:.2}", median(|round| round.1), median(|round| round.1 / round.0));
-    println!("  matched, committed and projected    {:>8.0}/s  {:.2}", median(|round| round.2), median(|round| round.2 / round.0));
+    println!(
+        "  enqueued                            {:>8.0}/s  {:.2}",
+        median(|round| round.1),
+        median(|round| round.1 / round.0)
+    );
+    println!(
+        "  matched, committed and projected    {:>8.0}/s  {:.2}",
+        median(|round| round.2),
+        median(|round| round.2 / round.0)
+    );
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,9 @@
 //! The service pricetime: HTTP in front, Redis and PostgreSQL behind, the matching core between them.
 
 pub mod adapters;
+pub mod config;
+pub mod http;
+pub mod ids;
+pub mod startup;
+pub mod telemetry;
 pub mod views;

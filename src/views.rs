@@ -186,4 +186,38 @@ mod tests {
         check(1_732_880_000_000_000, "1732880000");
         check(7, "0.000007");
     }
+
+    #[test]
+    fn the_hash_and_the_json_have_the_same_fields() {
+        let number = |text: &str| ExactNumber(text.parse().expect("a number"));
+        let order = DebugOrder {
+            id: 7,
+            symbol: "BTC_USDT".parse().expect("a symbol"),
+            side: "BUY",
+            price: number("100.5"),
+            quantity: number("2"),
+            remaining: number("1"),
+            status: "CANCELLED",
+            created_at: number("1732880000.123456"),
+            filled: number("1"),
+            average_price: Some(number("100.25")),
+            order_type: ORDER_TYPE,
+            time_in_force: TIME_IN_FORCE,
+            reason_code: Some("BY_USER"),
+            reason_text: Some("changed my mind".to_owned()),
+            seq: 9,
+        };
+        let check = |order: &DebugOrder| {
+            let json = serde_json::to_string(order).expect("JSON");
+            let json: std::collections::BTreeMap<String, Box<RawValue>> =
+                serde_json::from_str(&json).expect("an object");
+            let json: Vec<(String, String)> =
+                json.iter().map(|(name, value)| (name.clone(), value.get().trim_matches('"').to_owned())).collect();
+            let mut hash: Vec<_> = order.fields().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            hash.sort();
+            assert_eq!(hash, json);
+        };
+        check(&order);
+        check(&DebugOrder { average_price: None, reason_code: None, reason_text: None, ..order });
+    }
 }

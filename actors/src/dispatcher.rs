@@ -206,6 +206,8 @@ impl Actor for DispatcherActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        // The stream was opened just now; whether it can be read shows with the first entry, or after a second.
+        self.parts.progress.set_reading(true);
         self.turn(ctx);
     }
 }

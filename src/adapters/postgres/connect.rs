@@ -85,10 +85,11 @@ impl Postgres {
         let postgres = Postgres::attach(url, application_name)?;
         let mut owner = postgres.connect().await.map_err(|error| postgres.unreachable(&error))?;
         postgres.check(&mut owner, allow_unsafe).await?;
-        MIGRATIONS.run(&mut owner).await.map_err(|error| PostgresError::Migration {
-            address: postgres.address(),
-            error: with_hint(&error),
-        })?;
+        // `run` is this with a generic connection, whose future the compiler cannot prove to be Send.
+        MIGRATIONS
+            .run_direct(None, &mut owner, false)
+            .await
+            .map_err(|error| PostgresError::Migration { address: postgres.address(), error: with_hint(&error) })?;
         // The work is done; a server that does not say goodbye changes nothing.
         let _ = timeout(ANSWER_WITHIN, owner.close()).await;
         Ok(postgres)

@@ -110,7 +110,8 @@ async fn verify(snapshot: Snapshot) -> Result<(), SnapshotError> {
 
 /// A snapshot still without its parts, and how many it has.
 fn header(row: &PgRow) -> Result<(Snapshot, usize), SnapshotError> {
-    let seq = rows::number(get(row, 0)?).and_then(Seq::new).ok_or_else(|| damaged(Seq::ZERO, "its at_seq is below 0"))?;
+    let seq =
+        rows::number(get(row, 0)?).and_then(Seq::new).ok_or_else(|| damaged(Seq::ZERO, "its at_seq is below 0"))?;
     let position = Position {
         seq,
         stream_id: rows::stream_id(get(row, 1)?).ok_or_else(|| damaged(seq, "its stream_position is none"))?,

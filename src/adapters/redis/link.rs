@@ -17,8 +17,6 @@ use tokio::sync::Mutex;
 
 /// A server on the same network answers a connect in milliseconds; one that does not is gone.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// After a failed connect, callers that were waiting for it fail with it, rather than try one after the other.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Commands that wait in the client before senders are held back: at the library's 50, callers queue up in front of a
 /// connection that could take them all with one write.
 const BUFFERED_COMMANDS: usize = 4096;
@@ -90,12 +88,14 @@ impl Link {
 
     /// The open connection, or a new one. Callers wait here for one attempt and share what comes of it.
     async fn live(&self) -> Result<Live, LinkError> {
+        let came = Instant::now();
         let mut state = self.state.lock().await;
         if let Some(live) = state.connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
+        // Whoever waited while another caller tried fails with it, rather than try once more after it.
         if let Some((at, error)) = &state.failure
-            && at.elapsed() < RETRY_AFTER
+            && came < *at
         {
             return Err(error.clone());
         }

@@ -67,9 +67,8 @@ impl RedisProjection {
         to: Option<&ProjectionPosition>,
         words: Words,
     ) -> Result<Ran, ProjectionError> {
-        let [seq, epoch, chain] = to.map_or_else(Default::default, |to| {
-            [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]
-        });
+        let [seq, epoch, chain] =
+            to.map_or_else(Default::default, |to| [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]);
         let call = |name: &str, script: &str| {
             let mut call = cmd(name);
             call.arg(script).arg(1).arg(self.keys.projection());
@@ -274,7 +273,7 @@ fn failed(error: impl Display) -> ProjectionError {
 
 fn chain_of_hex(text: &str) -> Option<Chain> {
     let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let bytes: Vec<u8> =

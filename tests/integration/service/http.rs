@@ -21,7 +21,10 @@ async fn the_originals_routes_work_as_its_page_says() {
     let maker = orders(&state).find(|order| id(order) == 1).expect("the maker");
     assert_eq!((&maker["status"], &maker["remaining"]), (&json!("PARTIALLY_FILLED"), &json!(0.6)));
     let trade = trades(&state).next().expect("a trade");
-    assert_eq!((&trade["maker_order_id"], &trade["taker_order_id"], &trade["price"]), (&json!(1), &json!(2), &json!(100)));
+    assert_eq!(
+        (&trade["maker_order_id"], &trade["taker_order_id"], &trade["price"]),
+        (&json!(1), &json!(2), &json!(100))
+    );
     assert!(trade["timestamp"].as_f64().is_some_and(|seconds| seconds > 1.7e9));
     assert_eq!(state["symbols"]["BTC_USDT"]["phase"], "CONTINUOUS");
 
@@ -64,7 +67,14 @@ async fn the_schema_is_true_for_every_route() {
     let stack = Stack::start();
     let schema = stack.get("/api/schema/").await;
     let paths = schema["paths"].as_object().expect("paths");
-    for path in ["/api/orders/", "/api/orders/{order_id}/cancel/", "/api/debug/orders/", "/api/debug/state/", "/healthz", "/readyz"] {
+    for path in [
+        "/api/orders/",
+        "/api/orders/{order_id}/cancel/",
+        "/api/debug/orders/",
+        "/api/debug/state/",
+        "/healthz",
+        "/readyz",
+    ] {
         assert!(paths.contains_key(path), "{path} is not in the schema");
     }
     for (path, operations) in paths {
@@ -74,10 +84,14 @@ async fn the_schema_is_true_for_every_route() {
             let answer = stack.client.request(method, url).send().await.expect("an answer");
             let status = answer.status().as_u16().to_string();
             let text = answer.text().await.expect("text");
-            let code = serde_json::from_str::<Value>(&text).ok().and_then(|body| body["code"].as_str().map(str::to_owned));
+            let code =
+                serde_json::from_str::<Value>(&text).ok().and_then(|body| body["code"].as_str().map(str::to_owned));
             assert!(!matches!(code.as_deref(), Some("NOT_FOUND" | "METHOD_NOT_ALLOWED")), "{path}: {text}");
             let method = operations.as_object().expect("operations").values().next().expect("an operation");
-            assert!(method["responses"].get(&status).is_some(), "{path} answered {status}, which its schema does not list");
+            assert!(
+                method["responses"].get(&status).is_some(),
+                "{path} answered {status}, which its schema does not list"
+            );
         }
     }
 }

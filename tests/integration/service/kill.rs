@@ -66,9 +66,7 @@ fn the_checker_finds_planted_bugs() {
         json!({"id": id, "symbol": "BTC_USDT", "side": side, "price": price, "quantity": quantity,
                "remaining": remaining, "status": status})
     };
-    let trade = |price: u64, quantity: u64| {
-        json!({"id": 1, "symbol": "BTC_USDT", "price": price, "quantity": quantity, "maker_order_id": 1, "taker_order_id": 2})
-    };
+    let trade = |price: u64, quantity: u64| json!({"id": 1, "symbol": "BTC_USDT", "price": price, "quantity": quantity, "maker_order_id": 1, "taker_order_id": 2});
     let told = |order_id, cancelled| Acknowledged {
         order_id,
         symbol: "BTC_USDT".to_owned(),
@@ -95,7 +93,17 @@ fn the_checker_finds_planted_bugs() {
     check(json!([maker, taker]), json!([trade(100, 3), trade(100, 3)]), &both, "do not add up");
     check(json!([maker, taker]), json!([]), &both, "do not add up");
     check(json!([maker, taker]), json!([trade(100, 3)]), &[told(1, true)], "said to be CANCELLED");
-    check(json!([order(1, "SELL", 100, 6, 3, "PARTIALLY_FILLED"), taker]), json!([trade(100, 3)]), &both, "not what was acknowledged");
-    check(json!([order(1, "SELL", 100, 5, 5, "OPEN"), order(2, "BUY", 101, 5, 5, "OPEN")]), json!([]), &both, "crossed");
+    check(
+        json!([order(1, "SELL", 100, 6, 3, "PARTIALLY_FILLED"), taker]),
+        json!([trade(100, 3)]),
+        &both,
+        "not what was acknowledged",
+    );
+    check(
+        json!([order(1, "SELL", 100, 5, 5, "OPEN"), order(2, "BUY", 101, 5, 5, "OPEN")]),
+        json!([]),
+        &both,
+        "crossed",
+    );
     check(json!([order(1, "SELL", 100, 5, 0, "OPEN")]), json!([]), &[], "do not add up");
 }

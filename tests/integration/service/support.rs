@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use journal::{EventLog, Record, encoding};
 use matching::{Engine, Event, Seq, Sequenced};
-use pricetime::adapters::postgres;
+use pricetime::adapters::postgres::{Postgres, PostgresLog};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
-use testbed::{Postgres, Redis, Service, shared_postgres};
+use testbed::{Redis, Service, shared_postgres};
 use tokio::time::{Instant, sleep};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
@@ -20,7 +20,7 @@ pub const SYMBOLS: [&str; 3] = ["BTC_USDT", "ETH_USDT", "XRP_USDT"];
 pub struct Stack {
     pub service: Service,
     pub redis: Redis,
-    pub postgres: Option<Postgres>,
+    pub postgres: Option<testbed::Postgres>,
     pub database_url: String,
     pub client: Client,
 }
@@ -36,10 +36,10 @@ impl Stack {
 
     /// A stack whose PostgreSQL may be killed.
     pub fn with_own_postgres() -> Stack {
-        Stack::with(Some(Postgres::start().expect("a PostgreSQL")), &[])
+        Stack::with(Some(testbed::Postgres::start().expect("a PostgreSQL")), &[])
     }
 
-    fn with(postgres: Option<Postgres>, settings: &[(&str, &str)]) -> Stack {
+    fn with(postgres: Option<testbed::Postgres>, settings: &[(&str, &str)]) -> Stack {
         let redis = Redis::start().expect("a Redis");
         let cluster = match &postgres {
             Some(own) => own,
@@ -110,9 +110,8 @@ impl Stack {
 
     /// All rows of the log.
     pub async fn log(&self) -> Vec<Record> {
-        let pool = postgres::connect_reader(&self.database_url).await.expect("a connection");
-        let log = postgres::PostgresLog::new(pool);
-        log.page(Seq::ZERO, 10_000_000).await.expect("the log")
+        let database = Postgres::attach(&self.database_url, "tests").expect("an address");
+        PostgresLog::new(&database).page(Seq::ZERO, 10_000_000).await.expect("the log")
     }
 }
 

@@ -1,0 +1,157 @@
+//! Every setting, declared once: the reader, `config check` and the documentation all go by this table.
+
+/// A setting as it is declared.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name; with the prefix `PRICETIME_` it wins over the bare name.
+    pub name: &'static str,
+    /// Names of the original service that mean the same.
+    pub aliases: &'static [&'static str],
+    /// What a number counts, for example `s`; empty where nothing is counted.
+    pub unit: &'static str,
+    /// What holds when it is not given.
+    pub default: Default,
+    /// What it does, and for a limit why it is there.
+    pub meaning: &'static str,
+    /// What this release does with it.
+    pub kind: Kind,
+}
+
+/// What holds when a setting is not given.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Default {
+    /// This text, read as if it had been given.
+    Text(&'static str),
+    /// The value of another setting.
+    Of(&'static str),
+    /// Nothing: the meaning says what follows.
+    Unset,
+}
+
+/// What this release does with a setting.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// It has an effect and may be shown.
+    Plain,
+    /// It has an effect and is never shown.
+    Secret,
+    /// The name belongs to the service, and this release makes nothing of it yet: a warning says so.
+    Later,
+}
+
+/// All settings, in the order in which they are documented.
+pub const SETTINGS: &[Setting] = &[
+    plain("HOST", "", Default::Text("127.0.0.1"), "The address to listen on. 0.0.0.0 is every address of the machine."),
+    plain("PORT", "", Default::Text("8000"), "The port to listen on. 0 is any free one."),
+    secret(
+        "REDIS_URL",
+        &[],
+        "The Redis that holds the command queue and the projection: redis://user:password@host:6379/0.",
+    ),
+    secret(
+        "DATABASE_URL",
+        &[],
+        "The PostgreSQL database that holds the event log: postgres://user:password@host:5432/name. Wins over POSTGRES_*.",
+    ),
+    plain("POSTGRES_DB", "", Default::Unset, "The database's name, where DATABASE_URL is not given."),
+    plain("POSTGRES_USER", "", Default::Unset, "The database's user, where DATABASE_URL is not given."),
+    secret("POSTGRES_PASSWORD", &[], "That user's password; none where the server asks for none."),
+    plain(
+        "POSTGRES_HOST",
+        "",
+        Default::Text("127.0.0.1"),
+        "The database server's address, where DATABASE_URL is not given.",
+    ),
+    plain("POSTGRES_PORT", "", Default::Text("5432"), "The database server's port, where DATABASE_URL is not given."),
+    later("SECRET_KEY", &["DJANGO_SECRET_KEY"], "The key that the original signs sessions with."),
+    Setting {
+        aliases: &["DJANGO_DEBUG"],
+        ..plain(
+            "DEBUG",
+            "",
+            Default::Text("false"),
+            "Opens the debug routes to everyone, allows ALLOWED_HOSTS=* and switches AUTO_LIST_SYMBOLS on. It never touches durability.",
+        )
+    },
+    Setting {
+        aliases: &["DJANGO_ALLOWED_HOSTS"],
+        ..plain(
+            "ALLOWED_HOSTS",
+            "",
+            Default::Text("localhost,127.0.0.1,[::1]"),
+            "The host names that requests may ask for, comma separated; .example.com is also every name below it; * is every name, only with DEBUG. \
+             Keeps other sites' scripts from talking to the service under a name of theirs.",
+        )
+    },
+    secret(
+        "ADMIN_TOKEN",
+        &[],
+        "The administrator's credential, 32 characters or more: opens the debug routes without DEBUG.",
+    ),
+    plain(
+        "SYMBOLS",
+        "",
+        Default::Text("BTC_USDT,ETH_USDT,XRP_USDT"),
+        "The symbols listed on the very first start, comma separated, with eight decimals each.",
+    ),
+    plain(
+        "AUTO_LIST_SYMBOLS",
+        "",
+        Default::Of("DEBUG"),
+        "Whether the first order of a well-formed symbol lists it. Otherwise such an order is refused.",
+    ),
+    plain(
+        "MAX_BODY_BYTES",
+        "bytes",
+        Default::Text("65536"),
+        "The largest request body. An order takes about 100 bytes; more would only cost memory for each connection.",
+    ),
+    plain(
+        "SNAPSHOT_INTERVAL",
+        "s",
+        Default::Text("600"),
+        "The time between two snapshots: a start reads the log of at most this long.",
+    ),
+    plain("RETAIN_SNAPSHOTS", "snapshots", Default::Text("10"), "How many of the newest verified snapshots are kept."),
+    plain(
+        "RETAIN_CLOSED_ORDERS",
+        "orders",
+        Default::Text("500000"),
+        "How many closed orders the debug routes and Redis still show; bounds the memory of both. The log keeps all.",
+    ),
+    plain(
+        "QUEUE_RETENTION_ENTRIES",
+        "entries",
+        Default::Text("100000"),
+        "How many executed entries of the command stream are kept for audit; bounds the memory of Redis.",
+    ),
+    plain(
+        "ALLOW_UNSAFE_DURABILITY",
+        "",
+        Default::Text("false"),
+        "Whether to start although Redis or PostgreSQL is set up to lose what it acknowledged. For experiments only.",
+    ),
+    plain("RUST_LOG", "", Default::Text("info"), "What is logged, for example info,pricetime=debug."),
+    plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
+    later("DATA_DIR", &[], "The folder of the embedded mode."),
+    later("MAX_QUEUE_AGE", &[], "The age at which a waiting order is refused as stale."),
+    later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),
+    later("RATE_LIMIT_CANCELS", &[], "Cancels a second, per key and address."),
+];
+
+const fn plain(name: &'static str, unit: &'static str, default: Default, meaning: &'static str) -> Setting {
+    Setting { name, aliases: &[], unit, default, meaning, kind: Kind::Plain }
+}
+
+const fn secret(name: &'static str, aliases: &'static [&'static str], meaning: &'static str) -> Setting {
+    Setting { name, aliases, unit: "", default: Default::Unset, meaning, kind: Kind::Secret }
+}
+
+const fn later(name: &'static str, aliases: &'static [&'static str], meaning: &'static str) -> Setting {
+    Setting { name, aliases, unit: "", default: Default::Unset, meaning, kind: Kind::Later }
+}
+
+/// The setting that a bare name or alias means.
+pub fn named(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name || setting.aliases.contains(&name))
+}

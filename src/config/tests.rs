@@ -1,0 +1,158 @@
+//! Settings as tables: what is given, and what comes of it.
+
+use super::*;
+
+const FULL: &str = "REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me:hunter2@db:5432/prices";
+
+fn variables(text: &str) -> Vec<(String, String)> {
+    let pair = |word: &str| {
+        let (name, value) = word.split_once('=').expect("NAME=value");
+        (name.to_owned(), value.to_owned())
+    };
+    text.split_whitespace().map(pair).collect()
+}
+
+fn read(environment: &str, dotenv: &str) -> Result<(Settings, Vec<Warning>), Vec<Problem>> {
+    Settings::from_sources(variables(environment), variables(dotenv))
+}
+
+fn good(environment: &str, dotenv: &str) -> Settings {
+    read(&format!("{FULL} {environment}"), dotenv)
+        .map_or_else(|problems| panic!("{problems:?}"), |(settings, _)| settings)
+}
+
+/// Each of `expected` is in its own problem, and there are no others.
+#[track_caller]
+fn bad(environment: &str, dotenv: &str, expected: &[&str]) {
+    let problems = read(environment, dotenv).expect_err("problems");
+    let texts: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    assert_eq!(texts.len(), expected.len(), "{texts:#?}");
+    for (text, expected) in texts.iter().zip(expected) {
+        assert!(text.contains(expected), "{text:?} does not say {expected:?}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[track_caller]
+fn bad_setting(setting: &str, expected: &str) {
+    bad(&format!("{FULL} {setting}"), "", &[expected]);
+}
+
+#[test]
+fn without_anything_but_the_two_addresses_the_defaults_hold() {
+    let settings = good("", "");
+    assert_eq!(settings.listen, "127.0.0.1:8000".parse().expect("an address"));
+    assert!(!settings.debug && !settings.auto_list_symbols && !settings.allow_unsafe_durability);
+    assert_eq!(settings.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["BTC_USDT", "ETH_USDT", "XRP_USDT"]);
+    assert_eq!((settings.max_body_bytes, settings.snapshot_interval), (65_536, Duration::from_secs(600)));
+    assert_eq!((settings.retain_snapshots, settings.retain_closed_orders), (10, 500_000));
+    assert_eq!((settings.queue_retention_entries, settings.log_format), (100_000, LogFormat::Pretty));
+    assert!(settings.allowed_hosts.allow("localhost:8000") && !settings.allowed_hosts.allow("evil.test"));
+    assert_eq!(settings.admin_token, None);
+}
+
+#[test]
+fn the_originals_file_works_as_it_is() {
+    let dotenv = "POSTGRES_DB=crypto_matching_engine_db POSTGRES_USER=adminuser POSTGRES_PASSWORD=hun%ter/2 \
+                  POSTGRES_HOST=db POSTGRES_PORT=5432 REDIS_URL=redis://redis:6379/0 \
+                  DJANGO_SETTINGS_MODULE=crypto_matching_engine.settings DJANGO_SECRET_KEY=change-me \
+                  DJANGO_DEBUG=True DJANGO_ALLOWED_HOSTS=*";
+    let (settings, warnings) = read("", dotenv).expect("settings");
+    let Storage::Full { redis_url, database_url } = &settings.storage;
+    assert_eq!(redis_url.expose(), "redis://redis:6379/0");
+    assert_eq!(database_url.expose(), "postgres://adminuser:hun%25ter%2F2@db:5432/crypto_matching_engine_db");
+    assert!(settings.debug && settings.auto_list_symbols);
+    assert_eq!(settings.allowed_hosts, AllowedHosts::Any);
+    let warned = |name: &str| warnings.iter().any(|warning| warning.0.contains(name));
+    assert!(warned("DJANGO_SETTINGS_MODULE") && warned("SECRET_KEY"));
+}
+
+#[test]
+fn the_prefix_wins_over_the_bare_name_and_that_over_the_alias() {
+    let port = |environment: &str, dotenv: &str| good(environment, dotenv).listen.port();
+    assert_eq!(port("PORT=1", "PORT=2"), 1);
+    assert_eq!(port("PORT=1 PRICETIME_PORT=3", ""), 3);
+    assert_eq!(port("PORT=1", "PRICETIME_PORT=4"), 4);
+    assert_eq!(port("PRICETIME_PORT=", "PORT=5"), 5);
+    assert!(!good("DEBUG=false DJANGO_DEBUG=true", "").debug);
+    assert!(good("DEBUG=on AUTO_LIST_SYMBOLS=no", "").debug);
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    bad(
+        "PRICETIME_PROT=1 PORT=70000 REDIS_URL=http://x DATABASE_URL=hunter2 ADMIN_TOKEN=hunter2",
+        "TYPO=1 COMPOSE_PROJECT_NAME=x",
+        &[
+            "TYPO in .env is no setting",
+            "PRICETIME_PROT is no setting",
+            "PORT is \"70000\"; give a whole number from 0 to 65535",
+            "REDIS_URL is no address of a Redis; write it as redis://",
+            "DATABASE_URL is no address of a PostgreSQL database",
+            "ADMIN_TOKEN has 7 characters; give 32 or more",
+        ],
+    );
+}
+
+#[test]
+fn half_of_the_full_mode_is_an_error_that_says_so() {
+    bad("REDIS_URL=redis://h:1/0", "", &["DATABASE_URL is not set although REDIS_URL is; give both"]);
+    bad("DATABASE_URL=postgres://h/d", "", &["REDIS_URL is not set although PostgreSQL is; give both"]);
+    bad("REDIS_URL=redis://h:1/0 POSTGRES_DB=d", "", &["POSTGRES_USER is not set"]);
+    bad("", "", &["this release has no embedded mode; set REDIS_URL"]);
+}
+
+#[test]
+fn each_value_is_checked() {
+    bad_setting("HOST=nowhere", "HOST is \"nowhere\", which is no IP address; give an IP address");
+    bad_setting("PORT=-1", "PORT is \"-1\"; give a whole number");
+    bad_setting("DEBUG=maybe", "DEBUG is \"maybe\"; give true or false");
+    bad_setting("ALLOWED_HOSTS=*", "ALLOWED_HOSTS is * without DEBUG; list the names");
+    bad_setting("ALLOWED_HOSTS=a:80", "ALLOWED_HOSTS has the entry \"a:80\"");
+    bad_setting("SYMBOLS=BTC_USDT,btc_usdt", "SYMBOLS holds \"btc_usdt\"");
+    bad_setting("SYMBOLS=BTC_USDT,BTC_USDT", "SYMBOLS holds BTC_USDT twice");
+    bad_setting("SNAPSHOT_INTERVAL=0", "SNAPSHOT_INTERVAL is \"0\"; give a whole number from 1");
+    bad_setting("RETAIN_CLOSED_ORDERS=1e6", "RETAIN_CLOSED_ORDERS is \"1e6\"");
+    bad_setting("MAX_BODY_BYTES=10", "MAX_BODY_BYTES is \"10\"; give a whole number from 1024");
+    bad_setting("LOG_FORMAT=xml", "LOG_FORMAT is \"xml\"; give pretty or json");
+    bad_setting("RUST_LOG=a=b=c", "RUST_LOG is");
+    bad_setting("POSTGRES_HOST=x PRICETIME_DJANGO_DEBUG=1", "PRICETIME_DJANGO_DEBUG is no setting");
+}
+
+#[test]
+fn names_of_the_environment_that_are_not_ours_are_left_alone() {
+    good("PATH=/bin DJANGO_X=1 TYPO=1 COMPOSE_FILE=x", "");
+    let (_, warnings) = read(FULL, "MAX_QUEUE_AGE=5 DATA_DIR=x RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+}
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let settings = good("ADMIN_TOKEN=hunter2hunter2hunter2hunter2hunter2 SECRET_KEY=hunter2", "");
+    let shown: String = settings.effective.iter().map(|line| format!("{line}\n")).collect();
+    assert!(!format!("{settings:?}{shown}").contains("hunter2"), "{settings:?}\n{shown}");
+    assert!(shown.contains("DATABASE_URL=postgres://me:***@db:5432/prices (environment)"), "{shown}");
+    assert!(shown.contains("PORT=8000 (default)"), "{shown}");
+}
+
+#[test]
+fn a_file_is_read_with_its_mistakes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(".env");
+    assert_eq!(sources::read_dotenv(&path), (Vec::new(), Vec::new()));
+    std::fs::write(&path, "# words\nPORT=81 # more\nexport DEBUG='true'\nhunter2 hunter2\nHOST=::1\n").expect("a file");
+    let (variables, problems) = sources::read_dotenv(&path);
+    let names: Vec<&str> = variables.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["PORT", "DEBUG", "HOST"]);
+    assert_eq!(problems.len(), 1);
+    let text = problems[0].to_string();
+    assert!(text.contains("a line after DEBUG") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn the_table_reads_well() {
+    for setting in table::SETTINGS {
+        assert!(setting.meaning.ends_with('.'), "{}", setting.name);
+        assert_eq!(table::SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1, "{}", setting.name);
+    }
+}

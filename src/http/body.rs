@@ -1,0 +1,99 @@
+//! Takes in a request's body: as JSON, up to a limit, within a time.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{self, Bytes};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+
+use super::Api;
+use super::problem::{Code, Problem};
+
+/// A body is at most a few packets: one that takes longer only holds a connection.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// The bytes of a body that says that it is JSON.
+pub struct JsonBody(pub Bytes);
+
+/// The bytes of a body that may be absent; a present one says that it is JSON, or nothing.
+pub struct OptionalJsonBody(pub Bytes);
+
+impl FromRequest for JsonBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<JsonBody, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let accepted = is_json(request.headers()) == Some(true) && !is_encoded(request.headers());
+        let body = receive(request, payload);
+        Box::pin(async move { if accepted { body.await.map(JsonBody) } else { Err(unsupported()) } })
+    }
+}
+
+impl FromRequest for OptionalJsonBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<OptionalJsonBody, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let accepted = is_json(request.headers()) != Some(false) && !is_encoded(request.headers());
+        let body = receive(request, payload);
+        Box::pin(async move {
+            let body = body.await?;
+            if accepted || body.is_empty() { Ok(OptionalJsonBody(body)) } else { Err(unsupported()) }
+        })
+    }
+}
+
+fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+    let limit = request.app_data::<web::Data<Api>>().map_or(0, |api| api.max_body_bytes());
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let payload = payload.take();
+    async move {
+        if announced.is_some_and(|length: u64| length > limit as u64) {
+            return Err(too_large(limit));
+        }
+        let body = actix_web::body::to_bytes_limited(actix_web::body::BodyStream::new(payload), limit);
+        match tokio::time::timeout(BODY_WITHIN, body).await {
+            Ok(Ok(Ok(body))) => Ok(body),
+            Ok(Ok(Err(_))) => Err(Problem::new(Code::MalformedJson, "the body broke off; send it again")),
+            Ok(Err(_)) => Err(too_large(limit)),
+            Err(_) => {
+                let detail = format!("the body did not arrive within {} s; send it again", BODY_WITHIN.as_secs());
+                Err(Problem::new(Code::RequestTimeout, detail))
+            }
+        }
+    }
+}
+
+/// Whether the content type is JSON; none if there is none. JSON is UTF-8, so any other charset is not.
+fn is_json(headers: &HeaderMap) -> Option<bool> {
+    let value = headers.get(header::CONTENT_TYPE)?;
+    let Ok(text) = value.to_str() else { return Some(false) };
+    // What nearly everybody sends.
+    if text == "application/json" {
+        return Some(true);
+    }
+    let mut parts = text.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let utf8 = parts.all(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    });
+    Some(json && utf8)
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+}
+
+fn unsupported() -> Problem {
+    let detail = "send the body as UTF-8 JSON with the header Content-Type: application/json, not compressed";
+    Problem::new(Code::UnsupportedMediaType, detail)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::BodyTooLarge, format!("the body is larger than {limit} bytes; send less"))
+}

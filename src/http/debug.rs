@@ -1,0 +1,166 @@
+//! `/api/debug/...`: all orders and trades, for checks from outside. Each answer is one image of the ledger.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use matching::ledger::{OrderRecord, TradeRecord};
+use matching::{Ledger, Symbol};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::access::check_debug;
+use super::endpoint::Endpoint;
+use super::problem::{Code, Problem};
+use crate::problems;
+use crate::views::{DebugOrder, DebugTrade};
+
+/// The phase of every market so far.
+const PHASE: &str = "CONTINUOUS";
+
+/// All orders that are kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DebugOrders {
+    /// Open orders and the last closed ones, by id.
+    orders: Vec<DebugOrder>,
+}
+
+/// All orders and trades that are kept: one consistent cut.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DebugState {
+    /// Open orders and the last closed ones, by id.
+    orders: Vec<DebugOrder>,
+    /// The trades between them, oldest first.
+    trades: Vec<DebugTrade>,
+    /// The markets.
+    #[schema(value_type = BTreeMap<String, DebugSymbol>)]
+    symbols: BTreeMap<Symbol, DebugSymbol>,
+    /// The last row of the event log in it.
+    seq: u64,
+}
+
+/// A market.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DebugSymbol {
+    /// How the market trades at the moment.
+    phase: &'static str,
+}
+
+problems! {
+    /// What a debug route may refuse with.
+    DebugProblems: HostNotAllowed, Unauthorized, InternalError, NotReady, Standby
+}
+
+/// The resource of orders.
+pub fn orders_endpoint() -> Endpoint {
+    Endpoint::new(__path_orders, web::to(orders))
+}
+
+/// The resource of the whole state.
+pub fn state_endpoint() -> Endpoint {
+    Endpoint::new(__path_state, web::to(state))
+}
+
+/// All orders
+///
+/// Numbers are JSON numbers with every digit, times are seconds since 1970. Needs DEBUG or the administrator's
+/// credential.
+#[utoipa::path(
+    get,
+    path = "/api/debug/orders/",
+    tag = "debug",
+    operation_id = "debug_orders",
+    security((), ("admin" = [])),
+    responses((status = 200, description = "The orders.", body = DebugOrders, example = json!({"orders": [order_example()]})), DebugProblems)
+)]
+pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    check_debug(&api, &request)?;
+    let orders: Vec<OrderRecord> = read(&api, |ledger| ledger.orders().cloned().collect()).await?;
+    json(move || DebugOrders { orders: orders.iter().map(DebugOrder::from).collect() }).await
+}
+
+/// All orders and trades
+///
+/// One consistent cut: the state after row `seq` of the event log. Needs DEBUG or the administrator's credential.
+#[utoipa::path(
+    get,
+    path = "/api/debug/state/",
+    tag = "debug",
+    operation_id = "debug_state",
+    security((), ("admin" = [])),
+    responses((status = 200, description = "The state.", body = DebugState, example = json!(state_example())), DebugProblems)
+)]
+pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    check_debug(&api, &request)?;
+    let image = read(&api, Image::of).await?;
+    json(move || image.view()).await
+}
+
+/// What the state is made of, copied at one point: all that is done on the projection's thread.
+struct Image {
+    orders: Vec<OrderRecord>,
+    trades: Vec<TradeRecord>,
+    symbols: Vec<Symbol>,
+    seq: u64,
+}
+
+impl Image {
+    fn of(ledger: &Ledger) -> Image {
+        Image {
+            orders: ledger.orders().cloned().collect(),
+            trades: ledger.trades().cloned().collect(),
+            symbols: ledger.instruments().map(|instrument| instrument.symbol()).collect(),
+            seq: ledger.seq().get(),
+        }
+    }
+
+    fn view(&self) -> DebugState {
+        DebugState {
+            orders: self.orders.iter().map(DebugOrder::from).collect(),
+            trades: self.trades.iter().map(DebugTrade::from).collect(),
+            symbols: self.symbols.iter().map(|symbol| (*symbol, DebugSymbol { phase: PHASE })).collect(),
+            seq: self.seq,
+        }
+    }
+}
+
+async fn read<R: Send + 'static>(
+    api: &Api,
+    question: impl FnOnce(&Ledger) -> R + Send + 'static,
+) -> Result<R, Problem> {
+    let engine = api.engine()?;
+    engine.outcomes.read(question).await.map_err(|_| Problem::new(Code::NotReady, "the service is stopping; ask again"))
+}
+
+/// Writes an answer that may be large on a thread for such work, so that the worker's other requests do not wait for it.
+async fn json<T: Serialize>(view: impl FnOnce() -> T + Send + 'static) -> Result<HttpResponse, Problem> {
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "a debug answer could not be written");
+        Problem::new(Code::InternalError, "the answer could not be written")
+    };
+    match web::block(move || serde_json::to_vec(&view())).await {
+        Ok(Ok(body)) => Ok(HttpResponse::Ok().content_type("application/json").body(body)),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn order_example() -> serde_json::Value {
+    serde_json::json!({
+        "id": 1, "symbol": "BTC_USDT", "side": "SELL", "price": 100.5, "quantity": 1, "remaining": 0.6,
+        "status": "PARTIALLY_FILLED", "created_at": 1732880000.123456, "filled": 0.4, "average_price": 100.5,
+        "type": "LIMIT", "time_in_force": "GTC", "seq": 5
+    })
+}
+
+fn state_example() -> serde_json::Value {
+    serde_json::json!({
+        "orders": [order_example()],
+        "trades": [{
+            "id": 1, "symbol": "BTC_USDT", "price": 100.5, "quantity": 0.4, "maker_order_id": 1, "taker_order_id": 2,
+            "timestamp": 1732880001.123456
+        }],
+        "symbols": {"BTC_USDT": {"phase": "CONTINUOUS"}},
+        "seq": 5
+    })
+}

@@ -1,0 +1,101 @@
+//! One resource: both forms of its path, the operations that are documented, and a 405 for every other method.
+
+use actix_web::dev::{AppService, HttpServiceFactory};
+use actix_web::guard::{self, Guard};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, Route, web};
+use utoipa::openapi::path::{HttpMethod, Paths};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa_actix_web::OpenApiFactory;
+
+use super::problem::{Code, Problem};
+
+type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// A resource. Its path and methods are those of the documentation, so that the two cannot differ.
+pub struct Endpoint {
+    path: String,
+    routes: Vec<Route>,
+    methods: Vec<Method>,
+    documented: Paths,
+    schemas: Schemas,
+}
+
+impl Endpoint {
+    /// A resource with its first operation: what `#[utoipa::path]` made of the handler, and the handler.
+    pub fn new<D: Documented>(documentation: D, route: Route) -> Endpoint {
+        let endpoint = Endpoint {
+            path: D::path(),
+            routes: Vec::new(),
+            methods: Vec::new(),
+            documented: Paths::new(),
+            schemas: Vec::new(),
+        };
+        endpoint.and(documentation, route)
+    }
+
+    /// The same resource with one more operation.
+    ///
+    /// # Panics
+    /// If the operation is documented at another path: a mistake that every start shows.
+    pub fn and<D: Documented>(mut self, documentation: D, route: Route) -> Endpoint {
+        assert!(D::path() == self.path, "{} is no operation of {}", D::path(), self.path);
+        let methods: Vec<Method> = D::methods().iter().flat_map(served).collect();
+        let any = methods.iter().fold(guard::Any(guard::fn_guard(|_| false)), |any, method| any.or(exactly(method)));
+        self.routes.push(route.guard(any));
+        self.methods.extend(methods);
+        self.documented.merge(OpenApiFactory::paths(&documentation));
+        OpenApiFactory::schemas(&documentation, &mut self.schemas);
+        self
+    }
+}
+
+/// What `#[utoipa::path]` makes of a handler.
+pub trait Documented: utoipa::Path + OpenApiFactory {}
+
+impl<D: utoipa::Path + OpenApiFactory> Documented for D {}
+
+fn exactly(method: &Method) -> impl Guard + 'static {
+    let method = method.clone();
+    guard::fn_guard(move |context| context.head().method == method)
+}
+
+/// The methods that a documented one stands for: HEAD is GET without the body.
+fn served(method: &HttpMethod) -> Vec<Method> {
+    match method {
+        HttpMethod::Get => vec![Method::GET, Method::HEAD],
+        HttpMethod::Post => vec![Method::POST],
+        HttpMethod::Put => vec![Method::PUT],
+        HttpMethod::Patch => vec![Method::PATCH],
+        HttpMethod::Delete => vec![Method::DELETE],
+        HttpMethod::Options => vec![Method::OPTIONS],
+        HttpMethod::Head => vec![Method::HEAD],
+        HttpMethod::Trace => vec![Method::TRACE],
+    }
+}
+
+impl HttpServiceFactory for Endpoint {
+    fn register(self, config: &mut AppService) {
+        let bare = self.path.trim_end_matches('/').to_owned();
+        let slash = format!("{bare}/");
+        let allow: Vec<String> = self.methods.iter().map(Method::to_string).collect();
+        let allow = allow.join(", ");
+        let refuse = move |request: HttpRequest| {
+            let problem = Problem::new(Code::MethodNotAllowed, format!("{} is not served here", request.method()));
+            let response = problem.allowing(&allow);
+            async move { response }
+        };
+        let resource = web::resource([slash, bare]).default_service(web::to(refuse));
+        self.routes.into_iter().fold(resource, actix_web::Resource::route).register(config);
+    }
+}
+
+impl OpenApiFactory for Endpoint {
+    fn paths(&self) -> Paths {
+        self.documented.clone()
+    }
+
+    fn schemas(&self, schemas: &mut Schemas) {
+        schemas.extend(self.schemas.iter().cloned());
+    }
+}

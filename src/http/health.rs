@@ -1,0 +1,155 @@
+//! `/healthz`, `/readyz`, `/metrics`: for probes and scrapers.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::endpoint::Endpoint;
+use super::metrics::Metrics;
+use super::{Api, Role};
+
+/// The process answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "alive"}))]
+pub struct Health {
+    /// Always `alive`.
+    status: &'static str,
+}
+
+/// Whether the service takes orders and executes them, and what it depends on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "ready": true, "role": "writer",
+    "components": {"writer": true, "queue": true, "event_log": true, "ids": true, "projection": true},
+    "sequenced": 7, "committed": 7, "projected": 7
+}))]
+pub struct Readiness {
+    /// Whether it does.
+    ready: bool,
+    /// `standby`, `recovering`, `writer` or `stopping`.
+    role: &'static str,
+    /// What it depends on. Without the projection it goes on, and only outside readers of Redis fall behind.
+    components: Components,
+    /// The last command taken from the stream.
+    sequenced: u64,
+    /// The last row of the event log.
+    committed: u64,
+    /// The last row that the projection shows.
+    projected: u64,
+}
+
+/// What the service depends on: true is well.
+#[derive(Debug, Copy, Clone, Serialize, ToSchema)]
+pub struct Components {
+    /// This process is the writer and has recovered.
+    writer: bool,
+    /// The last read of the command stream succeeded.
+    queue: bool,
+    /// The last commit or beat succeeded.
+    event_log: bool,
+    /// There are ids for new orders.
+    ids: bool,
+    /// The projection follows the log.
+    projection: bool,
+}
+
+impl Components {
+    /// Those of this process now.
+    pub fn of(api: &Api) -> Components {
+        let engine = api.running_engine();
+        Components {
+            writer: api.role() == Role::Writer,
+            queue: engine.is_some_and(|engine| engine.progress.reading()),
+            event_log: engine.is_some_and(|engine| engine.progress.log_reachable()),
+            ids: engine.is_some_and(|engine| engine.ids.left() > 0),
+            projection: engine.is_some_and(|engine| engine.progress.projection_live()),
+        }
+    }
+
+    /// Whether orders are taken and executed.
+    pub fn ready(self) -> bool {
+        self.writer && self.queue && self.event_log && self.ids
+    }
+
+    /// Each with its name.
+    pub fn named(self) -> [(&'static str, bool); 5] {
+        [
+            ("writer", self.writer),
+            ("queue", self.queue),
+            ("event_log", self.event_log),
+            ("ids", self.ids),
+            ("projection", self.projection),
+        ]
+    }
+}
+
+/// The resource that says that the process lives.
+pub fn health_endpoint() -> Endpoint {
+    Endpoint::new(__path_healthz, web::to(healthz))
+}
+
+/// The resource that says whether it serves.
+pub fn readiness_endpoint() -> Endpoint {
+    Endpoint::new(__path_readyz, web::to(readyz))
+}
+
+/// The resource of the metrics.
+pub fn metrics_endpoint() -> Endpoint {
+    Endpoint::new(__path_metrics, web::to(metrics))
+}
+
+/// Alive
+///
+/// Answers as long as the process does, also as a standby. A process that does not answer should be restarted.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operation",
+    operation_id = "healthz",
+    responses((status = 200, description = "The process lives.", body = Health))
+)]
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "alive" })
+}
+
+/// Ready
+///
+/// Whether this process takes orders and executes them: what a proxy goes by.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operation",
+    operation_id = "readyz",
+    responses(
+        (status = 200, description = "It does.", body = Readiness),
+        (status = 503, description = "It does not: a standby, a start, or something that it depends on is away.", body = Readiness)
+    )
+)]
+pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
+    let components = Components::of(&api);
+    let position = |read: fn(&actors::Progress) -> u64| api.running_engine().map_or(0, |engine| read(&engine.progress));
+    let readiness = Readiness {
+        ready: components.ready(),
+        role: api.role().as_str(),
+        components,
+        sequenced: position(actors::Progress::sequenced),
+        committed: position(actors::Progress::committed),
+        projected: position(actors::Progress::projected),
+    };
+    let mut response = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.json(readiness)
+}
+
+/// Metrics
+///
+/// For Prometheus, in the OpenMetrics text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operation",
+    operation_id = "metrics",
+    responses((status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"))
+)]
+pub async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(metrics.text())
+}

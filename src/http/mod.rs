@@ -1,0 +1,297 @@
+//! The HTTP side: one file per resource. It meets the engine at two ports, the command queue in and the outcomes out.
+
+pub mod access;
+pub mod body;
+pub mod cancel;
+pub mod debug;
+pub mod docs;
+pub mod endpoint;
+pub mod fields;
+pub mod health;
+pub mod metrics;
+pub mod orders;
+pub mod problem;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
+use actors::{Instruments, Outcomes, Progress};
+use journal::{Clock, CommandQueue};
+use tokio::sync::watch;
+use tracing_actix_web::TracingLogger;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::config::{AllowedHosts, Secret, Settings};
+use crate::ids::IdAllocator;
+use docs::Documents;
+use metrics::{Counters, Metrics};
+use problem::{Code, Problem};
+
+/// An idle connection is kept for longer than the common proxies keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A request's head is one packet: a client that takes longer only holds a connection.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stop waits for requests under way: longer than a cancel waits for its commit.
+const SHUTDOWN_SECONDS: u64 = 5;
+
+/// What of the engine the handlers need.
+pub struct Engine {
+    /// Where commands go in.
+    pub queue: Arc<dyn CommandQueue>,
+    /// Where outcomes come out.
+    pub outcomes: Outcomes,
+    /// How far the engine has come.
+    pub progress: Arc<Progress>,
+    /// Ids for orders and other commands.
+    pub ids: IdAllocator,
+    /// The service's clock.
+    pub clock: Arc<dyn Clock>,
+    /// What is listed, as committed.
+    pub instruments: watch::Receiver<Instruments>,
+}
+
+/// What this process does at the moment.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// Another process serves.
+    Standby,
+    /// It took over and reads the log.
+    Recovering,
+    /// It serves.
+    Writer,
+    /// It is ending.
+    Stopping,
+}
+
+impl Role {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Standby => "standby",
+            Role::Recovering => "recovering",
+            Role::Writer => "writer",
+            Role::Stopping => "stopping",
+        }
+    }
+}
+
+/// The state that all handlers share. It exists before the engine does: until that is there, requests are told so.
+pub struct Api {
+    max_body_bytes: usize,
+    auto_list_symbols: bool,
+    debug: bool,
+    allowed_hosts: AllowedHosts,
+    admin_token: Option<Secret>,
+    role: AtomicU8,
+    engine: OnceLock<Engine>,
+    counters: Counters,
+}
+
+impl Api {
+    /// An API without an engine: a standby.
+    pub fn new(settings: &Settings) -> Arc<Api> {
+        Arc::new(Api {
+            max_body_bytes: settings.max_body_bytes,
+            auto_list_symbols: settings.auto_list_symbols,
+            debug: settings.debug,
+            allowed_hosts: settings.allowed_hosts.clone(),
+            admin_token: settings.admin_token.clone(),
+            role: AtomicU8::new(Role::Standby as u8),
+            engine: OnceLock::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// This process took over and reads the log.
+    pub fn recovering(&self) {
+        self.role.store(Role::Recovering as u8, Ordering::Release);
+    }
+
+    /// The engine runs: from here on, orders are taken. Once.
+    ///
+    /// # Panics
+    /// If there is an engine already: a mistake in the start-up.
+    pub fn open(&self, engine: Engine) {
+        assert!(self.engine.set(engine).is_ok(), "the API has its engine already");
+        self.role.store(Role::Writer as u8, Ordering::Release);
+    }
+
+    /// The process is ending: nothing is taken any more.
+    pub fn close(&self) {
+        self.role.store(Role::Stopping as u8, Ordering::Release);
+    }
+
+    /// What this process does at the moment.
+    pub fn role(&self) -> Role {
+        let role = self.role.load(Ordering::Acquire);
+        let roles = [Role::Standby, Role::Recovering, Role::Writer, Role::Stopping];
+        roles.into_iter().find(|known| *known as u8 == role).unwrap_or(Role::Stopping)
+    }
+
+    /// The engine, for requests; a problem when this process does not serve.
+    fn engine(&self) -> Result<&Engine, Problem> {
+        match (self.role(), self.engine.get()) {
+            (Role::Writer, Some(engine)) => Ok(engine),
+            (Role::Standby, _) => {
+                Err(Problem::new(Code::Standby, "this process stands by; send it to the one that serves"))
+            }
+            (Role::Stopping, _) => Err(Problem::new(Code::NotReady, "the service is stopping; send it again later")),
+            (Role::Recovering | Role::Writer, _) => {
+                Err(Problem::new(Code::NotReady, "the service is starting; send it again later"))
+            }
+        }
+    }
+
+    /// The engine, for health and metrics, whatever this process does.
+    fn running_engine(&self) -> Option<&Engine> {
+        self.engine.get()
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
+    fn auto_list_symbols(&self) -> bool {
+        self.auto_list_symbols
+    }
+
+    fn is_debug(&self) -> bool {
+        self.debug
+    }
+
+    fn allowed_hosts(&self) -> &AllowedHosts {
+        &self.allowed_hosts
+    }
+
+    fn admin_token(&self) -> Option<&Secret> {
+        self.admin_token.as_ref()
+    }
+}
+
+impl Engine {
+    /// An id for a command.
+    fn next_id(&self) -> Result<u64, Problem> {
+        self.ids.next().ok_or_else(no_ids)
+    }
+}
+
+fn no_ids() -> Problem {
+    Problem::new(Code::NotReady, "the event log does not answer, and there are no ids left; send it again later")
+}
+
+/// The API's general description; paths and schemas come from the routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "pricetime",
+        description = "An order-matching engine as a service: orders are matched by price and time, and what is \
+                       acknowledged is never lost.\n\nAn order that is answered with 202 is on disk and will be executed; \
+                       a final state, such as the answer of a cancel, is committed in the event log. All routes work with \
+                       and without the slash at the end. Decimals are taken exactly; send them as strings if your JSON \
+                       library makes binary floating point of numbers.\n\nErrors are `application/problem+json` with a \
+                       stable `code`. `outcome` says whether the command may have been taken; after `not_taken` the \
+                       request can be sent again.",
+        license(name = "MIT", identifier = "MIT")
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "orders", description = "Placing and cancelling orders."),
+        (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
+        (name = "operation", description = "For probes and scrapers."),
+        (name = "documentation", description = "This description.")
+    )
+)]
+struct Description;
+
+/// The schema of all routes.
+pub fn openapi() -> OpenApi {
+    let (_, mut openapi) =
+        App::new().into_utoipa_app().openapi(Description::openapi()).configure(routes).split_for_parts();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The ADMIN_TOKEN.")).build();
+    openapi.components.get_or_insert_default().add_security_scheme("admin", SecurityScheme::Http(bearer));
+    openapi
+}
+
+/// All routes that are documented.
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(orders::endpoint())
+        .service(cancel::endpoint())
+        .service(debug::orders_endpoint())
+        .service(debug::state_endpoint())
+        .service(docs::schema_endpoint())
+        .service(docs::swagger_endpoint())
+        .service(docs::redoc_endpoint())
+        .service(health::health_endpoint())
+        .service(health::readiness_endpoint())
+        .service(health::metrics_endpoint());
+}
+
+/// What every worker's application is made of.
+#[derive(Clone)]
+struct Shared {
+    api: web::Data<Api>,
+    metrics: web::Data<Metrics>,
+    documents: web::Data<Documents>,
+}
+
+impl Shared {
+    fn new(api: Arc<Api>) -> Shared {
+        let metrics = web::Data::new(Metrics::new(Arc::clone(&api)));
+        Shared { api: web::Data::from(api), metrics, documents: web::Data::new(Documents::new(&openapi())) }
+    }
+
+    /// Adds routes and state to an application.
+    fn configure(self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(self.api)
+            .app_data(self.metrics)
+            .app_data(self.documents)
+            .app_data(web::PathConfig::default().error_handler(|_, _| no_route().into()));
+        routes(&mut ServiceConfig::new(config));
+        docs::files(config);
+        config.default_service(web::to(not_found));
+    }
+}
+
+async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = fields::shortened(request.path()).into_owned();
+    Err(Problem::new(Code::NotFound, format!("there is no route {path:?}; /api/schema/ lists them")))
+}
+
+fn no_route() -> Problem {
+    Problem::new(Code::NotFound, "there is no such route; /api/schema/ lists them")
+}
+
+/// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.
+pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
+    let shared = Shared::new(api);
+    let app = move || {
+        let shared = shared.clone();
+        App::new()
+            .wrap(middleware::from_fn(access::guard))
+            .wrap(TracingLogger::<trace::Spans>::new())
+            .configure(|config| shared.configure(config))
+    };
+    let server = HttpServer::new(app)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_WITHIN)
+        .shutdown_timeout(SHUTDOWN_SECONDS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}

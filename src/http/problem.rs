@@ -1,0 +1,328 @@
+//! What a request that was not served is answered: `application/problem+json` (RFC 9457) with a stable code.
+//!
+//! [`Code::ALL`] is the catalogue: status, meaning and whether anything was taken stand there once, and both the answers
+//! and the schema are made from it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// The media type of problems.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+/// Seconds after which a client should try again what failed for reasons of ours: restarts and take-overs last seconds.
+const RETRY_AFTER: u32 = 1;
+
+/// Whether the engine may have got the command of a request that failed.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It certainly did not: the request can be repeated.
+    NotTaken,
+    /// It may have.
+    Unknown,
+    /// It did, and this is its answer; or the request had no command.
+    Settled,
+}
+
+macro_rules! codes {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $code:literal, $status:ident, $taken:ident;)+) => {
+        /// What went wrong. The codes are stable: clients rely on them.
+        #[derive(Debug, Copy, Clone, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[doc = $meaning])+ $variant,)+
+        }
+
+        impl Code {
+            /// The catalogue, in the order in which it is documented.
+            pub const ALL: &[Code] = &[$(Code::$variant),+];
+
+            /// The code as it is written everywhere.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $code,)+ }
+            }
+
+            /// The status that it is answered with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Code::$variant => StatusCode::$status,)+ }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => concat!($($meaning),+).trim_start(),)+ }
+            }
+
+            /// Whether the engine may have got the command.
+            pub fn taken(self) -> Taken {
+                match self { $(Code::$variant => Taken::$taken,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is no JSON, or names a field twice.
+    MalformedJson = "MALFORMED_JSON", BAD_REQUEST, NotTaken;
+    /// A field or query parameter that the request does not have.
+    UnknownField = "UNKNOWN_FIELD", BAD_REQUEST, NotTaken;
+    /// A field that must be there is not.
+    MissingField = "MISSING_FIELD", BAD_REQUEST, NotTaken;
+    /// A field has another JSON type than it must have.
+    InvalidType = "INVALID_TYPE", BAD_REQUEST, NotTaken;
+    /// A query parameter has a value that it cannot have.
+    InvalidParameter = "INVALID_PARAMETER", BAD_REQUEST, NotTaken;
+    /// A number is not written as a decimal number.
+    InvalidDecimal = "INVALID_DECIMAL", BAD_REQUEST, NotTaken;
+    /// A number has more than eight decimals.
+    TooManyDecimals = "TOO_MANY_DECIMALS", BAD_REQUEST, NotTaken;
+    /// A number is too large for the instrument.
+    OutOfRange = "OUT_OF_RANGE", BAD_REQUEST, NotTaken;
+    /// The price is zero or negative.
+    PriceNotPositive = "PRICE_NOT_POSITIVE", BAD_REQUEST, NotTaken;
+    /// The quantity is zero or negative.
+    QuantityNotPositive = "QUANTITY_NOT_POSITIVE", BAD_REQUEST, NotTaken;
+    /// The price is no multiple of the instrument's tick.
+    OffTick = "OFF_TICK", BAD_REQUEST, NotTaken;
+    /// The quantity is no multiple of the instrument's lot.
+    OffLot = "OFF_LOT", BAD_REQUEST, NotTaken;
+    /// The text is no symbol.
+    InvalidSymbol = "INVALID_SYMBOL", BAD_REQUEST, NotTaken;
+    /// The symbol is not listed.
+    UnknownSymbol = "UNKNOWN_SYMBOL", BAD_REQUEST, NotTaken;
+    /// As many symbols are listed as there may be.
+    TooManySymbols = "TOO_MANY_SYMBOLS", BAD_REQUEST, NotTaken;
+    /// The side is neither BUY nor SELL.
+    InvalidSide = "INVALID_SIDE", BAD_REQUEST, NotTaken;
+    /// The reason is longer than 256 bytes.
+    ReasonTooLong = "REASON_TOO_LONG", BAD_REQUEST, NotTaken;
+    /// The request's Host header names a host that the service does not answer to.
+    HostNotAllowed = "HOST_NOT_ALLOWED", BAD_REQUEST, NotTaken;
+    /// The route needs the administrator's credential.
+    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, NotTaken;
+    /// There is no such route.
+    NotFound = "NOT_FOUND", NOT_FOUND, NotTaken;
+    /// No order of that id is known.
+    UnknownOrder = "UNKNOWN_ORDER", NOT_FOUND, Settled;
+    /// The route does not serve this method.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, NotTaken;
+    /// The body did not arrive in time.
+    RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT, NotTaken;
+    /// The order has ended already.
+    NotOpen = "NOT_OPEN", CONFLICT, Settled;
+    /// The body is larger than the service takes.
+    BodyTooLarge = "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, NotTaken;
+    /// The body is not sent as JSON.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, NotTaken;
+    /// The service failed in a way that it was not made for.
+    InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown;
+    /// The command queue takes no commands at the moment.
+    QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken;
+    /// The service is starting or stopping.
+    NotReady = "NOT_READY", SERVICE_UNAVAILABLE, NotTaken;
+    /// This process stands by while another one serves.
+    Standby = "STANDBY", SERVICE_UNAVAILABLE, NotTaken;
+    /// It is not known whether the command queue took the command.
+    OutcomeLost = "OUTCOME_UNKNOWN", SERVICE_UNAVAILABLE, Unknown;
+    /// The command was taken, and its outcome did not come in time.
+    OutcomeLate = "OUTCOME_UNKNOWN", GATEWAY_TIMEOUT, Unknown;
+}
+
+impl Code {
+    /// Whether trying again later may help.
+    fn is_temporary(self) -> bool {
+        matches!(self.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+    }
+
+    /// Its place in the catalogue.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A request that was not served, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    field: Option<Cow<'static, str>>,
+    order_id: Option<u64>,
+    order_status: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem; `detail` says what is wrong with this request and what to do.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem { code, detail: detail.into(), field: None, order_id: None, order_status: None }
+    }
+
+    /// Names the field that is wrong.
+    pub fn field(mut self, field: impl Into<Cow<'static, str>>) -> Problem {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Names the order that it is about.
+    pub fn order(mut self, order_id: u64) -> Problem {
+        self.order_id = Some(order_id);
+        self
+    }
+
+    /// Tells that order's state.
+    pub fn order_status(mut self, status: &'static str) -> Problem {
+        self.order_status = Some(status);
+        self
+    }
+
+    /// What went wrong.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The answer, with the methods that would have been right.
+    pub fn allowing(&self, methods: &str) -> HttpResponse {
+        let mut response = self.error_response();
+        if let Ok(methods) = HeaderValue::from_str(methods) {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+        response
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.code.status());
+        response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        if self.code.is_temporary() {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        if self.code == Code::Unauthorized {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.extensions_mut().insert(self.code);
+        // Nothing in a problem can fail to be written as JSON.
+        response.body(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("urn:pricetime:problem:{}", self.code))?;
+        map.serialize_entry("title", self.code.meaning())?;
+        map.serialize_entry("status", &self.code.status().as_u16())?;
+        map.serialize_entry("code", self.code.as_str())?;
+        map.serialize_entry("detail", &self.detail)?;
+        if let Some(field) = &self.field {
+            map.serialize_entry("field", field)?;
+        }
+        if let Some(order_id) = self.order_id {
+            map.serialize_entry("order_id", &order_id)?;
+        }
+        if let Some(status) = self.order_status {
+            map.serialize_entry("order_status", status)?;
+        }
+        match self.code.taken() {
+            Taken::NotTaken => map.serialize_entry("outcome", "not_taken")?,
+            Taken::Unknown => map.serialize_entry("outcome", "unknown")?,
+            Taken::Settled => {}
+        }
+        map.end()
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        let text = |description: &str| {
+            ObjectBuilder::new().schema_type(SchemaType::new(Type::String)).description(Some(description)).build()
+        };
+        let whole = |description: &str| {
+            ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)).description(Some(description)).build()
+        };
+        let mut codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        codes.dedup();
+        let code = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .description(Some("What went wrong: stable, for programs."))
+            .enum_values(Some(codes));
+        let outcome = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .description(Some(
+                "Whether the engine has the request's command: not_taken is certain; after unknown it may have it. \
+                 Absent where this is its answer.",
+            ))
+            .enum_values(Some(["not_taken", "unknown"]));
+        let object = ObjectBuilder::new()
+            .description(Some("Why a request was not served (RFC 9457)."))
+            .property("type", text("A URN of the code."))
+            .property("title", text("What the code means."))
+            .property("status", whole("The HTTP status."))
+            .property("code", code)
+            .property("detail", text("What is wrong with this request and what to do."))
+            .property("field", text("The field or parameter that is wrong."))
+            .property("order_id", whole("The order that it is about."))
+            .property("order_status", text("That order's state."))
+            .property("outcome", outcome);
+        ["type", "title", "status", "code", "detail"].into_iter().fold(object, ObjectBuilder::required).into()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        "Problem".into()
+    }
+}
+
+/// The part of the schema that lists these codes: a response for each status, an example for each code.
+pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();
+    for code in codes {
+        by_status.entry(code.status().as_str().to_owned()).or_default().push(*code);
+    }
+    let response = |codes: Vec<Code>| {
+        let meanings: Vec<String> = codes.iter().map(|code| format!("`{code}`: {}", code.meaning())).collect();
+        let examples = codes.iter().map(|code| (code.as_str().to_owned(), example(*code)));
+        let schema = utoipa::openapi::Ref::from_schema_name(Problem::name());
+        let content = Content::builder().schema(Some(schema)).examples_from_iter(examples).build();
+        RefOr::T(ResponseBuilder::new().description(meanings.join("\n\n")).content(PROBLEM_JSON, content).build())
+    };
+    by_status.into_iter().map(|(status, codes)| (status, response(codes))).collect()
+}
+
+fn example(code: Code) -> utoipa::openapi::example::Example {
+    let problem = Problem::new(code, "What is wrong with this request and what to do.");
+    let value: Value = serde_json::to_value(problem).unwrap_or(json!(null));
+    utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build()
+}
+
+/// Declares the problems of an operation for its documentation.
+#[macro_export]
+macro_rules! problems {
+    ($(#[$doc:meta])* $name:ident: $($code:ident),+ $(,)?) => {
+        $(#[$doc])*
+        pub struct $name;
+
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> std::collections::BTreeMap<String, utoipa::openapi::RefOr<utoipa::openapi::Response>> {
+                $crate::http::problem::responses(&[$($crate::http::problem::Code::$code),+])
+            }
+        }
+    };
+}

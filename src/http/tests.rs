@@ -1,0 +1,696 @@
+//! The API against an engine in memory: the real core behind the two ports, without a log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use actix::{Actor, Context, Handler, Message, Recipient};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::test::{TestRequest, init_service, read_body};
+use actors::outcomes::{Expect, ReadLedger};
+use actors::{Outcome, Progress};
+use async_trait::async_trait;
+use journal::{EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
+use matching::command::ListInstrument;
+use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::*;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// What the queue does with the next commands.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+enum Mood {
+    Well,
+    /// It refuses them.
+    Away,
+    /// It executes them, and its answer is lost.
+    Deaf,
+    /// It takes them, and the engine never comes to them.
+    Stuck,
+}
+
+/// The queue: remembers what was enqueued and hands it to the engine at once.
+struct Queue {
+    texts: Mutex<Vec<String>>,
+    mood: Mutex<Mood>,
+    engine: Recipient<Execute>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Execute(Command);
+
+#[async_trait]
+impl CommandQueue for Queue {
+    async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
+        let mood = *self.mood.lock().expect("the mood");
+        if mood == Mood::Away {
+            return Err(EnqueueError::NotTaken("secret words".to_owned()));
+        }
+        self.texts.lock().expect("the texts").push(text.to_owned());
+        if mood != Mood::Stuck {
+            let command = encoding::decode_command(encoding::LOG_FORMAT, text).expect("a command");
+            self.engine.send(Execute(command)).await.expect("the engine");
+        }
+        if mood == Mood::Deaf { Err(EnqueueError::Unknown("secret words".to_owned())) } else { Ok(StreamId::ZERO) }
+    }
+
+    async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
+        unimplemented!()
+    }
+
+    async fn open(&self, _: StreamId) -> Result<(), QueueError> {
+        unimplemented!()
+    }
+
+    async fn trim(&self, _: StreamId) -> Result<(), QueueError> {
+        unimplemented!()
+    }
+}
+
+/// The core and those who wait for it.
+struct FakeEngine {
+    core: matching::Engine,
+    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+}
+
+impl FakeEngine {
+    fn apply(&mut self, value: Command) -> Outcome {
+        let seq = self.core.ledger().seq().next();
+        let mut events = Vec::new();
+        let order = match &value {
+            Command::NewOrder(order) => Some(order.order_id),
+            Command::CancelOrder(cancel) => Some(cancel.order_id),
+            _ => None,
+        };
+        let time = Micros::new(1_732_880_000_123_456).expect("a time");
+        self.core.apply(&Sequenced { seq, time, value }, &mut events);
+        Outcome { seq, events, order: order.and_then(|id| self.core.ledger().order(id)).cloned() }
+    }
+}
+
+impl Actor for FakeEngine {
+    type Context = Context<Self>;
+}
+
+impl Handler<Execute> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
+        let id = execute.0.id();
+        let outcome = self.apply(execute.0);
+        if let Some(caller) = id.and_then(|id| self.expected.remove(&id)) {
+            let _ = caller.send(outcome);
+        }
+    }
+}
+
+impl Handler<Expect> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
+        self.expected.insert(expect.command_id, expect.reply);
+    }
+}
+
+impl Handler<ReadLedger> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
+        question.0(self.core.ledger());
+    }
+}
+
+/// A service with BTC_USDT (tick 0.05, lot 0.5, two decimals) and ETH_USDT (the finest) listed.
+struct Market {
+    api: Arc<Api>,
+    queue: Arc<Queue>,
+}
+
+impl Market {
+    async fn start(settings: &str) -> Market {
+        let api = standby(settings);
+        let mut engine = FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new() };
+        let number = |text: &str| text.parse().expect("a number");
+        let symbol = |text: &str| text.parse().expect("a symbol");
+        let coarse = InstrumentSpec {
+            symbol: symbol("BTC_USDT"),
+            price_decimals: 2,
+            quantity_decimals: 1,
+            tick: number("0.05"),
+            lot: number("0.5"),
+        };
+        let listed = [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))];
+        for instrument in listed {
+            engine.apply(Command::ListInstrument(ListInstrument { instrument }));
+        }
+        let instruments: BTreeMap<_, _> = listed.map(|instrument| (instrument.symbol(), instrument)).into();
+        let engine = engine.start();
+        let texts = Mutex::default();
+        let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
+        let log = crate::ids::tests::Leases::new(1);
+        api.open(Engine {
+            queue: queue.clone(),
+            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient()),
+            progress: Arc::new(Progress::default()),
+            ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
+            clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
+            instruments: watch::channel(Arc::new(instruments)).1,
+        });
+        Market { api, queue }
+    }
+
+    fn mood(&self, mood: Mood) {
+        *self.queue.mood.lock().expect("the mood") = mood;
+    }
+
+    /// What was enqueued last.
+    fn enqueued(&self) -> Value {
+        let texts = self.queue.texts.lock().expect("the texts");
+        serde_json::from_str(texts.last().expect("a command")).expect("JSON")
+    }
+
+    async fn send(&self, request: TestRequest) -> Answer {
+        send(&self.api, request).await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send(request("POST", path).insert_header(header::ContentType::json()).set_payload(body.to_owned())).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(request("GET", path)).await
+    }
+}
+
+fn standby(settings: &str) -> Arc<Api> {
+    let given = format!("REDIS_URL=redis://h/0 DATABASE_URL=postgres://h/d {settings}");
+    let variable = |word: &str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let (settings, _) = Settings::from_sources(given.split(' ').filter_map(variable), []).expect("settings");
+    Api::new(&settings)
+}
+
+fn request(method: &str, path: &str) -> TestRequest {
+    let method: Method = method.parse().expect("a method");
+    TestRequest::with_uri(path).method(method).insert_header((header::HOST, "localhost:8000"))
+}
+
+struct Answer {
+    status: u16,
+    headers: header::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text))
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Holds that it is this problem, well-formed, documented for its route, and free of internals.
+    #[track_caller]
+    fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
+        }
+        let temporary = status == 503 || status == 504;
+        assert_eq!(self.header(header::RETRY_AFTER).is_empty(), !temporary);
+        assert!(!self.text.contains("secret words"), "{}", self.text);
+    }
+}
+
+async fn send(api: &Arc<Api>, request: TestRequest) -> Answer {
+    let shared = Shared::new(Arc::clone(api));
+    let app = App::new().wrap(middleware::from_fn(access::guard)).configure(|config| shared.configure(config));
+    let app = init_service(app).await;
+    let response: ServiceResponse<BoxBody> = match app.call(request.to_request()).await {
+        Ok(response) => response.map_body(|_, body| body.boxed()),
+        Err(error) => panic!("an error instead of a response: {error}"),
+    };
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = read_body(response).await;
+    Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned() }
+}
+
+fn order(price: &str, quantity: &str) -> String {
+    format!(r#"{{"symbol":"ETH_USDT","side":"BUY","price":{price},"quantity":{quantity}}}"#)
+}
+
+fn coarse(price: &str, quantity: &str) -> String {
+    order(price, quantity).replace("ETH", "BTC")
+}
+
+#[actix_web::test]
+async fn every_bad_order_gets_a_precise_answer() {
+    let market = Market::start("MAX_BODY_BYTES=2000").await;
+    let long = format!(r#"{{"symbol":"{}"}}"#, "X".repeat(2_000));
+    let good = order("1", "1");
+    let with = |from: &str, to: &str| good.replace(from, to);
+    let cases: &[(&str, u16, &str, &str)] = &[
+        ("", 400, "MALFORMED_JSON", ""),
+        ("{", 400, "MALFORMED_JSON", ""),
+        ("null", 400, "INVALID_TYPE", ""),
+        ("[]", 400, "INVALID_TYPE", ""),
+        ("7", 400, "INVALID_TYPE", ""),
+        ("{}", 400, "MISSING_FIELD", "symbol"),
+        (&format!("{good} x"), 400, "MALFORMED_JSON", ""),
+        (&order("NaN", "1"), 400, "MALFORMED_JSON", "price"),
+        (&order("1", "Infinity"), 400, "MALFORMED_JSON", "quantity"),
+        (&order("01", "1"), 400, "MALFORMED_JSON", "price"),
+        (&order("1.", "1"), 400, "MALFORMED_JSON", "price"),
+        (&order("1,\"price\":2", "1"), 400, "MALFORMED_JSON", "price"),
+        (&with("price", "prise"), 400, "UNKNOWN_FIELD", "prise"),
+        (&with("}", ",\"time_in_force\":\"IOC\"}"), 400, "UNKNOWN_FIELD", "time_in_force"),
+        (&with("\"quantity\":1", "\"price2\":{\"a\":[1,2]},\"quantity\":1"), 400, "UNKNOWN_FIELD", "price2"),
+        (&with(",\"quantity\":1", ""), 400, "MISSING_FIELD", "quantity"),
+        (&with("\"ETH_USDT\"", "7"), 400, "INVALID_TYPE", "symbol"),
+        (&with("\"BUY\"", "null"), 400, "INVALID_TYPE", "side"),
+        (&order("null", "1"), 400, "INVALID_TYPE", "price"),
+        (&order("true", "1"), 400, "INVALID_TYPE", "price"),
+        (&order("1", "[1]"), 400, "INVALID_TYPE", "quantity"),
+        (&order("1", "{\"a\":1}"), 400, "INVALID_TYPE", "quantity"),
+        (&order("\"NaN\"", "1"), 400, "INVALID_DECIMAL", "price"),
+        (&order("\"\"", "1"), 400, "INVALID_DECIMAL", "price"),
+        (&order("1", "\"1,5\""), 400, "INVALID_DECIMAL", "quantity"),
+        (&order("1", "\" 1\""), 400, "INVALID_DECIMAL", "quantity"),
+        (&order("1e400", "1"), 400, "OUT_OF_RANGE", "price"),
+        (&order("1", "1e400"), 400, "OUT_OF_RANGE", "quantity"),
+        (&order("90071992.54740992", "1"), 400, "OUT_OF_RANGE", "price"),
+        (&order("1", "92233720368.54775808"), 400, "OUT_OF_RANGE", "quantity"),
+        (&order("0.123456789012345678901234567891", "1"), 400, "TOO_MANY_DECIMALS", "price"),
+        (&order("1", "1e-9"), 400, "TOO_MANY_DECIMALS", "quantity"),
+        (&order("-1", "1"), 400, "PRICE_NOT_POSITIVE", "price"),
+        (&order("\"-1\"", "1"), 400, "PRICE_NOT_POSITIVE", "price"),
+        (&order("0", "1"), 400, "PRICE_NOT_POSITIVE", "price"),
+        (&order("0e5", "1"), 400, "PRICE_NOT_POSITIVE", "price"),
+        (&order("1", "-0.5"), 400, "QUANTITY_NOT_POSITIVE", "quantity"),
+        (&order("1", "0.000"), 400, "QUANTITY_NOT_POSITIVE", "quantity"),
+        (&coarse("100.01", "1"), 400, "OFF_TICK", "price"),
+        (&coarse("100.001", "1"), 400, "OFF_TICK", "price"),
+        (&coarse("100", "0.7"), 400, "OFF_LOT", "quantity"),
+        (&coarse("100", "0.25"), 400, "OFF_LOT", "quantity"),
+        (&with("ETH_USDT", "DOGE_USDT"), 400, "UNKNOWN_SYMBOL", "symbol"),
+        (&with("ETH_USDT", "eth_usdt"), 400, "INVALID_SYMBOL", "symbol"),
+        (&with("ETH_USDT", "ETHUSDT"), 400, "INVALID_SYMBOL", "symbol"),
+        (&with("ETH_USDT", "ETH_USDT\\u0000"), 400, "INVALID_SYMBOL", "symbol"),
+        (&with("BUY", "buy"), 400, "INVALID_SIDE", "side"),
+        (&with("BUY", "HOLD"), 400, "INVALID_SIDE", "side"),
+        (&long, 413, "BODY_TOO_LARGE", ""),
+    ];
+    for (body, status, code, field) in cases {
+        for path in ["/api/orders/", "/api/orders"] {
+            let answer = market.post(path, body).await;
+            answer.is_problem(*status, code);
+            assert_eq!(answer.json()["field"].as_str().unwrap_or(""), *field, "{body}: {}", answer.text);
+            assert_eq!(answer.json()["outcome"], "not_taken");
+        }
+    }
+    assert!(market.queue.texts.lock().expect("the texts").is_empty());
+    let metrics = market.get("/metrics").await.text;
+    assert!(metrics.contains(r#"pricetime_refused_requests_total{code="INVALID_SIDE",status="400"} 4"#), "{metrics}");
+}
+
+#[actix_web::test]
+async fn requests_that_miss_their_route_are_told_so() {
+    let market = Market::start("").await;
+    for (method, path, status, code, allow) in [
+        ("GET", "/api/nothing", 404, "NOT_FOUND", ""),
+        ("GET", "/", 404, "NOT_FOUND", ""),
+        ("GET", "/api//orders/", 404, "NOT_FOUND", ""),
+        ("GET", "/api/docs/nothing.js", 404, "NOT_FOUND", ""),
+        ("GET", "/api/redoc/nothing.js", 404, "NOT_FOUND", ""),
+        ("GET", "/api/orders/", 405, "METHOD_NOT_ALLOWED", "POST"),
+        ("PUT", "/api/orders", 405, "METHOD_NOT_ALLOWED", "POST"),
+        ("GET", "/api/orders/7/cancel", 405, "METHOD_NOT_ALLOWED", "POST"),
+        ("POST", "/api/debug/state/", 405, "METHOD_NOT_ALLOWED", "GET, HEAD"),
+        ("DELETE", "/healthz/", 405, "METHOD_NOT_ALLOWED", "GET, HEAD"),
+        ("POST", "/api/orders/", 415, "UNSUPPORTED_MEDIA_TYPE", ""),
+    ] {
+        let answer = market.send(request(method, path)).await;
+        answer.is_problem(status, code);
+        assert_eq!(answer.header(header::ALLOW), allow, "{method} {path}");
+    }
+    market.post("/api/orders/?ack=committed", &order("1", "1")).await.is_problem(400, "UNKNOWN_FIELD");
+    market.get("/api/schema/?format=xml").await.is_problem(400, "INVALID_PARAMETER");
+}
+
+#[actix_web::test]
+async fn a_body_must_say_that_it_is_json() {
+    let market = Market::start("").await;
+    for (kind, status) in [
+        ("application/json", 202),
+        ("application/json; charset=utf-8", 202),
+        ("Application/JSON;charset=\"UTF-8\"", 202),
+        ("application/json; charset=latin1", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+    ] {
+        for path in ["/api/orders/", "/api/orders/1/cancel/"] {
+            let body = if path.contains("cancel") { r#"{"reason":"x"}"#.to_owned() } else { order("1", "1") };
+            let request = request("POST", path).insert_header((header::CONTENT_TYPE, kind)).set_payload(body);
+            let answer = market.send(request).await;
+            let refused = answer.status == 415;
+            assert_eq!(refused, status == 415, "{kind}: {}", answer.text);
+        }
+    }
+    let compressed = request("POST", "/api/orders/")
+        .insert_header(header::ContentType::json())
+        .insert_header((header::CONTENT_ENCODING, "gzip"));
+    market.send(compressed).await.is_problem(415, "UNSUPPORTED_MEDIA_TYPE");
+}
+
+#[actix_web::test]
+async fn an_order_is_enqueued_with_every_digit() {
+    let market = Market::start("AUTO_LIST_SYMBOLS=true").await;
+    for (sent, kept) in [
+        ("100.0", "100"),
+        ("\"100.50\"", "100.5"),
+        ("0.00000001", "0.00000001"),
+        ("1e-8", "0.00000001"),
+        ("\"1E+2\"", "100"),
+        ("90071992.54740991", "90071992.54740991"),
+        ("0.1000000000000000000000000000000", "0.1"),
+        ("\"\\u0031\"", "1"),
+    ] {
+        let answer = market.post("/api/orders/", &order(sent, sent)).await;
+        assert_eq!(answer.status, 202, "{sent}: {}", answer.text);
+        let id = answer.json()["order_id"].clone();
+        assert_eq!(answer.text, format!(r#"{{"status":"ENQUEUED","order_id":{id},"ack":"queued"}}"#));
+        assert_eq!(answer.header(header::CONTENT_TYPE), "application/json");
+        let command = market.enqueued();
+        assert_eq!(command["type"], "NewOrder");
+        assert_eq!((&command["order_id"], &command["side"]), (&id, &json!("BUY")));
+        assert_eq!((&command["price"], &command["quantity"]), (&json!(kept), &json!(kept)), "{sent}");
+        assert!(command["received_at"].as_u64().is_some_and(|time| time > 1_700_000_000_000_000));
+    }
+    // A quantity may have more digits than a price; no float on the way could hold these.
+    market.post("/api/orders/", &order("1", "12345678901.12345678")).await;
+    assert_eq!(market.enqueued()["quantity"], "12345678901.12345678");
+    market.post("/api/orders/", &coarse("123456789012.15", "123456789012.5")).await;
+    assert_eq!((&market.enqueued()["price"], &market.enqueued()["quantity"]), (&json!("123456789012.15"), &json!("123456789012.5")));
+    // With the switch on, any well-formed symbol is taken; ids count up from 1 whatever came before.
+    let answer = market.post("/api/orders", &order("1", "1").replace("ETH", "NEW")).await;
+    assert_eq!((answer.status, &market.enqueued()["symbol"]), (202, &json!("NEW_USDT")));
+    assert_eq!(answer.json()["order_id"], 11);
+}
+
+#[actix_web::test]
+async fn an_order_that_may_be_lost_is_told_so() {
+    let market = Market::start("").await;
+    market.mood(Mood::Away);
+    let answer = market.post("/api/orders/", &order("1", "1")).await;
+    answer.is_problem(503, "QUEUE_UNAVAILABLE");
+    assert_eq!(answer.json()["outcome"], "not_taken");
+    market.mood(Mood::Deaf);
+    let answer = market.post("/api/orders/", &order("1", "1")).await;
+    answer.is_problem(503, "OUTCOME_UNKNOWN");
+    assert_eq!((&answer.json()["outcome"], &answer.json()["order_id"]), (&json!("unknown"), &json!(2)));
+}
+
+#[actix_web::test]
+async fn a_cancel_is_answered_with_what_became_of_it() {
+    let market = Market::start("").await;
+    for body in [order("5", "2"), order("5", "0.5").replace("BUY", "SELL"), order("4", "1")] {
+        assert_eq!(market.post("/api/orders/", &body).await.status, 202);
+    }
+    // Order 1 is partly filled, 2 filled, 3 open.
+    let answer = market.post("/api/orders/1/cancel/", r#"{"reason":"User requested cancel"}"#).await;
+    let body = answer.json();
+    assert_eq!((answer.status, &body["status"], &body["order_id"]), (200, &json!("CANCELLED"), &json!(1)));
+    assert_eq!((&body["remaining"], &body["repeated"]), (&json!("1.5"), &json!(false)));
+    assert_eq!(market.enqueued()["reason_text"], "User requested cancel");
+    let seq = body["seq"].clone();
+
+    // No body, no content type; without the slash; null for no reason.
+    let again = market.send(request("POST", "/api/orders/1/cancel")).await.json();
+    assert_eq!((&again["status"], &again["repeated"], &again["seq"]), (&json!("CANCELLED"), &json!(true), &seq));
+    let answer = market.post("/api/orders/3/cancel/", r#"{"reason":null}"#).await;
+    assert_eq!((answer.status, market.enqueued().get("reason_text")), (200, None));
+
+    let answer = market.post("/api/orders/2/cancel/", "{}").await;
+    answer.is_problem(409, "NOT_OPEN");
+    assert_eq!((&answer.json()["order_status"], &answer.json()["order_id"]), (&json!("FILLED"), &json!(2)));
+    for id in ["999999", "0", "9007199254740991", "9007199254740992", "99999999999999999999", "-1", "+1", "1.0", "x"] {
+        market.post(&format!("/api/orders/{id}/cancel/"), "").await.is_problem(404, "UNKNOWN_ORDER");
+    }
+    for (body, code) in [
+        ("{", "MALFORMED_JSON"),
+        (r#"{"reason":7}"#, "INVALID_TYPE"),
+        (r#"{"reasons":"x"}"#, "UNKNOWN_FIELD"),
+        (&format!(r#"{{"reason":"{}"}}"#, "ä".repeat(129)), "REASON_TOO_LONG"),
+    ] {
+        market.post("/api/orders/3/cancel/", body).await.is_problem(400, code);
+    }
+    let longest = format!(r#"{{"reason":"{}"}}"#, "ä".repeat(128));
+    assert_eq!(market.post("/api/orders/3/cancel/", &longest).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_cancel_whose_outcome_is_not_known_says_so() {
+    let market = Market::start("").await;
+    market.post("/api/orders/", &order("5", "2")).await;
+    // The answer to the enqueue is lost, and the outcome comes all the same.
+    market.mood(Mood::Deaf);
+    assert_eq!(market.post("/api/orders/1/cancel/", "").await.json()["status"], "CANCELLED");
+    market.mood(Mood::Away);
+    market.post("/api/orders/1/cancel/", "").await.is_problem(503, "QUEUE_UNAVAILABLE");
+    market.mood(Mood::Stuck);
+    let answer = market.post("/api/orders/1/cancel/", "").await;
+    answer.is_problem(504, "OUTCOME_UNKNOWN");
+    assert_eq!((&answer.json()["outcome"], &answer.json()["order_id"]), (&json!("unknown"), &json!(1)));
+}
+
+#[actix_web::test]
+async fn a_client_that_goes_away_does_not_take_its_order_along() {
+    let market = Market::start("").await;
+    let shared = Shared::new(Arc::clone(&market.api));
+    let app = init_service(App::new().configure(|config| shared.configure(config))).await;
+    let request = request("POST", "/api/orders/").insert_header(header::ContentType::json()).set_payload(order("1", "1"));
+    let mut call = Box::pin(app.call(request.to_request()));
+    // Once: the handler has begun; then the connection is gone.
+    assert!(futures_util::poll!(&mut call).is_pending());
+    drop(call);
+    tokio::task::yield_now().await;
+    while market.queue.texts.lock().expect("the texts").is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[actix_web::test]
+async fn the_state_is_one_exact_image() {
+    let market = Market::start("DEBUG=true").await;
+    for body in [order("5.00000001", "2"), order("5", "0.5").replace("BUY", "SELL")] {
+        assert_eq!(market.post("/api/orders/", &body).await.status, 202);
+    }
+    let state = market.get("/api/debug/state").await;
+    assert!(state.text.contains(r#""price":5.00000001,"quantity":2,"remaining":1.5,"status":"PARTIALLY_FILLED""#), "{}", state.text);
+    let state = state.json();
+    assert_eq!((&state["seq"], &state["symbols"]["BTC_USDT"]["phase"]), (&json!(4), &json!("CONTINUOUS")));
+    let trade = &state["trades"][0];
+    assert_eq!((&trade["maker_order_id"], &trade["taker_order_id"], &trade["quantity"]), (&json!(1), &json!(2), &json!(0.5)));
+    assert_eq!(trade["timestamp"], json!(1732880000.123456));
+    assert_eq!(market.get("/api/debug/orders/").await.json()["orders"], state["orders"]);
+}
+
+#[actix_web::test]
+async fn debug_routes_need_debug_or_the_credential() {
+    let market = Market::start(&format!("ADMIN_TOKEN={TOKEN}")).await;
+    for path in ["/api/debug/orders/", "/api/debug/state/"] {
+        for (sent, status) in [
+            (String::new(), 401),
+            (format!("Bearer {TOKEN}"), 200),
+            (format!("bearer {TOKEN}"), 200),
+            (format!("Bearer {TOKEN}x"), 401),
+            (format!("Bearer {}", TOKEN.replace('f', "e")), 401),
+            (format!("Basic {TOKEN}"), 401),
+            ("é".to_owned(), 401),
+        ] {
+            let answer = market.send(request("GET", path).insert_header((header::AUTHORIZATION, sent.as_bytes()))).await;
+            assert_eq!(answer.status, status, "{sent}");
+            if status == 401 {
+                answer.is_problem(401, "UNAUTHORIZED");
+                assert_eq!(answer.header(header::WWW_AUTHENTICATE), "Bearer");
+            }
+        }
+    }
+    let market = Market::start("").await;
+    let empty = request("GET", "/api/debug/state/").insert_header((header::AUTHORIZATION, "Bearer "));
+    market.send(empty).await.is_problem(401, "UNAUTHORIZED");
+}
+
+#[actix_web::test]
+async fn foreign_names_are_refused() {
+    let market = Market::start("ALLOWED_HOSTS=api.example.com").await;
+    let ask = |host: &'static str, path: &str| {
+        let request = TestRequest::with_uri(path).insert_header((header::HOST, host));
+        send(&market.api, request)
+    };
+    ask("evil.test", "/api/schema/").await.is_problem(400, "HOST_NOT_ALLOWED");
+    ask("evil.test", "/nothing").await.is_problem(400, "HOST_NOT_ALLOWED");
+    assert_eq!(ask("api.example.com", "/api/schema/").await.status, 200);
+    // Probes ask by address.
+    assert_eq!(ask("10.0.0.7:8000", "/healthz").await.status, 200);
+    let market = Market::start("ALLOWED_HOSTS=* DEBUG=true").await;
+    assert_eq!(send(&market.api, TestRequest::with_uri("/api/schema/")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_process_that_does_not_serve_says_so() {
+    let api = standby("DEBUG=true");
+    let place = || {
+        let body = order("1", "1");
+        request("POST", "/api/orders/").insert_header(header::ContentType::json()).set_payload(body)
+    };
+    send(&api, place()).await.is_problem(503, "STANDBY");
+    send(&api, request("POST", "/api/orders/1/cancel/")).await.is_problem(503, "STANDBY");
+    send(&api, request("GET", "/api/debug/state/")).await.is_problem(503, "STANDBY");
+    api.recovering();
+    send(&api, place()).await.is_problem(503, "NOT_READY");
+    assert_eq!(send(&api, request("GET", "/healthz")).await.text, r#"{"status":"alive"}"#);
+    let ready = send(&api, request("GET", "/readyz/")).await;
+    assert_eq!((ready.status, &ready.json()["ready"], &ready.json()["role"]), (503, &json!(false), &json!("recovering")));
+    let metrics = send(&api, request("GET", "/metrics")).await;
+    assert!(metrics.text.contains("pricetime_projection_seq 0\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("pricetime_component_up{component=\"queue\"} 0\n"), "{}", metrics.text);
+    assert!(metrics.text.contains("pricetime_build_info{version="), "{}", metrics.text);
+
+    let market = Market::start("").await;
+    let components = market.get("/readyz").await.json()["components"].clone();
+    assert_eq!((&components["writer"], &components["ids"], &components["queue"]), (&json!(true), &json!(true), &json!(false)));
+    market.api.close();
+    market.post("/api/orders/", &order("1", "1")).await.is_problem(503, "NOT_READY");
+}
+
+#[actix_web::test]
+async fn the_pages_are_served_without_any_other_host() {
+    let market = Market::start("").await;
+    for (path, kind, word) in [
+        ("/api/docs/", "text/html", "swagger-ui"),
+        ("/api/docs/swagger-initializer.js", "javascript", "../schema/"),
+        ("/api/docs/swagger-ui-bundle.js", "javascript", "SwaggerUIBundle"),
+        ("/api/redoc/", "text/html", "redoc"),
+        ("/api/schema/", "application/json", "\"openapi\""),
+        ("/api/schema", "application/json", "\"openapi\""),
+        ("/api/schema/?format=yaml", "application/yaml", "openapi: 3"),
+    ] {
+        let answer = market.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.header(header::CONTENT_TYPE).contains(kind), "{path}");
+        let packed = answer.header(header::CONTENT_ENCODING) == "gzip";
+        assert!(packed || answer.text.contains(word), "{path}: {:.300}", answer.text);
+        if path.ends_with('/') {
+            assert!(!answer.text.contains("//cdn"), "{path}");
+        }
+        let policy = answer.header(header::CONTENT_SECURITY_POLICY);
+        assert!(path.contains("schema") || policy.starts_with("default-src 'none'"), "{path}: {policy}");
+    }
+    for (path, to) in [("/api/docs", "docs/"), ("/api/redoc", "redoc/")] {
+        let answer = market.get(path).await;
+        assert_eq!((answer.status, answer.header(header::LOCATION)), (308, to));
+    }
+    let bundle = market.get("/api/redoc/redoc.standalone.js").await;
+    let built = market.get("/api/redoc/").await.text.contains("redoc.standalone.js");
+    assert_eq!(bundle.status, if built { 200 } else { 404 });
+}
+
+#[actix_web::test]
+async fn the_schema_is_yaml_for_those_who_ask_for_it() {
+    let market = Market::start("").await;
+    for (accept, kind) in [
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/yaml", "application/yaml"),
+        ("application/vnd.oai.openapi, */*;q=0.5", "application/yaml"),
+        ("application/json, text/yaml", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+    ] {
+        let answer = market.send(request("GET", "/api/schema/").insert_header((header::ACCEPT, accept))).await;
+        assert_eq!(answer.header(header::CONTENT_TYPE), kind, "{accept}");
+    }
+}
+
+#[test]
+fn the_schema_lists_every_route_with_its_answers() {
+    let schema: Value = serde_json::to_value(openapi()).expect("JSON");
+    assert_eq!(schema["info"]["license"]["name"], "MIT");
+    assert!(schema["openapi"].as_str().is_some_and(|version| version.starts_with("3.")));
+    let paths = schema["paths"].as_object().expect("paths");
+    let listed: Vec<&str> = paths.keys().map(String::as_str).collect();
+    let mut expected = [
+        "/api/orders/",
+        "/api/orders/{order_id}/cancel/",
+        "/api/debug/orders/",
+        "/api/debug/state/",
+        "/api/schema/",
+        "/api/docs/",
+        "/api/redoc/",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    ];
+    let mut sorted = listed.clone();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected);
+    let mut ids: Vec<&str> = Vec::new();
+    for operation in paths.values().flat_map(|path| path.as_object().expect("operations").values()) {
+        ids.push(operation["operationId"].as_str().expect("an operationId"));
+        let text = operation.to_string();
+        assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{text}");
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            let is_error = status.starts_with(['4', '5']) && response["content"].get("application/json").is_none();
+            if is_error {
+                let content = &response["content"]["application/problem+json"];
+                assert_eq!(content["schema"]["$ref"], "#/components/schemas/Problem", "{status} of {text}");
+                assert!(content["examples"].as_object().is_some_and(|examples| !examples.is_empty()));
+            }
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), expected.len());
+    every_reference_exists(&schema, &schema);
+}
+
+fn every_reference_exists(schema: &Value, part: &Value) {
+    if let Some(reference) = part.get("$ref").and_then(Value::as_str) {
+        assert!(schema.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    match part {
+        Value::Object(members) => members.values().for_each(|member| every_reference_exists(schema, member)),
+        Value::Array(items) => items.iter().for_each(|item| every_reference_exists(schema, item)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_catalogue_of_codes_reads_well() {
+    for code in Code::ALL {
+        assert!(code.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{code}");
+        assert!(code.meaning().ends_with('.') && !code.meaning().starts_with(' '), "{code}");
+        assert!(code.status().is_client_error() || code.status().is_server_error(), "{code}");
+        assert_eq!(Code::ALL[code.index()], *code);
+    }
+    let unavailable = Code::ALL.iter().filter(|code| code.status() == StatusCode::SERVICE_UNAVAILABLE).count();
+    assert_eq!(unavailable, 4);
+}
+
+#[actix_web::test]
+async fn a_head_request_is_a_get_without_its_body() {
+    let market = Market::start("").await;
+    for path in ["/healthz", "/api/schema/", "/metrics"] {
+        assert_eq!(market.send(request("HEAD", path)).await.status, 200, "{path}");
+    }
+}
