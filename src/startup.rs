@@ -169,7 +169,14 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
 
     let ports = Ports { queue: queue.clone(), log, snapshots, projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
-    let (pipeline, fatal) = Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+    let (pipeline, mut fatal) =
+        Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+    // Whoever looks at Redis after the first answer finds the state there.
+    tokio::select! {
+        biased;
+        ended = fatal.recv() => return Err(ended.unwrap_or(Fatal::Fenced).into()),
+        settled = pipeline.settled() => settled.map_err(|_| Fatal::Fenced)?,
+    }
     api.open(Engine {
         queue,
         outcomes: pipeline.outcomes.clone(),

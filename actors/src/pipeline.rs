@@ -128,15 +128,20 @@ impl Pipeline {
         (Pipeline { outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
     }
 
+    /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.
+    pub async fn settled(&self) -> Result<(), Stopping> {
+        let (reply, settled) = oneshot::channel();
+        self.projection.send(Settle(reply)).await.map_err(|_| Stopping)?;
+        settled.await.map_err(|_| Stopping)
+    }
+
     /// Stops reading, commits and projects what was read, and signs off in the log, so that the next start need not
     /// wait. What is still in the stream stays there.
     pub async fn drain(&self) -> Result<(), Stopping> {
         let (reply, committed) = oneshot::channel();
         self.dispatcher.send(Drain(reply)).await.map_err(|_| Stopping)?;
         committed.await.map_err(|_| Stopping)?;
-        let (reply, settled) = oneshot::channel();
-        self.projection.send(Settle(reply)).await.map_err(|_| Stopping)?;
-        settled.await.map_err(|_| Stopping)?;
+        self.settled().await?;
         self.event_log.send(SignOff).await.map_err(|_| Stopping)
     }
 }

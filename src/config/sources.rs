@@ -107,11 +107,7 @@ impl Reader {
             return self.warn(&format!("{name} in .env is not used by this service"));
         }
         let place = if in_dotenv { "in .env is" } else { "is" };
-        self.problem(
-            name,
-            &format!("{place} no setting of this service"),
-            "correct its name or remove it; `pricetime config check` lists the settings",
-        );
+        self.problem(name, &format!("{place} no setting of this service"), "correct its name or remove it");
     }
 
     pub(super) fn warn(&mut self, text: &str) {
@@ -139,7 +135,10 @@ impl Reader {
         match parse(&given.value) {
             Ok(value) => Some(value),
             Err((wrong, remedy)) => {
-                self.problem(name, &wrong, &remedy);
+                // A value taken over from another setting is that one's problem.
+                if self.is_given(name) {
+                    self.problem(name, &wrong, &remedy);
+                }
                 None
             }
         }

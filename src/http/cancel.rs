@@ -15,9 +15,8 @@ use utoipa::ToSchema;
 use super::body::OptionalJsonBody;
 use super::endpoint::Endpoint;
 use super::orders::{enqueue, not_taken, refuse_query};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, problems};
 use super::{Api, Engine, fields};
-use crate::problems;
 
 /// The fields of a cancel, as [`Cancel`] documents them.
 const FIELDS: [&str; 1] = ["reason"];

@@ -11,8 +11,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::access::check_debug;
 use super::endpoint::Endpoint;
-use super::problem::{Code, Problem};
-use crate::problems;
+use super::problem::{Code, Problem, problems};
 use crate::views::{DebugOrder, DebugTrade};
 
 /// The phase of every market so far.

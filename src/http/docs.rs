@@ -11,8 +11,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use super::endpoint::Endpoint;
-use super::problem::{Code, Problem};
-use crate::problems;
+use super::problem::{Code, Problem, problems};
 
 const REDOC_BUNDLE: &str = "redoc.standalone.js";
 /// Where the pages find the schema, from their own address: so they also work behind a proxy's prefix.
@@ -22,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// What the pages may load: what this service serves. Styles and images are also made in the page itself, and ReDoc
 /// searches in a worker that it makes of a blob.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; \
+     img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; child-src blob:; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 const REDOC_PAGE: &str = r#"<!doctype html>
@@ -34,7 +33,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
 <style>body { margin: 0; }</style>
 </head>
 <body>
-<redoc spec-url="../schema/" disable-search="false"></redoc>
+<redoc spec-url="../schema/"></redoc>
 <script src="redoc.standalone.js"></script>
 </body>
 </html>

@@ -18,9 +18,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::fields::{self, Field, shortened};
-use super::problem::{Code, Problem};
+use super::problem::{Code, Problem, problems};
 use super::{Api, Engine};
-use crate::problems;
 
 /// The fields of an order, as [`PlaceOrder`] documents them.
 const FIELDS: [&str; 4] = ["symbol", "side", "price", "quantity"];

@@ -313,7 +313,6 @@ fn example(code: Code) -> utoipa::openapi::example::Example {
 }
 
 /// Declares the problems of an operation for its documentation.
-#[macro_export]
 macro_rules! problems {
     ($(#[$doc:meta])* $name:ident: $($code:ident),+ $(,)?) => {
         $(#[$doc])*
@@ -326,3 +325,5 @@ macro_rules! problems {
         }
     };
 }
+
+pub(crate) use problems;

@@ -1,260 +1,23 @@
-//! The API against an engine in memory: the real core behind the two ports, without a log.
+//! The API against an engine in memory: what it refuses and how, what it enqueues, what it answers.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+mod market;
 
-use actix::{Actor, Context, Handler, Message, Recipient};
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Service, ServiceResponse};
-use actix_web::http::{Method, StatusCode, header};
-use actix_web::test::{TestRequest, init_service, read_body};
-use actors::outcomes::{Expect, ReadLedger};
-use actors::{Outcome, Progress};
-use async_trait::async_trait;
-use journal::{EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
-use matching::command::ListInstrument;
-use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
+use actix_web::http::{StatusCode, header};
+use actix_web::test::TestRequest;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::*;
+use super::openapi;
+use super::problem::Code;
+use market::{Market, Mood, Service, coarse, is_documented, order, request};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-
-/// What the queue does with the next commands.
-#[derive(Debug, Copy, Clone, PartialEq, Eq)]
-enum Mood {
-    Well,
-    /// It refuses them.
-    Away,
-    /// It executes them, and its answer is lost.
-    Deaf,
-    /// It takes them, and the engine never comes to them.
-    Stuck,
-}
-
-/// The queue: remembers what was enqueued and hands it to the engine at once.
-struct Queue {
-    texts: Mutex<Vec<String>>,
-    mood: Mutex<Mood>,
-    engine: Recipient<Execute>,
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Execute(Command);
-
-#[async_trait]
-impl CommandQueue for Queue {
-    async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
-        let mood = *self.mood.lock().expect("the mood");
-        if mood == Mood::Away {
-            return Err(EnqueueError::NotTaken("secret words".to_owned()));
-        }
-        self.texts.lock().expect("the texts").push(text.to_owned());
-        if mood != Mood::Stuck {
-            let command = encoding::decode_command(encoding::LOG_FORMAT, text).expect("a command");
-            self.engine.send(Execute(command)).await.expect("the engine");
-        }
-        if mood == Mood::Deaf { Err(EnqueueError::Unknown("secret words".to_owned())) } else { Ok(StreamId::ZERO) }
-    }
-
-    async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
-        unimplemented!()
-    }
-
-    async fn open(&self, _: StreamId) -> Result<(), QueueError> {
-        unimplemented!()
-    }
-
-    async fn trim(&self, _: StreamId) -> Result<(), QueueError> {
-        unimplemented!()
-    }
-}
-
-/// The core and those who wait for it.
-struct FakeEngine {
-    core: matching::Engine,
-    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
-}
-
-impl FakeEngine {
-    fn apply(&mut self, value: Command) -> Outcome {
-        let seq = self.core.ledger().seq().next();
-        let mut events = Vec::new();
-        let order = match &value {
-            Command::NewOrder(order) => Some(order.order_id),
-            Command::CancelOrder(cancel) => Some(cancel.order_id),
-            _ => None,
-        };
-        let time = Micros::new(1_732_880_000_123_456).expect("a time");
-        self.core.apply(&Sequenced { seq, time, value }, &mut events);
-        Outcome { seq, events, order: order.and_then(|id| self.core.ledger().order(id)).cloned() }
-    }
-}
-
-impl Actor for FakeEngine {
-    type Context = Context<Self>;
-}
-
-impl Handler<Execute> for FakeEngine {
-    type Result = ();
-
-    fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
-        let id = execute.0.id();
-        let outcome = self.apply(execute.0);
-        if let Some(caller) = id.and_then(|id| self.expected.remove(&id)) {
-            let _ = caller.send(outcome);
-        }
-    }
-}
-
-impl Handler<Expect> for FakeEngine {
-    type Result = ();
-
-    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
-        self.expected.insert(expect.command_id, expect.reply);
-    }
-}
-
-impl Handler<ReadLedger> for FakeEngine {
-    type Result = ();
-
-    fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
-        question.0(self.core.ledger());
-    }
-}
-
-/// A service with BTC_USDT (tick 0.05, lot 0.5, two decimals) and ETH_USDT (the finest) listed.
-struct Market {
-    api: Arc<Api>,
-    queue: Arc<Queue>,
-}
-
-impl Market {
-    async fn start(settings: &str) -> Market {
-        let api = standby(settings);
-        let mut engine = FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new() };
-        let number = |text: &str| text.parse().expect("a number");
-        let symbol = |text: &str| text.parse().expect("a symbol");
-        let coarse = InstrumentSpec {
-            symbol: symbol("BTC_USDT"),
-            price_decimals: 2,
-            quantity_decimals: 1,
-            tick: number("0.05"),
-            lot: number("0.5"),
-        };
-        let listed = [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))];
-        for instrument in listed {
-            engine.apply(Command::ListInstrument(ListInstrument { instrument }));
-        }
-        let instruments: BTreeMap<_, _> = listed.map(|instrument| (instrument.symbol(), instrument)).into();
-        let engine = engine.start();
-        let texts = Mutex::default();
-        let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
-        let log = crate::ids::tests::Leases::new(1);
-        api.open(Engine {
-            queue: queue.clone(),
-            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient()),
-            progress: Arc::new(Progress::default()),
-            ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
-            clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
-            instruments: watch::channel(Arc::new(instruments)).1,
-        });
-        Market { api, queue }
-    }
-
-    fn mood(&self, mood: Mood) {
-        *self.queue.mood.lock().expect("the mood") = mood;
-    }
-
-    /// What was enqueued last.
-    fn enqueued(&self) -> Value {
-        let texts = self.queue.texts.lock().expect("the texts");
-        serde_json::from_str(texts.last().expect("a command")).expect("JSON")
-    }
-
-    async fn send(&self, request: TestRequest) -> Answer {
-        send(&self.api, request).await
-    }
-
-    async fn post(&self, path: &str, body: &str) -> Answer {
-        self.send(request("POST", path).insert_header(header::ContentType::json()).set_payload(body.to_owned())).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(request("GET", path)).await
-    }
-}
-
-fn standby(settings: &str) -> Arc<Api> {
-    let given = format!("REDIS_URL=redis://h/0 DATABASE_URL=postgres://h/d {settings}");
-    let variable = |word: &str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let (settings, _) = Settings::from_sources(given.split(' ').filter_map(variable), []).expect("settings");
-    Api::new(&settings)
-}
-
-fn request(method: &str, path: &str) -> TestRequest {
-    let method: Method = method.parse().expect("a method");
-    TestRequest::with_uri(path).method(method).insert_header((header::HOST, "localhost:8000"))
-}
-
-struct Answer {
-    status: u16,
-    headers: header::HeaderMap,
-    text: String,
-}
-
-impl Answer {
-    #[track_caller]
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text))
-    }
-
-    fn header(&self, name: header::HeaderName) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
-    }
-
-    /// Holds that it is this problem, well-formed, documented for its route, and free of internals.
-    #[track_caller]
-    fn is_problem(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{}", self.text);
-        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
-        let body = self.json();
-        assert_eq!(body["status"], status);
-        for member in ["type", "title", "detail"] {
-            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
-        }
-        let temporary = status == 503 || status == 504;
-        assert_eq!(self.header(header::RETRY_AFTER).is_empty(), !temporary);
-        assert!(!self.text.contains("secret words"), "{}", self.text);
-    }
-}
-
-async fn send(api: &Arc<Api>, request: TestRequest) -> Answer {
-    let shared = Shared::new(Arc::clone(api));
-    let app = App::new().wrap(middleware::from_fn(access::guard)).configure(|config| shared.configure(config));
-    let app = init_service(app).await;
-    let response: ServiceResponse<BoxBody> = match app.call(request.to_request()).await {
-        Ok(response) => response.map_body(|_, body| body.boxed()),
-        Err(error) => panic!("an error instead of a response: {error}"),
-    };
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = read_body(response).await;
-    Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned() }
-}
-
-fn order(price: &str, quantity: &str) -> String {
-    format!(r#"{{"symbol":"ETH_USDT","side":"BUY","price":{price},"quantity":{quantity}}}"#)
-}
-
-fn coarse(price: &str, quantity: &str) -> String {
-    order(price, quantity).replace("ETH", "BTC")
-}
 
 #[actix_web::test]
 async fn every_bad_order_gets_a_precise_answer() {
     let market = Market::start("MAX_BODY_BYTES=2000").await;
+    let schema = serde_json::to_value(openapi()).expect("JSON");
     let long = format!(r#"{{"symbol":"{}"}}"#, "X".repeat(2_000));
     let good = order("1", "1");
     let with = |from: &str, to: &str| good.replace(from, to);
@@ -315,6 +78,7 @@ async fn every_bad_order_gets_a_precise_answer() {
             answer.is_problem(*status, code);
             assert_eq!(answer.json()["field"].as_str().unwrap_or(""), *field, "{body}: {}", answer.text);
             assert_eq!(answer.json()["outcome"], "not_taken");
+            is_documented(&schema, "/api/orders/", &answer);
         }
     }
     assert!(market.queue.texts.lock().expect("the texts").is_empty());
@@ -399,7 +163,10 @@ async fn an_order_is_enqueued_with_every_digit() {
     market.post("/api/orders/", &order("1", "12345678901.12345678")).await;
     assert_eq!(market.enqueued()["quantity"], "12345678901.12345678");
     market.post("/api/orders/", &coarse("123456789012.15", "123456789012.5")).await;
-    assert_eq!((&market.enqueued()["price"], &market.enqueued()["quantity"]), (&json!("123456789012.15"), &json!("123456789012.5")));
+    assert_eq!(
+        (&market.enqueued()["price"], &market.enqueued()["quantity"]),
+        (&json!("123456789012.15"), &json!("123456789012.5"))
+    );
     // With the switch on, any well-formed symbol is taken; ids count up from 1 whatever came before.
     let answer = market.post("/api/orders", &order("1", "1").replace("ETH", "NEW")).await;
     assert_eq!((answer.status, &market.enqueued()["symbol"]), (202, &json!("NEW_USDT")));
@@ -422,6 +189,7 @@ async fn an_order_that_may_be_lost_is_told_so() {
 #[actix_web::test]
 async fn a_cancel_is_answered_with_what_became_of_it() {
     let market = Market::start("").await;
+    let schema = serde_json::to_value(openapi()).expect("JSON");
     for body in [order("5", "2"), order("5", "0.5").replace("BUY", "SELL"), order("4", "1")] {
         assert_eq!(market.post("/api/orders/", &body).await.status, 202);
     }
@@ -451,7 +219,9 @@ async fn a_cancel_is_answered_with_what_became_of_it() {
         (r#"{"reasons":"x"}"#, "UNKNOWN_FIELD"),
         (&format!(r#"{{"reason":"{}"}}"#, "ä".repeat(129)), "REASON_TOO_LONG"),
     ] {
-        market.post("/api/orders/3/cancel/", body).await.is_problem(400, code);
+        let answer = market.post("/api/orders/3/cancel/", body).await;
+        answer.is_problem(400, code);
+        is_documented(&schema, "/api/orders/{order_id}/cancel/", &answer);
     }
     let longest = format!(r#"{{"reason":"{}"}}"#, "ä".repeat(128));
     assert_eq!(market.post("/api/orders/3/cancel/", &longest).await.status, 200);
@@ -475,10 +245,8 @@ async fn a_cancel_whose_outcome_is_not_known_says_so() {
 #[actix_web::test]
 async fn a_client_that_goes_away_does_not_take_its_order_along() {
     let market = Market::start("").await;
-    let shared = Shared::new(Arc::clone(&market.api));
-    let app = init_service(App::new().configure(|config| shared.configure(config))).await;
-    let request = request("POST", "/api/orders/").insert_header(header::ContentType::json()).set_payload(order("1", "1"));
-    let mut call = Box::pin(app.call(request.to_request()));
+    let request = request("POST", "/api/orders/").insert_header(header::ContentType::json());
+    let mut call = market.send(request.set_payload(order("1", "1"))).boxed_local();
     // Once: the handler has begun; then the connection is gone.
     assert!(futures_util::poll!(&mut call).is_pending());
     drop(call);
@@ -495,11 +263,18 @@ async fn the_state_is_one_exact_image() {
         assert_eq!(market.post("/api/orders/", &body).await.status, 202);
     }
     let state = market.get("/api/debug/state").await;
-    assert!(state.text.contains(r#""price":5.00000001,"quantity":2,"remaining":1.5,"status":"PARTIALLY_FILLED""#), "{}", state.text);
+    assert!(
+        state.text.contains(r#""price":5.00000001,"quantity":2,"remaining":1.5,"status":"PARTIALLY_FILLED""#),
+        "{}",
+        state.text
+    );
     let state = state.json();
     assert_eq!((&state["seq"], &state["symbols"]["BTC_USDT"]["phase"]), (&json!(4), &json!("CONTINUOUS")));
     let trade = &state["trades"][0];
-    assert_eq!((&trade["maker_order_id"], &trade["taker_order_id"], &trade["quantity"]), (&json!(1), &json!(2), &json!(0.5)));
+    assert_eq!(
+        (&trade["maker_order_id"], &trade["taker_order_id"], &trade["quantity"]),
+        (&json!(1), &json!(2), &json!(0.5))
+    );
     assert_eq!(trade["timestamp"], json!(1732880000.123456));
     assert_eq!(market.get("/api/debug/orders/").await.json()["orders"], state["orders"]);
 }
@@ -517,7 +292,8 @@ async fn debug_routes_need_debug_or_the_credential() {
             (format!("Basic {TOKEN}"), 401),
             ("é".to_owned(), 401),
         ] {
-            let answer = market.send(request("GET", path).insert_header((header::AUTHORIZATION, sent.as_bytes()))).await;
+            let answer =
+                market.send(request("GET", path).insert_header((header::AUTHORIZATION, sent.as_bytes()))).await;
             assert_eq!(answer.status, status, "{sent}");
             if status == 401 {
                 answer.is_problem(401, "UNAUTHORIZED");
@@ -535,7 +311,7 @@ async fn foreign_names_are_refused() {
     let market = Market::start("ALLOWED_HOSTS=api.example.com").await;
     let ask = |host: &'static str, path: &str| {
         let request = TestRequest::with_uri(path).insert_header((header::HOST, host));
-        send(&market.api, request)
+        market.service.send(request)
     };
     ask("evil.test", "/api/schema/").await.is_problem(400, "HOST_NOT_ALLOWED");
     ask("evil.test", "/nothing").await.is_problem(400, "HOST_NOT_ALLOWED");
@@ -543,33 +319,39 @@ async fn foreign_names_are_refused() {
     // Probes ask by address.
     assert_eq!(ask("10.0.0.7:8000", "/healthz").await.status, 200);
     let market = Market::start("ALLOWED_HOSTS=* DEBUG=true").await;
-    assert_eq!(send(&market.api, TestRequest::with_uri("/api/schema/")).await.status, 200);
+    assert_eq!(market.service.send(TestRequest::with_uri("/api/schema/")).await.status, 200);
 }
 
 #[actix_web::test]
 async fn a_process_that_does_not_serve_says_so() {
-    let api = standby("DEBUG=true");
+    let service = Service::standby("DEBUG=true").await;
     let place = || {
         let body = order("1", "1");
         request("POST", "/api/orders/").insert_header(header::ContentType::json()).set_payload(body)
     };
-    send(&api, place()).await.is_problem(503, "STANDBY");
-    send(&api, request("POST", "/api/orders/1/cancel/")).await.is_problem(503, "STANDBY");
-    send(&api, request("GET", "/api/debug/state/")).await.is_problem(503, "STANDBY");
-    api.recovering();
-    send(&api, place()).await.is_problem(503, "NOT_READY");
-    assert_eq!(send(&api, request("GET", "/healthz")).await.text, r#"{"status":"alive"}"#);
-    let ready = send(&api, request("GET", "/readyz/")).await;
-    assert_eq!((ready.status, &ready.json()["ready"], &ready.json()["role"]), (503, &json!(false), &json!("recovering")));
-    let metrics = send(&api, request("GET", "/metrics")).await;
+    service.send(place()).await.is_problem(503, "STANDBY");
+    service.send(request("POST", "/api/orders/1/cancel/")).await.is_problem(503, "STANDBY");
+    service.send(request("GET", "/api/debug/state/")).await.is_problem(503, "STANDBY");
+    service.api.recovering();
+    service.send(place()).await.is_problem(503, "NOT_READY");
+    assert_eq!(service.send(request("GET", "/healthz")).await.text, r#"{"status":"alive"}"#);
+    let ready = service.send(request("GET", "/readyz/")).await;
+    assert_eq!(
+        (ready.status, &ready.json()["ready"], &ready.json()["role"]),
+        (503, &json!(false), &json!("recovering"))
+    );
+    let metrics = service.send(request("GET", "/metrics")).await;
     assert!(metrics.text.contains("pricetime_projection_seq 0\n"), "{}", metrics.text);
     assert!(metrics.text.contains("pricetime_component_up{component=\"queue\"} 0\n"), "{}", metrics.text);
     assert!(metrics.text.contains("pricetime_build_info{version="), "{}", metrics.text);
 
     let market = Market::start("").await;
     let components = market.get("/readyz").await.json()["components"].clone();
-    assert_eq!((&components["writer"], &components["ids"], &components["queue"]), (&json!(true), &json!(true), &json!(false)));
-    market.api.close();
+    assert_eq!(
+        (&components["writer"], &components["ids"], &components["queue"]),
+        (&json!(true), &json!(true), &json!(false))
+    );
+    market.service.api.close();
     market.post("/api/orders/", &order("1", "1")).await.is_problem(503, "NOT_READY");
 }
 
@@ -693,4 +475,43 @@ async fn a_head_request_is_a_get_without_its_body() {
     for path in ["/healthz", "/api/schema/", "/metrics"] {
         assert_eq!(market.send(request("HEAD", path)).await.status, 200, "{path}");
     }
+}
+
+/// What a socket adds: requests in pieces, without a length, without an end.
+#[actix_web::test]
+async fn a_server_on_a_socket_keeps_to_its_limits() {
+    let api = Service::standby("MAX_BODY_BYTES=2000").await.api;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = super::serve(api, listener).expect("a server");
+    let handle = server.handle();
+    let running = actix_web::rt::spawn(server);
+    let post = "POST /api/orders/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+    let (long, chunk) = ("x".repeat(3_000), format!("7d0\r\n{}\r\n", "x".repeat(2_000)));
+    for (request, status, text) in [
+        ("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), "200", "content-length: 18\r\n"),
+        (format!("{post}Content-Length: 3000\r\n\r\n{long}"), "413", "BODY_TOO_LARGE"),
+        (format!("{post}Transfer-Encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"), "413", "BODY_TOO_LARGE"),
+        (format!("{post}Content-Length: 99999999999\r\n\r\n"), "413", "BODY_TOO_LARGE"),
+        (format!("{post}Content-Length: 2\r\n\r\n{{}}"), "503", "STANDBY"),
+        (format!("{post}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"), "503", "STANDBY"),
+        ("GET /healthz HTTP/1.0\r\n\r\n".to_owned(), "200", "alive"),
+        ("GET /api/schema/ HTTP/1.0\r\n\r\n".to_owned(), "400", "HOST_NOT_ALLOWED"),
+        ("GET /api/schema/ HTTP/1.1\r\nHost: evil.test\r\n\r\n".to_owned(), "400", "HOST_NOT_ALLOWED"),
+        ("GET http://evil.test/api/schema/ HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(), "400", "HOST_NOT_ALLOWED"),
+        ("nonsense\r\n\r\n".to_owned(), "400", ""),
+    ] {
+        let request = request.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+        let mut socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        // The server may answer and close before all is sent.
+        let _ = socket.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.get(9..12) == Some(status), "{request:.200}\n{answer}");
+        assert!(answer.contains(text), "{request:.200}\n{answer}");
+        assert!(!request.starts_with("HEAD") || answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+    handle.stop(true).await;
+    running.await.expect("the server's task").expect("the server");
 }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod image;
 pub mod instrument;
 pub mod ledger;
+pub mod naive;
 pub mod router;
 pub mod symbol;
 pub mod units;

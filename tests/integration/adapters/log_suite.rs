@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use journal::{Batch, Committed, Epoch, EventLog, LogError, Position};
+use journal::{Batch, Chain, Committed, Epoch, EventLog, LogError, Position, StreamId};
 use matching::Seq;
 
 use super::fixtures::{batch, eventually, seq};
@@ -37,6 +37,11 @@ pub async fn commits_move_the_position_and_fence(open: &Open) {
 
         let ahead = batch(batch(at, epoch, 3, "never").end(), epoch, rows, "ahead");
         assert_eq!(log.commit(epoch, &ahead).await, Ok(Committed::Fenced), "a batch after a gap");
+        let elsewhere = StreamId { millis: at.stream_id.millis - 1, ..at.stream_id };
+        for start in [Position { chain: Chain::START, ..at }, Position { stream_id: elsewhere, ..at }] {
+            let batch = batch(start, epoch, rows, "another history");
+            assert_eq!(log.commit(epoch, &batch).await, Ok(Committed::Fenced), "{start:?}");
+        }
         for stale in [Epoch(0), Epoch(2)] {
             let batch = batch(at, epoch, rows, "stale");
             assert_eq!(log.commit(stale, &batch).await, Ok(Committed::Fenced), "{stale:?}");

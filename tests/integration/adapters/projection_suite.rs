@@ -42,8 +42,9 @@ pub async fn a_rebuild_equals_the_writes(
     written: (&dyn Projection, &dyn AsyncDump),
     rebuilt: (&dyn Projection, &dyn AsyncDump),
 ) {
-    for seed in 1..=4 {
-        let mut market = Market::new(seed, 20);
+    // With 2 closed orders kept, most orders close and are dropped within one write; with 20, in different ones.
+    for (seed, retain_closed) in [(1, 20), (2, 20), (3, 2), (4, 2)] {
+        let mut market = Market::new(seed, retain_closed);
         written.0.rebuild(Arc::new(market.ledger.clone()), market.position).await.expect("rebuilt");
         for step in 0..60 {
             market.run(1 + step % 13);
@@ -51,7 +52,7 @@ pub async fn a_rebuild_equals_the_writes(
             if step % 10 == 9 {
                 rebuilt.0.rebuild(Arc::new(market.ledger.clone()), market.position).await.expect("rebuilt");
                 let (one, other) = (written.1.dump().await, rebuilt.1.dump().await);
-                assert!(one.len() > 10, "there is something to compare");
+                assert!(one.len() > 3, "there is something to compare");
                 for key in one.keys().chain(other.keys()) {
                     assert_eq!(one.get(key), other.get(key), "{key}, seed {seed}, step {step}");
                 }

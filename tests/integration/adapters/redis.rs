@@ -366,6 +366,28 @@ async fn a_rebuild_that_was_cut_short_is_unusable() {
     assert_eq!(projection.write(&first).await, Ok(Written::Older));
 }
 
+/// A rebuild that another one of the same term overtook, as when it was given up and its last step comes late, writes
+/// nothing into the newer one.
+#[tokio::test]
+async fn a_rebuild_that_was_overtaken_writes_nothing_more() {
+    let (redis, reference) = (Redis::start().expect("Redis starts"), Redis::start().expect("Redis starts"));
+    let slow = Arc::new(projection(&redis).await);
+    let mut market = Market::new(3, 100_000);
+    let (small, at) = (Arc::new(market.ledger.clone()), market.position);
+    slow.rebuild(Arc::clone(&small), at).await.expect("rebuilt");
+    market.run(10_000);
+    let rebuild = tokio::spawn({
+        let (slow, ledger, position) = (Arc::clone(&slow), market.ledger.clone(), market.position);
+        async move { slow.rebuild(Arc::new(ledger), position).await }
+    });
+    eventually("the rebuild to begin", async || slow.state().await == Ok(ProjectionState::Unusable)).await;
+    projection(&redis).await.rebuild(Arc::clone(&small), at).await.expect("rebuilt");
+    let overtaken = rebuild.await.expect("ends");
+    assert!(matches!(&overtaken, Err(error) if error.0.contains("overtaken")), "{overtaken:?}");
+    projection(&reference).await.rebuild(small, at).await.expect("rebuilt");
+    assert_eq!(RedisDump(redis.url()).dump().await, RedisDump(reference.url()).dump().await);
+}
+
 /// A write that fails halfway shows no state at all: Redis cannot take back what was done before the error.
 #[tokio::test]
 async fn a_write_that_was_cut_short_is_unusable() {

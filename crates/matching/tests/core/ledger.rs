@@ -1,0 +1,134 @@
+//! The ledger: what it keeps, what it drops, what it says of an order.
+
+use matching::command::{CancelOrder, ListInstrument, NewOrder};
+use matching::{Command, Engine, Event, Instrument, Micros, Reason, Seq, Sequenced, Side};
+
+use crate::support::{command_id, engine_commands, order_id, run, symbol};
+
+struct Market {
+    engine: Engine,
+    seq: Seq,
+}
+
+impl Market {
+    fn new(retain_closed: u64) -> Market {
+        let mut market = Market { engine: Engine::new(retain_closed), seq: Seq::ZERO };
+        market.apply(Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol("BTC_USDT")) }));
+        market
+    }
+
+    fn apply(&mut self, value: Command) -> Vec<Event> {
+        self.seq = self.seq.next();
+        let mut events = Vec::new();
+        self.engine.apply(&Sequenced { seq: self.seq, time: Micros::ZERO, value }, &mut events);
+        events
+    }
+
+    fn place(&mut self, id: u64, side: Side, price: &str, quantity: &str) {
+        self.apply(Command::NewOrder(NewOrder {
+            order_id: order_id(id),
+            symbol: symbol("BTC_USDT"),
+            side,
+            price: price.parse().expect("a price"),
+            quantity: quantity.parse().expect("a quantity"),
+            received_at: Micros::ZERO,
+        }));
+    }
+
+    fn cancel(&mut self, id: u64) {
+        let (command_id, reason_text) = (command_id(id), Some("enough".to_owned()));
+        self.apply(Command::CancelOrder(CancelOrder {
+            command_id,
+            order_id: order_id(id),
+            reason_text,
+            received_at: Micros::ZERO,
+        }));
+    }
+
+    /// An order as `status remaining/quantity mean`.
+    fn say(&self, id: u64) -> String {
+        let order = self.engine.ledger().order(order_id(id)).expect("a kept order");
+        let mean = order.average_price().map_or_else(|| "-".to_owned(), |price| price.to_string());
+        format!("{} {}/{} {mean}", order.status.as_str(), order.remaining(), order.quantity())
+    }
+
+    fn kept(&self) -> (Vec<u64>, Vec<u64>) {
+        let ledger = self.engine.ledger();
+        let orders = ledger.orders().map(|order| order.order_id.get()).collect();
+        (orders, ledger.trades().map(|trade| trade.trade_id.get()).collect())
+    }
+}
+
+#[test]
+fn an_order_goes_through_its_states() {
+    let mut market = Market::new(100);
+    market.place(1, Side::Sell, "100.5", "3");
+    assert_eq!(market.say(1), "OPEN 3/3 -");
+    market.place(2, Side::Buy, "101", "1");
+    assert_eq!(market.say(1), "PARTIALLY_FILLED 2/3 100.5");
+    assert_eq!(market.say(2), "FILLED 0/1 100.5");
+    market.cancel(1);
+    assert_eq!(market.say(1), "CANCELLED 2/3 100.5");
+    let order = market.engine.ledger().order(order_id(1)).expect("a kept order");
+    assert_eq!((order.reason_code, order.reason_text.as_deref()), (Some(Reason::ByUser), Some("enough")));
+    market.place(3, Side::Buy, "0", "1");
+    assert_eq!(market.say(3), "REJECTED 1/1 -");
+}
+
+#[test]
+fn the_mean_price_is_weighted_and_rounded_half_up() {
+    let mut market = Market::new(100);
+    market.place(1, Side::Sell, "0.00000001", "1");
+    market.place(2, Side::Sell, "0.00000002", "1");
+    market.place(3, Side::Sell, "0.00000002", "2");
+    market.place(4, Side::Buy, "1", "2");
+    assert_eq!(market.say(4), "FILLED 0/2 0.00000002", "1.5 units are 2");
+    market.place(5, Side::Buy, "1", "2");
+    assert_eq!(market.say(5), "FILLED 0/2 0.00000002");
+}
+
+#[test]
+fn the_last_closed_orders_are_kept_and_the_trades_between_kept_orders() {
+    let mut market = Market::new(2);
+    market.place(1, Side::Sell, "100", "10");
+    for id in 2..=5 {
+        market.place(id, Side::Buy, "100", "1");
+    }
+    assert_eq!(market.kept(), (vec![1, 4, 5], vec![3, 4]), "the open maker stays, with its trades with 4 and 5");
+    assert_eq!(market.say(1), "PARTIALLY_FILLED 6/10 100", "what it traded is not forgotten");
+    market.cancel(1);
+    assert_eq!(market.kept(), (vec![1, 5], vec![4]));
+    market.place(6, Side::Buy, "0", "1");
+    assert_eq!(market.kept(), (vec![1, 6], vec![]), "a rejected order counts as closed");
+}
+
+/// A maker that stays open for ever forgets the trades whose takers were dropped: what is kept is bounded.
+#[test]
+fn what_is_kept_is_bounded() {
+    let mut market = Market::new(10);
+    market.place(1, Side::Sell, "100", "100000");
+    let mut largest = 0;
+    for id in 2..=2_000 {
+        market.place(id, Side::Buy, "100", "1");
+        let ledger = serde_json::to_vec(&market.engine.image().ledger).expect("JSON");
+        largest = largest.max(ledger.len());
+    }
+    let (orders, trades) = market.kept();
+    assert_eq!((orders.len(), trades.len()), (11, 10));
+    assert!(largest < 20_000, "the ledger grew to {largest} bytes");
+}
+
+/// For random commands: every order's quantity is what is left and what its trades took, while all of them are kept.
+#[test]
+fn quantities_add_up() {
+    let (engine, _) = run(&engine_commands(5, 3_000), 1_000_000);
+    let ledger = engine.ledger();
+    for order in ledger.orders() {
+        let traded: u64 = ledger
+            .trades()
+            .filter(|trade| trade.maker_order_id == order.order_id || trade.taker_order_id == order.order_id)
+            .map(|trade| trade.quantity.to_units(8).expect("a quantity"))
+            .sum();
+        assert_eq!(order.filled().to_units(8), Some(traded), "{order:?}");
+    }
+}

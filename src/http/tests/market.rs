@@ -1,0 +1,276 @@
+//! The service under test: the API, and the real core in memory behind its two ports.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use actix::{Actor, Context, Handler, Message, Recipient};
+use actix_web::dev::Service as _;
+use actix_web::http::{Method, header};
+use actix_web::test::{TestRequest, init_service, read_body};
+use actors::outcomes::{Expect, ReadLedger};
+use actors::{Outcome, Progress};
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use journal::{EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
+use matching::command::ListInstrument;
+use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::super::*;
+
+/// What the queue does with the next commands.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// It refuses them.
+    Away,
+    /// It executes them, and its answer is lost.
+    Deaf,
+    /// It takes them, and the engine never comes to them.
+    Stuck,
+}
+
+/// The queue: remembers what was enqueued and hands it to the engine at once.
+pub struct Queue {
+    pub texts: Mutex<Vec<String>>,
+    mood: Mutex<Mood>,
+    engine: Recipient<Execute>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Execute(Command);
+
+#[async_trait]
+impl CommandQueue for Queue {
+    async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
+        let mood = *self.mood.lock().expect("the mood");
+        if mood == Mood::Away {
+            return Err(EnqueueError::NotTaken("secret words".to_owned()));
+        }
+        self.texts.lock().expect("the texts").push(text.to_owned());
+        if mood != Mood::Stuck {
+            let command = encoding::decode_command(encoding::LOG_FORMAT, text).expect("a command");
+            self.engine.send(Execute(command)).await.expect("the engine");
+        }
+        if mood == Mood::Deaf { Err(EnqueueError::Unknown("secret words".to_owned())) } else { Ok(StreamId::ZERO) }
+    }
+
+    async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
+        unimplemented!()
+    }
+
+    async fn open(&self, _: StreamId) -> Result<(), QueueError> {
+        unimplemented!()
+    }
+
+    async fn trim(&self, _: StreamId) -> Result<(), QueueError> {
+        unimplemented!()
+    }
+}
+
+/// The core and those who wait for it.
+struct FakeEngine {
+    core: matching::Engine,
+    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+}
+
+impl FakeEngine {
+    fn apply(&mut self, value: Command) -> Outcome {
+        let seq = self.core.ledger().seq().next();
+        let mut events = Vec::new();
+        let order = match &value {
+            Command::NewOrder(order) => Some(order.order_id),
+            Command::CancelOrder(cancel) => Some(cancel.order_id),
+            _ => None,
+        };
+        let time = Micros::new(1_732_880_000_123_456).expect("a time");
+        self.core.apply(&Sequenced { seq, time, value }, &mut events);
+        Outcome { seq, events, order: order.and_then(|id| self.core.ledger().order(id)).cloned() }
+    }
+}
+
+impl Actor for FakeEngine {
+    type Context = Context<Self>;
+}
+
+impl Handler<Execute> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
+        let id = execute.0.id();
+        let outcome = self.apply(execute.0);
+        if let Some(caller) = id.and_then(|id| self.expected.remove(&id)) {
+            let _ = caller.send(outcome);
+        }
+    }
+}
+
+impl Handler<Expect> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
+        self.expected.insert(expect.command_id, expect.reply);
+    }
+}
+
+impl Handler<ReadLedger> for FakeEngine {
+    type Result = ();
+
+    fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
+        question.0(self.core.ledger());
+    }
+}
+
+/// A service with BTC_USDT (tick 0.05, lot 0.5, two decimals) and ETH_USDT (the finest) listed.
+pub struct Market {
+    pub service: Service,
+    pub queue: Arc<Queue>,
+}
+
+impl Market {
+    pub async fn start(settings: &str) -> Market {
+        let service = Service::standby(settings).await;
+        let mut engine = FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new() };
+        let number = |text: &str| text.parse().expect("a number");
+        let symbol = |text: &str| text.parse().expect("a symbol");
+        let coarse = InstrumentSpec {
+            symbol: symbol("BTC_USDT"),
+            price_decimals: 2,
+            quantity_decimals: 1,
+            tick: number("0.05"),
+            lot: number("0.5"),
+        };
+        let listed = [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))];
+        for instrument in listed {
+            engine.apply(Command::ListInstrument(ListInstrument { instrument }));
+        }
+        let instruments: BTreeMap<_, _> = listed.map(|instrument| (instrument.symbol(), instrument)).into();
+        let engine = engine.start();
+        let texts = Mutex::default();
+        let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
+        let log = crate::ids::tests::Leases::new(1);
+        service.api.open(Engine {
+            queue: queue.clone(),
+            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient()),
+            progress: Arc::new(Progress::default()),
+            ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
+            clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
+            instruments: watch::channel(Arc::new(instruments)).1,
+        });
+        Market { service, queue }
+    }
+
+    pub fn mood(&self, mood: Mood) {
+        *self.queue.mood.lock().expect("the mood") = mood;
+    }
+
+    /// What was enqueued last.
+    pub fn enqueued(&self) -> Value {
+        let texts = self.queue.texts.lock().expect("the texts");
+        serde_json::from_str(texts.last().expect("a command")).expect("JSON")
+    }
+
+    pub async fn send(&self, request: TestRequest) -> Answer {
+        self.service.send(request).await
+    }
+
+    pub async fn post(&self, path: &str, body: &str) -> Answer {
+        self.send(request("POST", path).insert_header(header::ContentType::json()).set_payload(body.to_owned())).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(request("GET", path)).await
+    }
+}
+
+pub fn request(method: &str, path: &str) -> TestRequest {
+    let method: Method = method.parse().expect("a method");
+    TestRequest::with_uri(path).method(method).insert_header((header::HOST, "localhost:8000"))
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{}: {error}", self.text))
+    }
+
+    pub fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// Holds that it is this problem, well-formed and free of internals.
+    #[track_caller]
+    pub fn is_problem(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json()["code"].as_str()), (status, Some(code)), "{}", self.text);
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
+        }
+        let temporary = status == 503 || status == 504;
+        assert_eq!(self.header(header::RETRY_AFTER).is_empty(), !temporary);
+        assert!(!self.text.contains("secret words"), "{}", self.text);
+    }
+}
+
+/// Holds that the schema lists the answer among those of a POST to `path`.
+#[track_caller]
+pub fn is_documented(schema: &Value, path: &str, answer: &Answer) {
+    let response = &schema["paths"][path]["post"]["responses"][answer.status.to_string()];
+    let example =
+        &response["content"]["application/problem+json"]["examples"][answer.json()["code"].as_str().expect("a code")];
+    assert!(example.is_object(), "{path} does not list {}", answer.text);
+}
+
+/// An application as it is served, without a socket.
+pub struct Service {
+    pub api: Arc<Api>,
+    call: Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Answer>>,
+}
+
+impl Service {
+    /// A service without an engine.
+    pub async fn standby(settings: &str) -> Service {
+        let given = format!("REDIS_URL=redis://h/0 DATABASE_URL=postgres://h/d {settings}");
+        let variable = |word: &str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (settings, _) = Settings::from_sources(given.split(' ').filter_map(variable), []).expect("settings");
+        let api = Api::new(&settings);
+        let shared = Shared::new(Arc::clone(&api));
+        let app = App::new().wrap(middleware::from_fn(access::guard)).configure(|config| shared.configure(config));
+        let app = Rc::new(init_service(app).await);
+        let call = move |request: TestRequest| {
+            let app = Rc::clone(&app);
+            async move {
+                let response = app.call(request.to_request()).await.expect("a response");
+                let (status, headers) = (response.status().as_u16(), response.headers().clone());
+                let body = read_body(response).await;
+                Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned() }
+            }
+            .boxed_local()
+        };
+        Service { api, call: Box::new(call) }
+    }
+
+    pub fn send(&self, request: TestRequest) -> LocalBoxFuture<'static, Answer> {
+        (self.call)(request)
+    }
+}
+
+pub fn order(price: &str, quantity: &str) -> String {
+    format!(r#"{{"symbol":"ETH_USDT","side":"BUY","price":{price},"quantity":{quantity}}}"#)
+}
+
+pub fn coarse(price: &str, quantity: &str) -> String {
+    order(price, quantity).replace("ETH", "BTC")
+}
