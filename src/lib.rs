@@ -2,8 +2,10 @@
 
 pub mod adapters;
 pub mod config;
+pub mod exit;
 pub mod http;
 pub mod ids;
 pub mod startup;
+pub mod storage;
 pub mod telemetry;
 pub mod views;

@@ -10,75 +10,25 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
-use actors::{Fatal, Pipeline, PipelineSettings, Placement, Ports, RecoveryError, guard, recover, standby};
-use journal::{CommandQueue, LogError, QueueError, ServiceClock};
+use actors::{Fatal, Pipeline, PipelineSettings, Placement, Ports, guard, recover, standby};
+use journal::ServiceClock;
 use matching::Instrument;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::adapters::postgres::{Postgres, PostgresError, PostgresLog, PostgresSnapshots};
-use crate::adapters::redis::{RedisError, RedisProjection, RedisQueue, check_durability};
-use crate::config::{Settings, Storage};
+use crate::config::Settings;
+use crate::exit::End;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
+use crate::storage::{self, Stores};
 use crate::telemetry;
 
 /// Threads that the books share: as many as the small machines that this is measured on have cores.
 const BOOK_THREADS: usize = 2;
 /// How long the engine may take to commit and project what it has read, when it stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
-/// As PostgreSQL lists the service's connections.
-const APPLICATION_NAME: &str = "pricetime";
-
-/// Why the service ended, or did not start.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("{0}")]
-    Configuration(String),
-    #[error("cannot listen on {address}: {error}; stop what listens there, or set PORT to a free one")]
-    Listen { address: std::net::SocketAddr, error: std::io::Error },
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-    #[error(transparent)]
-    Fatal(#[from] Fatal),
-    #[error("the HTTP server ended: {0}")]
-    Http(String),
-}
-
-impl End {
-    /// The exit code: 2 configuration, 3 a dependency, 5 fenced, 6 the log is damaged or went back.
-    fn code(&self) -> u8 {
-        match self {
-            End::Configuration(_) | End::Listen { .. } => 2,
-            End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
-            End::Redis(_) | End::Postgres(_) => 2,
-            End::Queue(_) | End::Http(_) => 3,
-            End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => of_log(error),
-            End::Fatal(Fatal::Fenced) => 5,
-            End::Recovery(RecoveryError::LogWentBack { .. } | RecoveryError::Snapshot(_)) => 6,
-            End::Recovery(RecoveryError::Projection(_)) => 3,
-        }
-    }
-}
-
-fn of_log(error: &LogError) -> u8 {
-    match error {
-        LogError::Unknown(_) => 3,
-        LogError::Fenced => 5,
-        LogError::Refused(_) | LogError::Damaged { .. } => 6,
-    }
-}
-
 /// Runs the service until it is asked to stop, or cannot go on.
 pub fn serve() -> ExitCode {
     guard::abort_on_engine_panic();
@@ -91,17 +41,14 @@ pub fn serve() -> ExitCode {
         Err(end) => {
             // Logging may not be set up yet, and whoever started the service should see this in any case.
             eprintln!("pricetime: {end}");
-            ExitCode::from(end.code())
+            end.code()
         }
     }
 }
 
 fn configure() -> Result<Settings, End> {
-    let (settings, warnings) = Settings::load().map_err(|problems| {
-        let list: Vec<String> = problems.iter().map(|problem| format!("\n  - {problem}")).collect();
-        End::Configuration(format!("the configuration has {} problem(s):{}", problems.len(), list.concat()))
-    })?;
-    telemetry::init(&settings).map_err(|error| End::Configuration(error.to_string()))?;
+    let (settings, warnings) = Settings::load().map_err(End::Configuration)?;
+    telemetry::init(&settings).map_err(|error| End::Logging(error.to_string()))?;
     for warning in warnings {
         warn!("{warning}");
     }
@@ -152,22 +99,15 @@ async fn run(settings: Settings) -> Result<(), End> {
 
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
 async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Storage::Full { redis_url, database_url } = &settings.storage;
-    let postgres = Postgres::prepare(database_url.expose(), APPLICATION_NAME, settings.allow_unsafe_durability).await?;
-    check_durability(redis_url.expose(), settings.allow_unsafe_durability).await?;
-    let log = Arc::new(PostgresLog::new(&postgres));
-    let snapshots = Arc::new(PostgresSnapshots::new(&postgres));
-    let queue = Arc::new(RedisQueue::connect(redis_url.expose()).await?);
-    let projection = Arc::new(RedisProjection::connect(redis_url.expose()).await?);
-
+    let Stores { queue, log, snapshots, projection } = storage::open(settings).await?;
     let writer = standby::become_writer(&*log).await?;
     api.recovering();
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
     queue.open(writer.position.stream_id).await?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
-    let ids = IdAllocator::start(log.clone(), writer.epoch).await?;
+    let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
-    let ports = Ports { queue: queue.clone(), log, snapshots, projection, clock: clock.clone() };
+    let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
