@@ -1,6 +1,7 @@
 //! Imports point one way: matching <- journal <- actors <- service; what is for tests is never imported by what ships.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -35,4 +36,52 @@ fn imports_point_one_way() {
             assert!(!names.contains(&imported) || allowed.contains(&imported), "{name} must not import {imported}");
         }
     }
+}
+
+/// Words that the core must not contain: clocks, randomness, I/O, async, floats, maps that iterate in random order.
+const NOT_IN_THE_CORE: [&str; 11] = [
+    "f32",
+    "f64",
+    "SystemTime",
+    "Instant",
+    "rand::",
+    "collections::HashMap",
+    "collections::HashSet",
+    "std::fs",
+    "std::net",
+    "async ",
+    "thread::",
+];
+
+/// Words that the actors must not contain: their time is the clock port's and the runtime's, which a test can pause.
+const NOT_IN_THE_ACTORS: [&str; 4] = ["SystemTime", "thread::sleep", "rand::", "std::net"];
+
+#[test]
+fn the_core_is_pure_and_the_actors_can_be_simulated() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (folder, forbidden) in [("crates/matching/src", &NOT_IN_THE_CORE[..]), ("actors/src", &NOT_IN_THE_ACTORS[..])] {
+        for (path, code) in sources(&root.join(folder)) {
+            for word in forbidden {
+                assert!(!code.contains(word), "{} contains {word:?}", path.display());
+            }
+            let choices = code.matches("select!").count();
+            assert_eq!(choices, code.matches("biased;").count(), "{} has a select! that is not biased", path.display());
+        }
+    }
+}
+
+/// The Rust files of a folder, without their comments.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a text");
+        let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+        (path, code.join("\n"))
+    };
+    let found: Vec<_> = files.map(read).collect();
+    assert!(!found.is_empty(), "{} has no sources", folder.display());
+    found
 }

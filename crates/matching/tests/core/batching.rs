@@ -97,8 +97,12 @@ fn changes_carry_a_mirror_from_one_state_to_the_next() {
                 orders.insert(order_id, engine.ledger().order(order_id).expect("a kept order").clone());
             }
             trades.extend(changes.trades.into_iter().map(|trade| (trade.trade_id, trade)));
-            changes.dropped_orders.iter().for_each(|order| drop(orders.remove(&order.order_id)));
-            changes.dropped_trades.iter().for_each(|trade| drop(trades.remove(&trade.trade_id)));
+            for order in changes.dropped_orders {
+                orders.remove(&order.order_id);
+            }
+            for trade in changes.dropped_trades {
+                trades.remove(&trade.trade_id);
+            }
         }
         assert!(orders.values().eq(engine.ledger().orders()), "runs of {size}: other orders");
         assert!(trades.values().eq(engine.ledger().trades()), "runs of {size}: other trades");
@@ -154,4 +158,27 @@ fn ids_are_kept_for_exactly_their_window() {
     assert!(matches!(refused, Some(Event::DuplicateRejected(_))), "{refused:?}");
     assert_eq!(route(order()).1, 1, "a row later the id is free");
     assert_eq!(route(Command::CancelOrder(cancel)).1, 1, "and so is the cancel's");
+}
+
+#[test]
+fn a_symbol_is_listed_once_and_only_so_many_are() {
+    use matching::command::ListInstrument;
+    use matching::router::MAX_SYMBOLS;
+    use matching::{Instrument, Micros, Reason};
+
+    let mut router = Router::new();
+    let mut list = |name: String| {
+        let instrument = Instrument::finest(crate::support::symbol(&name));
+        let value = Command::ListInstrument(ListInstrument { instrument });
+        router.route(&Sequenced { seq: router.seq().next(), time: Micros::ZERO, value }, &mut Vec::new())
+    };
+    for number in 0..MAX_SYMBOLS {
+        assert!(matches!(list(format!("C{number}_USDT")), Some(Event::InstrumentListed(_))), "symbol {number}");
+    }
+    let refusal = |event| match event {
+        Some(Event::ListingRejected(rejected)) => rejected.reason_code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refusal(list("C7_USDT".to_owned())), Reason::AlreadyListed);
+    assert_eq!(refusal(list("NEW_USDT".to_owned())), Reason::TooManySymbols);
 }
