@@ -117,7 +117,7 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
     let Checked { symbol, side, price, quantity } = order.check(engine, api.auto_list_symbols())?;
     let order_id = engine.order_id()?;
     let received_at = engine.clock.now();
-    let command = Command::NewOrder(NewOrder { order_id, symbol, side, price, quantity, received_at });
+    let command = Command::NewOrder(NewOrder::limit(order_id, symbol, side, price, quantity, received_at));
     let began = Instant::now();
     enqueue(&engine.queue, encoding::encode_command(&command)).await.map_err(|error| match error {
         EnqueueError::NotTaken(error) => not_taken(&error),

@@ -130,14 +130,14 @@ pub fn order_id(id: u64) -> OrderId {
 }
 
 pub fn place(id: u64, market: &str, side: Side, price: &str, quantity: &str) -> Command {
-    Command::NewOrder(NewOrder {
-        order_id: order_id(id),
-        symbol: symbol(market),
+    Command::NewOrder(NewOrder::limit(
+        order_id(id),
+        symbol(market),
         side,
-        price: price.parse().expect("a price"),
-        quantity: quantity.parse().expect("a quantity"),
-        received_at: Micros::ZERO,
-    })
+        price.parse().expect("a price"),
+        quantity.parse().expect("a quantity"),
+        Micros::ZERO,
+    ))
 }
 
 pub fn buy(id: u64, price: &str, quantity: &str) -> Command {

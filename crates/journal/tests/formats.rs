@@ -4,21 +4,27 @@ use journal::encoding::{self, DecodeError, LOG_FORMAT, MAX_COMMANDS_PER_ENTRY, S
 use journal::{Chain, Epoch, Position, Record, StreamId};
 use matching::{Micros, Sequenced};
 
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 7] = [
     r#"{"type":"ListInstrument","instrument":{"symbol":"BTC_USDT","price_decimals":8,"quantity_decimals":8,"tick":"0.00000001","lot":"0.00000001"}}"#,
     r#"{"type":"NewOrder","order_id":1,"symbol":"BTC_USDT","side":"BUY","price":"100.5","quantity":"0.25","received_at":1795425522831348}"#,
+    r#"{"type":"NewOrder","order_id":6,"symbol":"BTC_USDT","side":"BUY","price":"100.5","quantity":"0.25","received_at":1795425522831348,"account":"desk","client_order_id":"a-1","expire_at":1795425600000000,"deadline":1795425523000000,"stale":true}"#,
+    r#"{"type":"AdvanceTime"}"#,
     r#"{"type":"CancelOrder","command_id":2,"order_id":1,"reason_text":"changed my mind","received_at":1795425522831349}"#,
     r#"{"type":"CancelOrder","command_id":3,"order_id":1,"received_at":1795425522831350}"#,
     r#"{"type":"RefuseEntry","stream_id":"1795425522831-0","error":"it has no field v"}"#,
 ];
 
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 13] = [
     r#"{"type":"InstrumentListed","instrument":{"symbol":"BTC_USDT","price_decimals":8,"quantity_decimals":8,"tick":"0.00000001","lot":"0.00000001"}}"#,
     r#"{"type":"ListingRejected","symbol":"BTC_USDT","reason_code":"ALREADY_LISTED"}"#,
     r#"{"type":"OrderAccepted","order_id":1,"symbol":"BTC_USDT","side":"BUY","price":"100.5","quantity":"0.25","priority":1,"received_at":1795425522831348}"#,
     r#"{"type":"OrderRejected","order_id":4,"symbol":"BTC_USDT","side":"SELL","price":"0","quantity":"1","received_at":1795425522831348,"reason_code":"PRICE_NOT_POSITIVE"}"#,
+    r#"{"type":"OrderAccepted","order_id":6,"symbol":"BTC_USDT","side":"BUY","price":"100.5","quantity":"0.25","priority":2,"received_at":1795425522831348,"account":"desk","client_order_id":"a-1","expire_at":1795425600000000}"#,
+    r#"{"type":"OrderRepeated","order_id":7,"first_order_id":6,"symbol":"BTC_USDT","account":"desk","client_order_id":"a-1","same_order":true}"#,
     r#"{"type":"Trade","trade_id":1,"symbol":"BTC_USDT","price":"100.5","quantity":"0.25","maker_order_id":1,"taker_order_id":5,"taker_side":"SELL","maker_remaining":"0","taker_remaining":"0.75"}"#,
     r#"{"type":"OrderCancelled","order_id":1,"symbol":"BTC_USDT","command_id":2,"remaining":"0.25","reason_code":"BY_USER","reason_text":"changed my mind"}"#,
+    r#"{"type":"OrderExpired","order_id":6,"symbol":"BTC_USDT","remaining":"0.25"}"#,
+    r#"{"type":"TimeAdvanced"}"#,
     r#"{"type":"CancelRejected","command_id":2,"order_id":9,"reason_code":"UNKNOWN_ORDER"}"#,
     r#"{"type":"DuplicateRejected","command_id":2}"#,
     r#"{"type":"EntryRejected","stream_id":"1795425522831-0","error":"it has no field v"}"#,
@@ -71,7 +77,7 @@ fn what_is_no_entry_says_why() {
     check(STREAM_FORMAT, "", "EOF");
     check(STREAM_FORMAT, "{}", "missing field `type`");
     check(STREAM_FORMAT, "[]", "1 to 500");
-    check(STREAM_FORMAT, &format!("[{}]", vec![COMMANDS[3]; MAX_COMMANDS_PER_ENTRY + 1].join(",")), "501");
+    check(STREAM_FORMAT, &format!("[{}]", vec![COMMANDS[4]; MAX_COMMANDS_PER_ENTRY + 1].join(",")), "501");
     check(STREAM_FORMAT, &COMMANDS[1].replace("BUY", "HOLD"), "unknown variant");
     check(STREAM_FORMAT, &COMMANDS[1].replace("\"order_id\":1", "\"order_id\":9007199254740992"), "out of range");
     check(STREAM_FORMAT, &COMMANDS[1].replace("\"100.5\"", "\"100.123456789\""), "more than 8 decimals");

@@ -8,25 +8,36 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{Account, ClientOrderId};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Side, SymbolSeq};
+
+/// A limit order as it comes to its book, in its instrument's units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its side.
+    pub side: Side,
+    /// Its limit.
+    pub price: Price,
+    /// How much; not zero.
+    pub quantity: Quantity,
+    /// When the request was received.
+    pub received_at: Micros,
+    /// Whose it is.
+    pub account: Option<Account>,
+    /// The client's name for it.
+    pub client_order_id: Option<ClientOrderId>,
+    /// When it expires; the router keeps the time, the book only repeats this.
+    pub expire_at: Option<Micros>,
+}
 
 /// What a book is asked to do, in its instrument's units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BookCommand {
     /// Place a limit order.
-    Place {
-        /// The order.
-        order_id: OrderId,
-        /// Its side.
-        side: Side,
-        /// Its limit.
-        price: Price,
-        /// How much; not zero.
-        quantity: Quantity,
-        /// When the request was received.
-        received_at: Micros,
-    },
+    Place(Placed),
     /// Cancel what is left of an order.
     Cancel {
         /// The cancel's own id.
@@ -36,6 +47,11 @@ pub enum BookCommand {
         /// The caller's words.
         reason_text: Option<String>,
     },
+    /// Take out what is left of an order whose time has come, if it is still there.
+    Expire {
+        /// The order.
+        order_id: OrderId,
+    },
 }
 
 /// What happened in a book, in its instrument's units.
@@ -44,17 +60,9 @@ pub enum BookEvent {
     /// An order has its place; its trades, if any, follow.
     Accepted {
         /// The order.
-        order_id: OrderId,
-        /// Its side.
-        side: Side,
-        /// Its limit.
-        price: Price,
-        /// Its whole quantity.
-        quantity: Quantity,
+        order: Placed,
         /// This event's number in the book.
         priority: SymbolSeq,
-        /// When the request was received.
-        received_at: Micros,
     },
     /// Two orders met.
     Traded {
@@ -83,6 +91,13 @@ pub enum BookEvent {
         remaining: Quantity,
         /// The caller's words.
         reason_text: Option<String>,
+    },
+    /// What was left of an order was taken out because its time had come.
+    Expired {
+        /// The order.
+        order_id: OrderId,
+        /// What was left.
+        remaining: Quantity,
     },
     /// The order to cancel is not in the book.
     CancelRejected {
@@ -197,9 +212,10 @@ impl Book {
     /// Applies a command and adds what happened to `out`. It cannot fail: a refusal is an event.
     pub fn apply(&mut self, command: BookCommand, out: &mut Vec<BookEvent>) {
         match command {
-            BookCommand::Place { order_id, side, price, quantity, received_at } => {
+            BookCommand::Place(order) => {
+                let Placed { order_id, side, price, quantity, .. } = order;
                 let priority = self.count_event();
-                out.push(BookEvent::Accepted { order_id, side, price, quantity, priority, received_at });
+                out.push(BookEvent::Accepted { order, priority });
                 let remaining = self.trade(order_id, side, price, quantity, out);
                 if !remaining.is_zero() {
                     self.rest(side, RestingOrder { order_id, price, remaining, priority });
@@ -216,6 +232,13 @@ impl Book {
                     None => BookEvent::CancelRejected { command_id, order_id },
                 });
             }
+            BookCommand::Expire { order_id } => {
+                // It may have closed in a row that the router had not heard of when it asked.
+                if let Some(slot) = self.by_id.get(&order_id).copied() {
+                    self.count_event();
+                    out.push(BookEvent::Expired { order_id, remaining: self.remove(slot).remaining });
+                }
+            }
         }
     }
 
@@ -226,15 +249,14 @@ impl Book {
     pub fn fold(&mut self, event: &BookEvent) {
         let number = self.count_event();
         match event {
-            BookEvent::Accepted { order_id, side, price, quantity, priority, .. } => {
+            BookEvent::Accepted { order, priority } => {
+                let Placed { order_id, side, price, quantity, .. } = *order;
                 assert!(
                     *priority == number,
                     "order {order_id} has priority {priority} at event {number} of {}",
                     self.symbol
                 );
-                let order =
-                    RestingOrder { order_id: *order_id, price: *price, remaining: *quantity, priority: *priority };
-                self.rest(*side, order);
+                self.rest(side, RestingOrder { order_id, price, remaining: quantity, priority: *priority });
             }
             BookEvent::Traded {
                 quantity, maker_order_id, taker_order_id, maker_remaining, taker_remaining, ..
@@ -242,7 +264,7 @@ impl Book {
                 self.reduce(self.slot_of(*maker_order_id), *quantity, *maker_remaining);
                 self.reduce(self.slot_of(*taker_order_id), *quantity, *taker_remaining);
             }
-            BookEvent::Cancelled { order_id, remaining, .. } => {
+            BookEvent::Cancelled { order_id, remaining, .. } | BookEvent::Expired { order_id, remaining } => {
                 let order = self.remove(self.slot_of(*order_id));
                 assert!(
                     order.remaining == *remaining,

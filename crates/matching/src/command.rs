@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
 use crate::instrument::Instrument;
+use crate::names::{Account, ClientOrderId};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Seq, Side};
 
@@ -17,6 +18,8 @@ pub enum Command {
     NewOrder(NewOrder),
     /// Cancel an order.
     CancelOrder(CancelOrder),
+    /// Expire what is due. Made by the dispatcher, only when something is.
+    AdvanceTime(AdvanceTime),
     /// Record that a stream entry could not be read. Made by the dispatcher in the entry's place.
     RefuseEntry(RefuseEntry),
 }
@@ -30,7 +33,7 @@ pub struct ListInstrument {
     pub instrument: Instrument,
 }
 
-/// Place a limit order that stays until it is filled or cancelled.
+/// Place a limit order that stays until it is filled or cancelled, or until it expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
@@ -46,7 +49,27 @@ pub struct NewOrder {
     pub quantity: Decimal,
     /// When the request was received.
     pub received_at: Micros,
+    /// Whose order it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// The client's own name for it. A second order of the same name in the same account and market is not executed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_order_id: Option<ClientOrderId>,
+    /// When what is left of it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_at: Option<Micros>,
+    /// Numbered after this, it is refused as stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Micros>,
+    /// Whether it waited in the stream for longer than the service allows. Set by the dispatcher.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
+
+/// Expire what is due at the time that it is stamped with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvanceTime {}
 
 /// Cancel what is left of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,13 +99,39 @@ pub struct RefuseEntry {
     pub error: String,
 }
 
+impl NewOrder {
+    /// A limit order without a name that stays until it is filled or cancelled.
+    pub fn limit(
+        order_id: OrderId,
+        symbol: Symbol,
+        side: Side,
+        price: Decimal,
+        quantity: Decimal,
+        received_at: Micros,
+    ) -> NewOrder {
+        NewOrder {
+            order_id,
+            symbol,
+            side,
+            price,
+            quantity,
+            received_at,
+            account: None,
+            client_order_id: None,
+            expire_at: None,
+            deadline: None,
+            stale: false,
+        }
+    }
+}
+
 impl Command {
     /// The id by which the router refuses a repetition; what the dispatcher makes itself has none.
     pub fn id(&self) -> Option<CommandId> {
         match self {
             Command::NewOrder(order) => Some(order.order_id.into()),
             Command::CancelOrder(cancel) => Some(cancel.command_id),
-            Command::ListInstrument(_) | Command::RefuseEntry(_) => None,
+            Command::ListInstrument(_) | Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
         }
     }
 
@@ -92,6 +141,7 @@ impl Command {
             Command::ListInstrument(_) => "ListInstrument",
             Command::NewOrder(_) => "NewOrder",
             Command::CancelOrder(_) => "CancelOrder",
+            Command::AdvanceTime(_) => "AdvanceTime",
             Command::RefuseEntry(_) => "RefuseEntry",
         }
     }

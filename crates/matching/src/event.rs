@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
 use crate::instrument::Instrument;
+use crate::names::{Account, ClientOrderId};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Side, SymbolSeq, TradeId};
 
@@ -19,14 +20,20 @@ pub enum Event {
     OrderAccepted(OrderAccepted),
     /// An order ended before it reached a book.
     OrderRejected(OrderRejected),
+    /// An order came under a name that its account and market have had: it was not executed.
+    OrderRepeated(OrderRepeated),
     /// Two orders met.
     Trade(Trade),
     /// What was left of an order was taken out of the book.
     OrderCancelled(OrderCancelled),
+    /// What was left of an order was taken out of the book because its time had come.
+    OrderExpired(OrderExpired),
     /// A cancel changed nothing.
     CancelRejected(CancelRejected),
     /// A command whose id was seen before changed nothing.
     DuplicateRejected(DuplicateRejected),
+    /// It is later: what was due expired.
+    TimeAdvanced(TimeAdvanced),
     /// A stream entry could not be read.
     EntryRejected(EntryRejected),
 }
@@ -67,6 +74,15 @@ pub struct OrderAccepted {
     pub priority: SymbolSeq,
     /// When the request was received.
     pub received_at: Micros,
+    /// Whose order it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// The client's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_order_id: Option<ClientOrderId>,
+    /// When what is left of it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_at: Option<Micros>,
 }
 
 /// An order ended before it reached a book.
@@ -85,8 +101,36 @@ pub struct OrderRejected {
     pub quantity: Decimal,
     /// When the request was received.
     pub received_at: Micros,
+    /// Whose order it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// The client's own name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_order_id: Option<ClientOrderId>,
+    /// When what is left of it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_at: Option<Micros>,
     /// Why.
     pub reason_code: Reason,
+}
+
+/// An order came under a name that its account and market have had: it was not executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRepeated {
+    /// The id that this request was given; there is no order of it.
+    pub order_id: OrderId,
+    /// The order that had the name first.
+    pub first_order_id: OrderId,
+    /// Its market.
+    pub symbol: Symbol,
+    /// Its account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+    /// The name.
+    pub client_order_id: ClientOrderId,
+    /// Whether the first order asked for the same.
+    pub same_order: bool,
 }
 
 /// Two orders met, at the maker's price.
@@ -132,6 +176,18 @@ pub struct OrderCancelled {
     pub reason_text: Option<String>,
 }
 
+/// What was left of an order was taken out of the book because its time had come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderExpired {
+    /// The order.
+    pub order_id: OrderId,
+    /// Its market.
+    pub symbol: Symbol,
+    /// What was left: released to its owner.
+    pub remaining: Decimal,
+}
+
 /// A cancel changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,6 +210,11 @@ pub struct DuplicateRejected {
     /// The id that came again.
     pub command_id: CommandId,
 }
+
+/// It is later: what was due expired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeAdvanced {}
 
 /// A stream entry could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +246,10 @@ pub enum Reason {
     OffLot,
     /// The price or the quantity is too large for the instrument.
     OutOfRange,
+    /// It was numbered after its deadline, or waited for longer than the service allows.
+    Stale,
+    /// Its expiry had passed when it was numbered.
+    AlreadyExpired,
     /// No order of that id is known.
     UnknownOrder,
     /// The order has ended already.
@@ -205,6 +270,8 @@ impl Reason {
             Reason::OffTick => "OFF_TICK",
             Reason::OffLot => "OFF_LOT",
             Reason::OutOfRange => "OUT_OF_RANGE",
+            Reason::Stale => "STALE",
+            Reason::AlreadyExpired => "ALREADY_EXPIRED",
             Reason::UnknownOrder => "UNKNOWN_ORDER",
             Reason::NotOpen => "NOT_OPEN",
             Reason::ByUser => "BY_USER",
@@ -220,10 +287,12 @@ impl Event {
             Event::ListingRejected(event) => Some(event.symbol),
             Event::OrderAccepted(event) => Some(event.symbol),
             Event::OrderRejected(event) => Some(event.symbol),
+            Event::OrderRepeated(event) => Some(event.symbol),
             Event::Trade(event) => Some(event.symbol),
             Event::OrderCancelled(event) => Some(event.symbol),
+            Event::OrderExpired(event) => Some(event.symbol),
             Event::CancelRejected(event) => event.symbol,
-            Event::DuplicateRejected(_) | Event::EntryRejected(_) => None,
+            Event::DuplicateRejected(_) | Event::TimeAdvanced(_) | Event::EntryRejected(_) => None,
         }
     }
 }

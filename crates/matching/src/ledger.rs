@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
-use crate::event::{Event, OrderAccepted, OrderCancelled, OrderRejected, Reason, Trade};
+use crate::event::{Event, OrderAccepted, OrderCancelled, OrderExpired, OrderRejected, Reason, Trade};
 use crate::instrument::Instrument;
+use crate::names::{Account, ClientOrderId};
 use crate::symbol::Symbol;
 use crate::units::{Micros, OrderId, Price, Quantity, Seq, Side, SymbolSeq, TradeId};
 
@@ -22,8 +23,10 @@ pub enum OrderStatus {
     PartiallyFilled,
     /// Nothing left.
     Filled,
-    /// Taken out of the book.
+    /// Taken out of the book at somebody's wish.
     Cancelled,
+    /// Taken out of the book because its time had come.
+    Expired,
     /// Never in the book.
     Rejected,
 }
@@ -36,6 +39,7 @@ impl OrderStatus {
             OrderStatus::PartiallyFilled => "PARTIALLY_FILLED",
             OrderStatus::Filled => "FILLED",
             OrderStatus::Cancelled => "CANCELLED",
+            OrderStatus::Expired => "EXPIRED",
             OrderStatus::Rejected => "REJECTED",
         }
     }
@@ -61,6 +65,12 @@ pub struct OrderRecord {
     pub priority: Option<SymbolSeq>,
     /// When the request was received.
     pub received_at: Micros,
+    /// Whose order it is.
+    pub account: Option<Account>,
+    /// The client's own name for it.
+    pub client_order_id: Option<ClientOrderId>,
+    /// When what is left of it expires.
+    pub expire_at: Option<Micros>,
     /// The last row of the log that changed it.
     pub seq: Seq,
     /// Why it was rejected or cancelled.
@@ -244,9 +254,12 @@ impl Ledger {
                 Event::OrderRejected(rejected) => self.reject(rejected, changes),
                 Event::Trade(trade) => self.trade(trade, changes),
                 Event::OrderCancelled(cancelled) => self.cancel(cancelled, changes),
+                Event::OrderExpired(expired) => self.expire(expired, changes),
                 Event::ListingRejected(_)
                 | Event::CancelRejected(_)
                 | Event::DuplicateRejected(_)
+                | Event::OrderRepeated(_)
+                | Event::TimeAdvanced(_)
                 | Event::EntryRejected(_) => {}
             }
         }
@@ -267,6 +280,9 @@ impl Ledger {
             status: OrderStatus::Open,
             priority: Some(event.priority),
             received_at: event.received_at,
+            account: event.account.clone(),
+            client_order_id: event.client_order_id.clone(),
+            expire_at: event.expire_at,
             seq: self.seq,
             reason_code: None,
             reason_text: None,
@@ -288,6 +304,9 @@ impl Ledger {
             status: OrderStatus::Rejected,
             priority: None,
             received_at: event.received_at,
+            account: event.account.clone(),
+            client_order_id: event.client_order_id.clone(),
+            expire_at: event.expire_at,
             seq: self.seq,
             reason_code: Some(event.reason_code),
             reason_text: None,
@@ -353,20 +372,30 @@ impl Ledger {
     }
 
     fn cancel(&mut self, event: &OrderCancelled, changes: &mut Changes) {
-        let order = &mut open_order(&mut self.orders, event.order_id).order;
-        assert!(
-            order.remaining() == event.remaining,
-            "order {} has {} left, not {}",
-            event.order_id,
-            order.remaining(),
-            event.remaining
-        );
-        order.status = OrderStatus::Cancelled;
+        let order = self.close(event.order_id, event.remaining, OrderStatus::Cancelled, changes);
         order.reason_code = Some(event.reason_code);
         order.reason_text.clone_from(&event.reason_text);
+    }
+
+    fn expire(&mut self, event: &OrderExpired, changes: &mut Changes) {
+        self.close(event.order_id, event.remaining, OrderStatus::Expired, changes);
+    }
+
+    /// Takes an open order out of the book with what is left of it.
+    fn close(
+        &mut self,
+        order_id: OrderId,
+        remaining: Decimal,
+        status: OrderStatus,
+        changes: &mut Changes,
+    ) -> &mut OrderRecord {
+        let order = &mut open_order(&mut self.orders, order_id).order;
+        assert!(order.remaining() == remaining, "order {order_id} has {} left, not {remaining}", order.remaining());
+        order.status = status;
         order.seq = self.seq;
-        self.closed.push_back(event.order_id);
-        changes.orders.insert(event.order_id);
+        self.closed.push_back(order_id);
+        changes.orders.insert(order_id);
+        order
     }
 
     /// Drops closed orders over the limit, and with each the trades it took part in: a trade is kept as long as both of

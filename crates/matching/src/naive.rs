@@ -1,7 +1,7 @@
 //! The naive book: written for obviousness, with one list of orders and a scan for everything. The fast book must say
 //! the same, event by event. For tests and checkers; nothing that ships uses it.
 
-use crate::book::{BookCommand, BookEvent};
+use crate::book::{BookCommand, BookEvent, Placed};
 use crate::units::{OrderId, Price, Quantity, Side, SymbolSeq};
 
 /// An order that waits in the naive book.
@@ -42,9 +42,10 @@ impl NaiveBook {
     /// Applies a command and adds what happened to `out`.
     pub fn apply(&mut self, command: BookCommand, out: &mut Vec<BookEvent>) {
         match command {
-            BookCommand::Place { order_id, side, price, quantity, received_at } => {
+            BookCommand::Place(order) => {
+                let Placed { order_id, side, price, quantity, .. } = order;
                 let priority = self.count_event();
-                out.push(BookEvent::Accepted { order_id, side, price, quantity, priority, received_at });
+                out.push(BookEvent::Accepted { order, priority });
                 let mut taker = NaiveOrder { order_id, side, price, remaining: quantity, priority };
                 while let Some(maker) = self.best_maker(&taker) {
                     self.trade(maker, &mut taker, out);
@@ -61,6 +62,12 @@ impl NaiveBook {
                         out.push(BookEvent::Cancelled { order_id, command_id, remaining, reason_text });
                     }
                     None => out.push(BookEvent::CancelRejected { command_id, order_id }),
+                }
+            }
+            BookCommand::Expire { order_id } => {
+                if let Some(index) = self.orders.iter().position(|order| order.order_id == order_id) {
+                    self.count_event();
+                    out.push(BookEvent::Expired { order_id, remaining: self.orders.remove(index).remaining });
                 }
             }
         }

@@ -3,18 +3,19 @@
 //!
 //! Invariant: its state after row n is the same whether rows 1 to n were routed one by one, in batches, or folded.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::book::{BookCommand, BookEvent};
+use crate::book::{BookCommand, BookEvent, Placed};
 use crate::command::{CancelOrder, Command, NewOrder, Sequenced};
 use crate::event::{
     CancelRejected, DuplicateRejected, EntryRejected, Event, InstrumentListed, ListingRejected, OrderAccepted,
-    OrderCancelled, OrderRejected, Reason, Trade,
+    OrderCancelled, OrderExpired, OrderRejected, Reason, TimeAdvanced, Trade,
 };
 use crate::instrument::Instrument;
+use crate::keys::{Key, Keys, Terms};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Seq, TradeId};
 
@@ -36,7 +37,11 @@ pub struct Router {
     instruments: Vec<Instrument>,
     by_symbol: BTreeMap<Symbol, Index>,
     /// Orders whose id is kept: open, or closed within the window.
-    orders: FxHashMap<OrderId, Index>,
+    orders: FxHashMap<OrderId, Known>,
+    /// Open orders that expire, soonest first.
+    due: BTreeSet<(Micros, OrderId)>,
+    /// The names under which orders came, as long as the orders' ids are kept.
+    keys: Keys,
     /// Closed orders that are still kept, with the row that closed them, oldest first.
     closed: VecDeque<(Seq, OrderId)>,
     /// Ids of other commands within the window.
@@ -47,6 +52,21 @@ pub struct Router {
 
 /// An instrument's place in the order of listing.
 type Index = u16;
+
+/// The name that an order came under and what it asked for, if it has one. Of a command or an event: they share fields.
+macro_rules! named {
+    ($order:expr) => {
+        Key::of($order.symbol, $order.account.as_ref(), $order.client_order_id.as_ref())
+            .map(|key| (key, Terms::of($order.side, $order.price, $order.quantity, $order.expire_at)))
+    };
+}
+
+/// What is kept of an order.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Known {
+    index: Index,
+    expire_at: Option<Micros>,
+}
 
 impl Default for Router {
     fn default() -> Router {
@@ -64,6 +84,8 @@ impl Router {
             instruments: Vec::new(),
             by_symbol: BTreeMap::new(),
             orders: FxHashMap::default(),
+            due: BTreeSet::new(),
+            keys: Keys::default(),
             closed: VecDeque::new(),
             commands: FxHashSet::default(),
             command_rows: VecDeque::new(),
@@ -78,6 +100,11 @@ impl Router {
     /// The time of that row.
     pub fn time(&self) -> Micros {
         self.time
+    }
+
+    /// When the next open order expires, as far as the router has heard which are open.
+    pub fn next_due(&self) -> Option<Micros> {
+        self.due.first().map(|(expire_at, _)| *expire_at)
     }
 
     /// A listed instrument.
@@ -98,6 +125,7 @@ impl Router {
         }
         match &command.value {
             Command::NewOrder(order) => self.route_order(order, out),
+            Command::AdvanceTime(_) => Some(self.expire_due(out)),
             Command::CancelOrder(cancel) => self.route_cancel(cancel, out),
             Command::ListInstrument(listing) => Some(self.list(listing.instrument)),
             Command::RefuseEntry(entry) => {
@@ -108,23 +136,53 @@ impl Router {
     }
 
     fn route_order(&mut self, order: &NewOrder, out: &mut Vec<(Symbol, BookCommand)>) -> Option<Event> {
+        let named = named!(order);
+        if let Some(repeated) = named.as_ref().and_then(|named| self.keys.repeated(order, named)) {
+            self.remember(order.order_id.into());
+            return Some(Event::OrderRepeated(repeated));
+        }
         match self.check(order) {
             Ok((index, price, quantity)) => {
-                self.orders.insert(order.order_id, index);
-                let NewOrder { order_id, side, received_at, .. } = *order;
-                out.push((order.symbol, BookCommand::Place { order_id, side, price, quantity, received_at }));
+                self.keep_order(order.order_id, Known { index, expire_at: order.expire_at }, named);
+                let placed = Placed {
+                    order_id: order.order_id,
+                    side: order.side,
+                    price,
+                    quantity,
+                    received_at: order.received_at,
+                    account: order.account.clone(),
+                    client_order_id: order.client_order_id.clone(),
+                    expire_at: order.expire_at,
+                };
+                out.push((order.symbol, BookCommand::Place(placed)));
                 None
             }
             Err(reason_code) => {
                 self.remember(order.order_id.into());
-                let NewOrder { order_id, symbol, side, price, quantity, received_at } = *order;
-                let rejected = OrderRejected { order_id, symbol, side, price, quantity, received_at, reason_code };
-                Some(Event::OrderRejected(rejected))
+                self.keys.insert(order.order_id, named);
+                Some(Event::OrderRejected(OrderRejected {
+                    order_id: order.order_id,
+                    symbol: order.symbol,
+                    side: order.side,
+                    price: order.price,
+                    quantity: order.quantity,
+                    received_at: order.received_at,
+                    account: order.account.clone(),
+                    client_order_id: order.client_order_id.clone(),
+                    expire_at: order.expire_at,
+                    reason_code,
+                }))
             }
         }
     }
 
     fn check(&self, order: &NewOrder) -> Result<(Index, Price, Quantity), Reason> {
+        if order.stale || order.deadline.is_some_and(|deadline| deadline < self.time) {
+            return Err(Reason::Stale);
+        }
+        if order.expire_at.is_some_and(|expire_at| expire_at <= self.time) {
+            return Err(Reason::AlreadyExpired);
+        }
         let index = *self.by_symbol.get(&order.symbol).ok_or(Reason::UnknownSymbol)?;
         let instrument = &self.instruments[usize::from(index)];
         Ok((index, instrument.price(order.price)?, instrument.quantity(order.quantity)?))
@@ -135,8 +193,8 @@ impl Router {
         self.remember(cancel.command_id);
         let CancelOrder { command_id, order_id, .. } = *cancel;
         match self.orders.get(&order_id) {
-            Some(index) => {
-                let symbol = self.instruments[usize::from(*index)].symbol();
+            Some(known) => {
+                let symbol = self.symbol_of(known);
                 out.push((
                     symbol,
                     BookCommand::Cancel { command_id, order_id, reason_text: cancel.reason_text.clone() },
@@ -148,6 +206,24 @@ impl Router {
                 Some(Event::CancelRejected(CancelRejected { command_id, order_id, symbol: None, reason_code }))
             }
         }
+    }
+
+    /// Asks the books to take out what is due. An order may have closed in a row that is not published yet: its book
+    /// knows, and then does nothing.
+    fn expire_due(&mut self, out: &mut Vec<(Symbol, BookCommand)>) -> Event {
+        let mut due = Vec::new();
+        while let Some((_, order_id)) = self.due.first().filter(|(expire_at, _)| *expire_at <= self.time).copied() {
+            self.due.pop_first();
+            let Some(known) = self.orders.get(&order_id) else { panic!("order {order_id} is due and not known") };
+            due.push((self.symbol_of(known), BookCommand::Expire { order_id }));
+        }
+        due.sort_by_key(|(symbol, _)| *symbol);
+        out.extend(due);
+        Event::TimeAdvanced(TimeAdvanced {})
+    }
+
+    fn symbol_of(&self, known: &Known) -> Symbol {
+        self.instruments[usize::from(known.index)].symbol()
     }
 
     fn list(&mut self, instrument: Instrument) -> Event {
@@ -177,10 +253,18 @@ impl Router {
             panic!("an event of {symbol}, which is not listed")
         };
         match event {
-            BookEvent::Accepted { order_id, side, price, quantity, priority, received_at } => {
-                let (price, quantity) = (instrument.price_decimal(price), instrument.quantity_decimal(quantity));
-                Event::OrderAccepted(OrderAccepted { order_id, symbol, side, price, quantity, priority, received_at })
-            }
+            BookEvent::Accepted { order, priority } => Event::OrderAccepted(OrderAccepted {
+                order_id: order.order_id,
+                symbol,
+                side: order.side,
+                price: instrument.price_decimal(order.price),
+                quantity: instrument.quantity_decimal(order.quantity),
+                priority,
+                received_at: order.received_at,
+                account: order.account,
+                client_order_id: order.client_order_id,
+                expire_at: order.expire_at,
+            }),
             BookEvent::Traded {
                 price,
                 quantity,
@@ -216,6 +300,11 @@ impl Router {
                     reason_text,
                 })
             }
+            BookEvent::Expired { order_id, remaining } => {
+                self.learn_close(seq, order_id);
+                let remaining = instrument.quantity_decimal(remaining);
+                Event::OrderExpired(OrderExpired { order_id, symbol, remaining })
+            }
             BookEvent::CancelRejected { command_id, order_id } => {
                 let (symbol, reason_code) = (Some(symbol), Reason::NotOpen);
                 Event::CancelRejected(CancelRejected { command_id, order_id, symbol, reason_code })
@@ -233,9 +322,13 @@ impl Router {
                     let index = self.by_symbol.get(&order.symbol).copied();
                     let index =
                         index.unwrap_or_else(|| panic!("order {} in the unlisted {}", order.order_id, order.symbol));
-                    self.orders.insert(order.order_id, index);
+                    self.keep_order(order.order_id, Known { index, expire_at: order.expire_at }, named!(order));
                 }
-                Event::OrderRejected(order) => self.remember(order.order_id.into()),
+                Event::OrderRejected(order) => {
+                    self.remember(order.order_id.into());
+                    self.keys.insert(order.order_id, named!(order));
+                }
+                Event::OrderRepeated(repeated) => self.remember(repeated.order_id.into()),
                 Event::Trade(trade) => {
                     let Some(instrument) = self.instrument(trade.symbol) else {
                         panic!("trade {} in the unlisted {}", trade.trade_id, trade.symbol)
@@ -248,8 +341,12 @@ impl Router {
                     self.remember(cancelled.command_id);
                     self.learn_close(seq, cancelled.order_id);
                 }
+                Event::OrderExpired(expired) => self.learn_close(seq, expired.order_id),
                 Event::CancelRejected(rejected) => self.remember(rejected.command_id),
-                Event::ListingRejected(_) | Event::DuplicateRejected(_) | Event::EntryRejected(_) => {}
+                Event::ListingRejected(_)
+                | Event::DuplicateRejected(_)
+                | Event::TimeAdvanced(_)
+                | Event::EntryRejected(_) => {}
             }
         }
     }
@@ -265,12 +362,17 @@ impl Router {
         };
         let book_event = match event {
             Event::OrderAccepted(order) => BookEvent::Accepted {
-                order_id: order.order_id,
-                side: order.side,
-                price: price(order.price),
-                quantity: quantity(order.quantity),
+                order: Placed {
+                    order_id: order.order_id,
+                    side: order.side,
+                    price: price(order.price),
+                    quantity: quantity(order.quantity),
+                    received_at: order.received_at,
+                    account: order.account.clone(),
+                    client_order_id: order.client_order_id.clone(),
+                    expire_at: order.expire_at,
+                },
                 priority: order.priority,
-                received_at: order.received_at,
             },
             Event::Trade(trade) => BookEvent::Traded {
                 price: price(trade.price),
@@ -287,13 +389,18 @@ impl Router {
                 remaining: quantity(cancelled.remaining),
                 reason_text: cancelled.reason_text.clone(),
             },
+            Event::OrderExpired(expired) => {
+                BookEvent::Expired { order_id: expired.order_id, remaining: quantity(expired.remaining) }
+            }
             Event::CancelRejected(rejected) => {
                 BookEvent::CancelRejected { command_id: rejected.command_id, order_id: rejected.order_id }
             }
             Event::InstrumentListed(_)
             | Event::ListingRejected(_)
             | Event::OrderRejected(_)
+            | Event::OrderRepeated(_)
             | Event::DuplicateRejected(_)
+            | Event::TimeAdvanced(_)
             | Event::EntryRejected(_) => return None,
         };
         Some((symbol, book_event))
@@ -311,18 +418,30 @@ impl Router {
         {
             self.closed.pop_front();
             self.orders.remove(&order_id);
+            self.keys.remove(order_id);
         }
         while let Some((since, command_id)) = self.command_rows.front().copied()
             && expired(since)
         {
             self.command_rows.pop_front();
             self.commands.remove(&command_id);
+            if let Some(order_id) = OrderId::new(command_id.get()) {
+                self.keys.remove(order_id);
+            }
         }
     }
 
     fn has_seen(&self, command_id: CommandId) -> bool {
         let order_id = OrderId::new(command_id.get());
         self.commands.contains(&command_id) || order_id.is_some_and(|order_id| self.orders.contains_key(&order_id))
+    }
+
+    fn keep_order(&mut self, order_id: OrderId, known: Known, named: Option<(Key, Terms)>) {
+        self.orders.insert(order_id, known);
+        if let Some(expire_at) = known.expire_at {
+            self.due.insert((expire_at, order_id));
+        }
+        self.keys.insert(order_id, named);
     }
 
     fn remember(&mut self, command_id: CommandId) {
@@ -345,6 +464,10 @@ impl Router {
     fn learn_close(&mut self, seq: Seq, order_id: OrderId) {
         assert!(self.seq.get() - seq.get() < ID_WINDOW, "row {seq} is published after row {}", self.seq);
         self.closed.push_back((seq, order_id));
+        let expire_at = self.orders.get(&order_id).and_then(|known| known.expire_at);
+        if let Some(expire_at) = expire_at {
+            self.due.remove(&(expire_at, order_id));
+        }
     }
 }
 
@@ -362,14 +485,15 @@ struct RouterImage {
     time: Micros,
     next_trade_id: TradeId,
     instruments: Vec<Instrument>,
-    orders: Vec<(OrderId, Index)>,
+    orders: Vec<(OrderId, Known)>,
+    keys: Keys,
     closed: Vec<(Seq, OrderId)>,
     commands: Vec<(Seq, CommandId)>,
 }
 
 impl From<Router> for RouterImage {
     fn from(router: Router) -> RouterImage {
-        let mut orders: Vec<(OrderId, Index)> = router.orders.into_iter().collect();
+        let mut orders: Vec<(OrderId, Known)> = router.orders.into_iter().collect();
         orders.sort_unstable();
         RouterImage {
             seq: router.seq,
@@ -377,6 +501,7 @@ impl From<Router> for RouterImage {
             next_trade_id: router.next_trade_id,
             instruments: router.instruments,
             orders,
+            keys: router.keys,
             closed: router.closed.into(),
             commands: router.command_rows.into(),
         }
@@ -401,11 +526,19 @@ impl TryFrom<RouterImage> for Router {
             router.add_instrument(instrument);
         }
         let listed = router.instruments.len();
-        if image.orders.iter().any(|(_, index)| usize::from(*index) >= listed) {
+        if image.orders.iter().any(|(_, known)| usize::from(known.index) >= listed) {
             return Err(ImpossibleRouter);
         }
         router.orders = image.orders.into_iter().collect();
+        router.keys = image.keys;
         router.closed = image.closed.into();
+        let expiring = router.orders.iter().filter_map(|(order_id, known)| Some((known.expire_at?, *order_id)));
+        router.due = expiring.collect();
+        for (_, order_id) in &router.closed {
+            if let Some(expire_at) = router.orders.get(order_id).and_then(|known| known.expire_at) {
+                router.due.remove(&(expire_at, *order_id));
+            }
+        }
         router.commands = image.commands.iter().map(|(_, command_id)| *command_id).collect();
         router.command_rows = image.commands.into();
         Ok(router)

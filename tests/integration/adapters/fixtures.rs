@@ -56,14 +56,14 @@ pub fn batch(start: Position, epoch: Epoch, rows: usize, note: &str) -> Batch {
 fn record(before: &Position, epoch: Epoch, note: &str) -> Record {
     let number = before.seq.get() + 1;
     let stream_id = StreamId { millis: 1_000 + number, index: number % 3 };
-    let order = NewOrder {
-        order_id: order_id(number),
-        symbol: symbol(),
-        side: Side::Buy,
-        price: decimal("100.5"),
-        quantity: decimal("0.00000001"),
-        received_at: micros(1_732_880_000_000_000 + number),
-    };
+    let order = NewOrder::limit(
+        order_id(number),
+        symbol(),
+        Side::Buy,
+        decimal("100.5"),
+        decimal("0.00000001"),
+        micros(1_732_880_000_000_000 + number),
+    );
     let accepted = OrderAccepted {
         order_id: order.order_id,
         symbol: order.symbol,
@@ -72,6 +72,9 @@ fn record(before: &Position, epoch: Epoch, note: &str) -> Record {
         quantity: order.quantity,
         priority: SymbolSeq::new(number).expect("a number"),
         received_at: order.received_at,
+        account: None,
+        client_order_id: None,
+        expire_at: None,
     };
     let cancelled = OrderCancelled {
         order_id: order.order_id,
@@ -183,6 +186,9 @@ impl Market {
             quantity: Decimal::from_units(remaining, 8),
             priority: SymbolSeq::new(taker.get()).expect("a number"),
             received_at: micros(1_732_880_000_000_000 + self.below(1_000_000)),
+            account: None,
+            client_order_id: None,
+            expire_at: None,
         })];
         for _ in 0..self.below(3) {
             let Some(index) = self.open.iter().position(|(_, maker_side, _)| *maker_side != side) else { break };

@@ -109,7 +109,7 @@ fn changes_carry_a_mirror_from_one_state_to_the_next() {
     }
 }
 
-/// An id is refused for exactly its window and taken again after it.
+/// An id and a name are refused for exactly their window and taken again after it.
 #[test]
 fn ids_are_kept_for_exactly_their_window() {
     use matching::command::{CancelOrder, ListInstrument, RefuseEntry};
@@ -130,16 +130,19 @@ fn ids_are_kept_for_exactly_their_window() {
         (own, routed.len())
     };
     let symbol = crate::support::symbol("BTC_USDT");
-    let order = || {
-        Command::NewOrder(matching::command::NewOrder {
-            order_id: crate::support::order_id(1),
+    let named = |id| {
+        let order = matching::command::NewOrder::limit(
+            crate::support::order_id(id),
             symbol,
-            side: Side::Buy,
-            price: "1".parse().expect("a price"),
-            quantity: "1".parse().expect("a quantity"),
-            received_at: Micros::ZERO,
-        })
+            Side::Buy,
+            "1".parse().expect("a price"),
+            "1".parse().expect("a quantity"),
+            Micros::ZERO,
+        );
+        let client_order_id = Some("mine".parse().expect("a name"));
+        Command::NewOrder(matching::command::NewOrder { client_order_id, ..order })
     };
+    let order = || named(1);
     let idle = || Command::RefuseEntry(RefuseEntry { stream_id: String::new(), error: String::new() });
     route(Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol) }));
     assert_eq!(route(order()).1, 1);
@@ -150,13 +153,15 @@ fn ids_are_kept_for_exactly_their_window() {
         received_at: Micros::ZERO,
     };
     assert_eq!(route(Command::CancelOrder(cancel.clone())).1, 1, "row 3 closes the order");
-    for _ in 0..ID_WINDOW - 1 {
+    for _ in 0..ID_WINDOW - 2 {
         route(idle());
     }
-    // This is row 3 + ID_WINDOW: the last one at which both ids are known.
+    let (refused, _) = route(named(2));
+    assert!(matches!(refused, Some(Event::OrderRepeated(_))), "{refused:?}");
+    // This is row 3 + ID_WINDOW: the last one at which both ids and the name are known.
     let (refused, _) = route(order());
     assert!(matches!(refused, Some(Event::DuplicateRejected(_))), "{refused:?}");
-    assert_eq!(route(order()).1, 1, "a row later the id is free");
+    assert_eq!(route(order()).1, 1, "a row later the id and the name are free");
     assert_eq!(route(Command::CancelOrder(cancel)).1, 1, "and so is the cancel's");
 }
 

@@ -72,6 +72,7 @@ fn replay(messages: &[Value]) -> Vec<Value> {
                 json!([seq, "trade", theirs[&maker_order_id], theirs[&taker_order_id], price.units(), quantity.units()])
             }
             BookEvent::Cancelled { .. } => json!([seq, "cancel_ack", id]),
+            BookEvent::Expired { .. } => panic!("nothing here expires"),
             BookEvent::CancelRejected { .. } => json!([seq, "cancel_reject", id]),
         }));
     }

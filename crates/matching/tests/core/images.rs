@@ -8,7 +8,7 @@ use crate::support::{book_commands, engine_commands, run, symbol};
 const RETAIN: u64 = 50;
 /// The image of a small engine as format 1 writes it; made by `REGENERATE=1 cargo test -p matching --test core images`.
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core/fixtures/image-format-1.bin");
-const FIXTURE_HASH: &str = "1d75540753452090f8af5740a72153bd146eb6b3c7dac76623716c3d662ce6c3";
+const FIXTURE_HASH: &str = "ec821da7bf33446aa136ea2ee22a8b8cd8ac3c9a7b10102857ef0e1cb9624bab";
 
 #[test]
 fn an_image_is_read_back_as_it_was() {

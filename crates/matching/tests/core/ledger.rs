@@ -25,14 +25,14 @@ impl Market {
     }
 
     fn place(&mut self, id: u64, side: Side, price: &str, quantity: &str) {
-        self.apply(Command::NewOrder(NewOrder {
-            order_id: order_id(id),
-            symbol: symbol("BTC_USDT"),
+        self.apply(Command::NewOrder(NewOrder::limit(
+            order_id(id),
+            symbol("BTC_USDT"),
             side,
-            price: price.parse().expect("a price"),
-            quantity: quantity.parse().expect("a quantity"),
-            received_at: Micros::ZERO,
-        }));
+            price.parse().expect("a price"),
+            quantity.parse().expect("a quantity"),
+            Micros::ZERO,
+        )));
     }
 
     fn cancel(&mut self, id: u64) {

@@ -7,3 +7,4 @@ mod ledger;
 mod random;
 mod support;
 mod table;
+mod times_and_names;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use matching::book::{Book, BookCommand, BookEvent};
-use matching::command::{CancelOrder, ListInstrument, NewOrder};
+use matching::book::{Book, BookCommand, BookEvent, Placed};
+use matching::command::{AdvanceTime, CancelOrder, ListInstrument, NewOrder};
 use matching::units::ID_LIMIT;
 use matching::{
     Command, CommandId, Engine, Event, Instrument, Micros, OrderId, Price, Quantity, Seq, Sequenced, Side, Symbol,
@@ -31,13 +31,16 @@ pub fn quantity(units: u64) -> Quantity {
 }
 
 pub fn place(id: u64, side: Side, at: u64, amount: u64) -> BookCommand {
-    BookCommand::Place {
+    BookCommand::Place(Placed {
         order_id: order_id(id),
         side,
         price: price(at),
         quantity: quantity(amount),
         received_at: Micros::ZERO,
-    }
+        account: None,
+        client_order_id: None,
+        expire_at: None,
+    })
 }
 
 pub fn cancel(number: u64, id: u64) -> BookCommand {
@@ -66,8 +69,10 @@ pub fn book_commands(seed: u64, count: u64) -> Vec<BookCommand> {
     let mut random = Random::new(seed);
     (1..=count)
         .map(|number| {
-            if random.below(10) < 3 {
-                return cancel(number, 1 + random.below(number));
+            match random.below(20) {
+                0..6 => return cancel(number, 1 + random.below(number)),
+                6 => return BookCommand::Expire { order_id: order_id(1 + random.below(number)) },
+                _ => {}
             }
             let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
             let amount = if random.below(50) == 0 { 1 + random.below(5_000) } else { 1 + random.below(30) };
@@ -76,14 +81,17 @@ pub fn book_commands(seed: u64, count: u64) -> Vec<BookCommand> {
         .collect()
 }
 
-/// Commands for a whole engine: three markets, some orders that are refused, ids that come again.
+/// Commands for a whole engine: three markets, some orders that are refused, ids and names that come again, orders that
+/// expire, come late or have waited for too long.
 pub fn engine_commands(seed: u64, count: u64) -> Vec<Sequenced<Command>> {
     let mut random = Random::new(seed);
     let list = |text| Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol(text)) });
     let mut commands = vec![list("BTC_USDT"), list("ETH_USDT"), list("BTC_USDT"), list("XRP_USDT")];
     for number in 1..=count {
         let received_at = Micros::new(number * 10).expect("a time");
-        let command = match random.below(20) {
+        let now = number * 7;
+        let command = match random.below(21) {
+            20 => Command::AdvanceTime(AdvanceTime {}),
             0..5 => Command::CancelOrder(CancelOrder {
                 command_id: command_id(number - random.below(2)),
                 order_id: order_id(1 + random.below(number + 3)),
@@ -91,14 +99,22 @@ pub fn engine_commands(seed: u64, count: u64) -> Vec<Sequenced<Command>> {
                 received_at,
             }),
             kind => Command::NewOrder(NewOrder {
-                order_id: order_id(if kind == 5 { 1 + random.below(number) } else { number }),
-                symbol: symbol(["BTC_USDT", "ETH_USDT", "XRP_USDT", "NOT_LISTED"][random.below(13) as usize / 4]),
-                side: if random.below(2) == 0 { Side::Buy } else { Side::Sell },
-                price: if kind == 6 { "0" } else { ["99.5", "100", "100.25", "101"][random.below(4) as usize] }
-                    .parse()
-                    .expect("a price"),
-                quantity: (1 + random.below(9)).to_string().parse().expect("a quantity"),
-                received_at,
+                account: (random.below(2) == 0).then(|| "desk".parse().expect("a name")),
+                client_order_id: (kind > 14)
+                    .then(|| (number - random.below(number.min(60))).to_string().parse().expect("a name")),
+                expire_at: (random.below(3) == 0).then(|| Micros::new(now + random.below(400)).expect("a time")),
+                deadline: (random.below(9) == 0).then(|| Micros::new(now + random.below(60)).expect("a time")),
+                stale: random.below(40) == 0,
+                ..NewOrder::limit(
+                    order_id(if kind == 5 { 1 + random.below(number) } else { number }),
+                    symbol(["BTC_USDT", "ETH_USDT", "XRP_USDT", "NOT_LISTED"][random.below(13) as usize / 4]),
+                    if random.below(2) == 0 { Side::Buy } else { Side::Sell },
+                    if kind == 6 { "0" } else { ["99.5", "100", "100.25", "101"][random.below(4) as usize] }
+                        .parse()
+                        .expect("a price"),
+                    (1 + random.below(9)).to_string().parse().expect("a quantity"),
+                    received_at,
+                )
             }),
         };
         commands.push(command);
@@ -142,9 +158,10 @@ pub fn violations(book: &Book, events: &[BookEvent]) -> Vec<String> {
     let mut lives: BTreeMap<OrderId, Life> = BTreeMap::new();
     for event in events {
         match event {
-            BookEvent::Accepted { order_id, side, price, quantity, .. } => {
-                let life = Life { side: *side, limit: *price, quantity: quantity.units(), traded: 0, cancelled: 0 };
-                lives.insert(*order_id, life);
+            BookEvent::Accepted { order, .. } => {
+                let Placed { side, price: limit, .. } = *order;
+                let life = Life { side, limit, quantity: order.quantity.units(), traded: 0, cancelled: 0 };
+                lives.insert(order.order_id, life);
             }
             BookEvent::Traded { price, quantity, maker_order_id, taker_order_id, .. } => {
                 check_trade(&lives, *price, *maker_order_id, *taker_order_id, &mut found);
@@ -152,7 +169,7 @@ pub fn violations(book: &Book, events: &[BookEvent]) -> Vec<String> {
                     lives.get_mut(order_id).expect("an order").traded += quantity.units();
                 }
             }
-            BookEvent::Cancelled { order_id, remaining, .. } => {
+            BookEvent::Cancelled { order_id, remaining, .. } | BookEvent::Expired { order_id, remaining } => {
                 lives.get_mut(order_id).expect("an order").cancelled += remaining.units();
             }
             BookEvent::CancelRejected { .. } => {}

@@ -1,13 +1,13 @@
 //! What happens, as text: commands on the left, what comes of them on the right. Orders are accepted unless it says so;
 //! at the end the book: bids, a bar, asks, each `id:remaining`, best first.
 
-use matching::book::{Book, BookEvent};
+use matching::book::{Book, BookCommand, BookEvent};
 use matching::{Side, Symbol};
 
-use crate::support::{cancel, place, symbol};
+use crate::support::{cancel, order_id, place, symbol};
 
-/// Each line is `command -> events`, where events are trades `maker x quantity @ price`, `cancelled remaining` or
-/// `not open`; the last line is the book.
+/// Each line is `command -> events`, where events are trades `maker x quantity @ price`, `cancelled remaining`,
+/// `expired remaining` or `not open`; the last line is the book.
 #[track_caller]
 fn check(story: &str) {
     let market: Symbol = symbol("BTC_USDT");
@@ -22,6 +22,7 @@ fn check(story: &str) {
             "buy" => place(value(1), Side::Buy, value(3), value(5)),
             "sell" => place(value(1), Side::Sell, value(3), value(5)),
             "cancel" => cancel(number as u64, value(1)),
+            "expire" => BookCommand::Expire { order_id: order_id(value(1)) },
             other => panic!("{other} is no command"),
         };
         let mut events = Vec::new();
@@ -43,6 +44,7 @@ fn tell(event: &BookEvent) -> Option<String> {
         BookEvent::Traded { price, quantity, maker_order_id, .. } => {
             Some(format!("{maker_order_id} x {} @ {}", quantity.units(), price.units()))
         }
+        BookEvent::Expired { remaining, .. } => Some(format!("expired {}", remaining.units())),
         BookEvent::Cancelled { remaining, .. } => Some(format!("cancelled {}", remaining.units())),
         BookEvent::CancelRejected { .. } => Some("not open".to_owned()),
     }
