@@ -26,6 +26,8 @@ pub use sources::{Effective, Origin};
 
 /// The shortest admin token: 32 characters of hexadecimal are 128 bits.
 const ADMIN_TOKEN_LENGTH: usize = 32;
+/// In seconds: a market has moved by then, and a restart is over.
+const DEFAULT_MAX_QUEUE_AGE: u64 = 5;
 /// The smallest body limit that every valid order and cancel fits in, with room.
 const SMALLEST_BODY_LIMIT: usize = 1_024;
 
@@ -56,6 +58,12 @@ pub struct Settings {
     pub retain_closed_orders: u64,
     /// Executed stream entries that are kept.
     pub queue_retention_entries: u64,
+    /// An order that waited for longer is refused as stale; none: it may wait for ever.
+    pub max_queue_age: Option<Duration>,
+    /// Orders that may wait for their commit.
+    pub max_lag_orders: usize,
+    /// Cancels that may wait for their commit.
+    pub max_lag_cancels: usize,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
     /// What is logged.
@@ -143,6 +151,9 @@ impl Settings {
         let retain_snapshots = reader.read("RETAIN_SNAPSHOTS", |text| number(text, 1, 10_000));
         let retain_closed_orders = reader.read("RETAIN_CLOSED_ORDERS", |text| number(text, 0, 1_000_000_000));
         let queue_retention_entries = reader.read("QUEUE_RETENTION_ENTRIES", |text| number(text, 0, 1_000_000_000));
+        let max_queue_age = max_queue_age(&mut reader, debug == Some(true));
+        let max_lag_orders = reader.read("MAX_LAG_ORDERS", |text| number(text, 1, 10_000_000));
+        let max_lag_cancels = reader.read("MAX_LAG_CANCELS", |text| number(text, 1, 10_000_000));
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
         let log_filter = reader.read("RUST_LOG", log_filter);
         let log_format = reader.read("LOG_FORMAT", log_format);
@@ -162,6 +173,9 @@ impl Settings {
                 retain_snapshots: retain_snapshots?,
                 retain_closed_orders: retain_closed_orders?,
                 queue_retention_entries: queue_retention_entries?,
+                max_queue_age: max_queue_age?,
+                max_lag_orders: max_lag_orders?,
+                max_lag_cancels: max_lag_cancels?,
                 allow_unsafe_durability: allow_unsafe_durability?,
                 log_filter: log_filter?,
                 log_format: log_format?,
@@ -254,6 +268,17 @@ fn database_url(text: &str) -> Result<Secret, Invalid> {
                 .into(),
         )),
     }
+}
+
+/// The age at which a waiting order is stale; none inside when it never is.
+fn max_queue_age(reader: &mut Reader, debug: bool) -> Option<Option<Duration>> {
+    let seconds = match reader.read_optional("MAX_QUEUE_AGE", |text| number::<u64>(text, 0, 24 * 3600)) {
+        Some(seconds) => seconds,
+        None if reader.is_given("MAX_QUEUE_AGE") => return None,
+        None if debug => 0,
+        None => DEFAULT_MAX_QUEUE_AGE,
+    };
+    Some((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
 fn address(text: &str) -> Result<IpAddr, Invalid> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
-use actors::{Fatal, Pipeline, PipelineSettings, Placement, Ports, guard, recover, standby};
+use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, guard, recover, standby};
 use journal::ServiceClock;
 use matching::Instrument;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -118,7 +118,7 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
         settled = pipeline.settled() => settled.map_err(|_| Fatal::Fenced)?,
     }
     api.open(Engine {
-        queue,
+        intake: Arc::clone(&pipeline.intake),
         outcomes: pipeline.outcomes.clone(),
         progress: Arc::clone(&pipeline.progress),
         ids,
@@ -135,6 +135,8 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         snapshot_interval: settings.snapshot_interval,
         retain_snapshots: settings.retain_snapshots,
         queue_retention_entries: settings.queue_retention_entries,
+        max_queue_age: settings.max_queue_age,
+        intake: IntakeLimits { orders: settings.max_lag_orders, cancels: settings.max_lag_cancels },
     }
 }
 

@@ -9,8 +9,6 @@ use utoipa::ToSchema;
 
 /// The type of every order so far.
 const ORDER_TYPE: &str = "LIMIT";
-/// The time in force of every order so far.
-const TIME_IN_FORCE: &str = "GTC";
 /// A [`Micros`] is a number of seconds with this many digits after the point.
 const MICROS_DECIMALS: u8 = 6;
 
@@ -50,6 +48,16 @@ pub struct DebugOrder {
     pub order_type: &'static str,
     /// How long it stays.
     pub time_in_force: &'static str,
+    /// When it expires, in seconds since 1970; absent when it does not.
+    #[schema(value_type = Option<f64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expire_at: Option<ExactNumber>,
+    /// Whose order it is; absent when nobody said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The client's own name for it; absent when it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_order_id: Option<String>,
     /// Why it was rejected or cancelled; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
@@ -74,7 +82,10 @@ impl From<&OrderRecord> for DebugOrder {
             filled: ExactNumber(order.filled()),
             average_price: order.average_price().map(ExactNumber),
             order_type: ORDER_TYPE,
-            time_in_force: TIME_IN_FORCE,
+            time_in_force: if order.expire_at.is_some() { "GTD" } else { "GTC" },
+            expire_at: order.expire_at.map(|time| ExactNumber(seconds(time))),
+            account: order.account.clone().map(String::from),
+            client_order_id: order.client_order_id.clone().map(String::from),
             reason_code: order.reason_code.map(Reason::code),
             reason_text: order.reason_text.clone(),
             seq: order.seq.get(),
@@ -100,6 +111,9 @@ impl DebugOrder {
             ("seq", self.seq.to_string()),
         ];
         fields.extend(self.average_price.map(|price| ("average_price", price.0.to_string())));
+        fields.extend(self.expire_at.map(|time| ("expire_at", time.0.to_string())));
+        fields.extend(self.account.iter().map(|account| ("account", account.clone())));
+        fields.extend(self.client_order_id.iter().map(|name| ("client_order_id", name.clone())));
         fields.extend(self.reason_code.map(|code| ("reason_code", code.to_owned())));
         fields.extend(self.reason_text.iter().map(|text| ("reason_text", text.clone())));
         fields
@@ -202,7 +216,10 @@ mod tests {
             filled: number("1"),
             average_price: Some(number("100.25")),
             order_type: ORDER_TYPE,
-            time_in_force: TIME_IN_FORCE,
+            time_in_force: "GTD",
+            expire_at: Some(number("1732890000")),
+            account: Some("desk".to_owned()),
+            client_order_id: Some("a-1".to_owned()),
             reason_code: Some("BY_USER"),
             reason_text: Some("changed my mind".to_owned()),
             seq: 9,
@@ -218,6 +235,8 @@ mod tests {
             assert_eq!(hash, json);
         };
         check(&order);
-        check(&DebugOrder { average_price: None, reason_code: None, reason_text: None, ..order });
+        let (average_price, expire_at, account, client_order_id) = (None, None, None, None);
+        let (reason_code, reason_text) = (None, None);
+        check(&DebugOrder { average_price, expire_at, account, client_order_id, reason_code, reason_text, ..order });
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
-use journal::{Clock, CommandQueue, Entry, QueueError, StreamId};
-use matching::{Instrument, Micros};
+use journal::{CommandQueue, Entry, QueueError, StreamId};
+use matching::Instrument;
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
+use crate::intake::{ClosedGate, Intake};
 use crate::matcher::{Matched, Matcher};
 use crate::progress::Progress;
 use crate::retention::Retention;
@@ -24,13 +25,17 @@ const CREDITS: usize = 2;
 /// Entries taken from the stream at once: enough that one transaction's cost is spread thin, few enough that a batch
 /// is matched in milliseconds.
 const ENTRIES_PER_READ: usize = 1_000;
-/// How long to wait before a failed read is tried again.
-const READ_RETRY: Duration = Duration::from_millis(200);
+/// How long to wait before a failed read, or a failed restoration of the stream, is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often the stream is checked. What is enqueued into a lost stream is refused meanwhile.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// The longest sleep until something expires: the wall clock may leap meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// What the dispatcher is made of.
 pub(crate) struct DispatcherParts {
     pub queue: Arc<dyn CommandQueue>,
-    pub clock: Arc<dyn Clock>,
+    pub intake: Arc<Intake>,
     pub log: Recipient<Commit>,
     pub barrier: Recipient<Barrier>,
     pub progress: Arc<Progress>,
@@ -48,10 +53,27 @@ pub(crate) struct DispatcherActor {
     /// Instruments that are listed before anything is read.
     seeds: Vec<Instrument>,
     reading: Option<SpawnHandle>,
+    /// Entries that were read and are not planned.
+    fetched: Vec<Entry>,
+    /// Wakes this actor when something expires.
+    alarm: Option<SpawnHandle>,
+    stream: Stream,
     credits: usize,
     barriers: Vec<SnapshotNow>,
     draining: Option<oneshot::Sender<()>>,
     retention: Retention,
+}
+
+/// The stream, as far as this actor knows.
+enum Stream {
+    /// It is the one that was read before.
+    There,
+    /// It is lost, and the gate closes.
+    Lost,
+    /// It is lost, and nobody enqueues: it is restored once everything that was read is committed.
+    Closed(ClosedGate),
+    /// It is being restored.
+    Restoring,
 }
 
 /// Stops reading; answers when everything that was read is committed.
@@ -67,6 +89,9 @@ impl DispatcherActor {
             matcher: Some(matcher),
             seeds,
             reading: None,
+            fetched: Vec::new(),
+            alarm: None,
+            stream: Stream::There,
             credits: CREDITS,
             barriers: Vec::new(),
             draining: None,
@@ -76,31 +101,40 @@ impl DispatcherActor {
 
     /// Decides what comes next, whenever something has ended.
     fn turn(&mut self, ctx: &mut Context<Self>) {
-        if self.reading.is_some() || self.matcher.is_none() {
-            return;
-        }
+        self.read(ctx);
+        let Some(matcher) = &self.matcher else { return };
         if let Some(request) = self.barriers.pop() {
             self.copy_state(request, ctx);
         } else if self.draining.is_some() {
             self.finish_drain();
         } else if self.credits == 0 {
             // A commit that ends returns its credit and comes here again.
-        } else if self.seeds.is_empty() {
-            self.read(ctx);
-        } else {
+        } else if !self.seeds.is_empty() {
             let seeds = std::mem::take(&mut self.seeds);
-            let read_to = self.parts.read_to;
-            self.dispatch(ctx, |matcher, now| matcher.plan_listings(seeds, read_to, now));
+            self.dispatch(ctx, |matcher| matcher.plan_listings(seeds));
+        } else if !self.fetched.is_empty() {
+            let entries = std::mem::take(&mut self.fetched);
+            self.dispatch(ctx, |matcher| matcher.plan_entries(entries));
+        } else if matcher.is_due() {
+            self.dispatch(ctx, Matcher::plan_expiry);
+        } else {
+            self.sleep_until_due(ctx);
+            self.restore(ctx);
         }
     }
 
+    /// Reads on, beside whatever is matched and committed, unless something waits already.
     fn read(&mut self, ctx: &mut Context<Self>) {
+        let wanted = matches!(self.stream, Stream::There) && self.draining.is_none() && self.seeds.is_empty();
+        if !wanted || self.reading.is_some() || !self.fetched.is_empty() {
+            return;
+        }
         let queue = Arc::clone(&self.parts.queue);
         let after = self.parts.read_to;
         let read = async move {
             let entries = queue.read(after, ENTRIES_PER_READ).await;
             if entries.is_err() {
-                tokio::time::sleep(READ_RETRY).await;
+                tokio::time::sleep(RETRY).await;
             }
             entries
         };
@@ -128,11 +162,87 @@ impl DispatcherActor {
             }
             new
         });
-        let Some(last) = entries.last() else { return self.turn(ctx) };
-        self.parts.read_to = last.id;
-        self.retention.read(entries.len() as u64, last.id);
-        self.trim(ctx);
-        self.dispatch(ctx, |matcher, now| matcher.plan_entries(entries, now));
+        if let Some(last) = entries.last() {
+            self.parts.read_to = last.id;
+            self.retention.read(entries.len() as u64, last.id);
+            self.trim(ctx);
+            self.fetched = entries;
+        }
+        self.turn(ctx);
+    }
+
+    /// Makes sure that the stream is still the one that was read, also while nothing is read.
+    fn check_stream(&mut self, ctx: &mut Context<Self>) {
+        if !matches!(self.stream, Stream::There) {
+            return;
+        }
+        let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
+        let check = async move { queue.check(read_to).await };
+        ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| {
+            if found == Err(QueueError::Lost) && matches!(dispatcher.stream, Stream::There) {
+                dispatcher.close_gate(ctx);
+            }
+        }));
+    }
+
+    /// The stream is lost: nothing more is taken until it is there again with everything that was acknowledged.
+    fn close_gate(&mut self, ctx: &mut Context<Self>) {
+        warn!(read_to = %self.parts.read_to, "the command stream is lost: restoring it from what was acknowledged");
+        self.stream = Stream::Lost;
+        self.parts.progress.set_reading(false);
+        let intake = Arc::clone(&self.parts.intake);
+        let closed = async move { intake.close().await };
+        ctx.spawn(closed.into_actor(self).map(|gate, dispatcher, ctx| {
+            dispatcher.stream = Stream::Closed(gate);
+            dispatcher.turn(ctx);
+        }));
+    }
+
+    /// Restores a lost stream, once what was read from it is committed.
+    fn restore(&mut self, ctx: &mut Context<Self>) {
+        if self.credits < CREDITS {
+            return;
+        }
+        let gate = match std::mem::replace(&mut self.stream, Stream::Restoring) {
+            Stream::Closed(gate) => gate,
+            other => {
+                self.stream = other;
+                return;
+            }
+        };
+        let (intake, read_to) = (Arc::clone(&self.parts.intake), self.parts.read_to);
+        let restored = async move {
+            loop {
+                match intake.restore(&gate, read_to).await {
+                    Ok(last) => return last,
+                    Err(error) => {
+                        warn!(%error, "the command stream is not restored yet; trying again until it is");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                }
+            }
+        };
+        ctx.spawn(restored.into_actor(self).map(|last, dispatcher, ctx| {
+            info!(%last, "the command stream is restored");
+            dispatcher.parts.read_to = last;
+            dispatcher.stream = Stream::There;
+            dispatcher.parts.progress.set_reading(true);
+            dispatcher.turn(ctx);
+        }));
+    }
+
+    /// Sleeps until something expires, if anything ever does.
+    fn sleep_until_due(&mut self, ctx: &mut Context<Self>) {
+        if let Some(alarm) = self.alarm.take() {
+            ctx.cancel_future(alarm);
+        }
+        let due_in = self.matcher.as_ref().and_then(Matcher::next_due_in);
+        self.alarm = due_in.map(|due_in| {
+            ctx.run_later(due_in.min(LONGEST_SLEEP), |dispatcher, ctx| {
+                dispatcher.alarm = None;
+                dispatcher.turn(ctx);
+            })
+        });
     }
 
     fn trim(&mut self, ctx: &mut Context<Self>) {
@@ -147,9 +257,9 @@ impl DispatcherActor {
     }
 
     /// Plans a batch, has the books apply it, and hands the result to the event log.
-    fn dispatch(&mut self, ctx: &mut Context<Self>, plan: impl FnOnce(&mut Matcher, Micros)) {
+    fn dispatch(&mut self, ctx: &mut Context<Self>, plan: impl FnOnce(&mut Matcher)) {
         let Some(mut matcher) = self.matcher.take() else { panic!("a batch is planned while another is matched") };
-        plan(&mut matcher, self.parts.clock.now());
+        plan(&mut matcher);
         let matched = async move {
             let matched = matcher.run().await;
             (matcher, matched)
@@ -208,6 +318,7 @@ impl Actor for DispatcherActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // The stream was opened just now; whether it can be read shows with the first entry, or after a second.
         self.parts.progress.set_reading(true);
+        ctx.run_interval(CHECK_EVERY, |dispatcher, ctx| dispatcher.check_stream(ctx));
         self.turn(ctx);
     }
 }

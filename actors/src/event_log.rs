@@ -12,9 +12,11 @@ use journal::{Batch, Committed, Epoch, EventLog, LogError, Position, Record};
 use matching::Router;
 use matching::book::Book;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::fatal::{Fatal, FatalSender};
+use crate::intake::Intake;
 use crate::matcher::Matched;
 use crate::progress::Progress;
 use crate::projection::{CommittedRows, LedgerBarrier};
@@ -53,6 +55,7 @@ pub(crate) struct EventLogActor {
     pub(crate) position: Position,
     pub(crate) rows: Recipient<CommittedRows>,
     pub(crate) barrier: Recipient<LedgerBarrier>,
+    pub(crate) intake: Arc<Intake>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) fatal: FatalSender,
 }
@@ -63,6 +66,8 @@ impl Actor for EventLogActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.progress.set_committed(self.position.seq.get());
         self.progress.set_log_reachable(true);
+        // Taking over was a beat.
+        self.progress.set_beaten(Instant::now());
         ctx.run_interval(BEAT, |actor, ctx| actor.beat(ctx));
     }
 }
@@ -82,6 +87,7 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
+                    actor.intake.committed(end.stream_id);
                     actor.rows.do_send(CommittedRows { matched: commit.matched, end, epoch: actor.epoch });
                     true
                 }
@@ -144,9 +150,13 @@ impl EventLogActor {
     fn beat(&mut self, ctx: &mut Context<Self>) {
         let (log, epoch) = (Arc::clone(&self.log), self.epoch);
         // Waited for, so that a beat and a commit never stand in each other's way on the connection.
+        let began = Instant::now();
         let beat = async move { log.beat(epoch).await };
-        ctx.wait(beat.into_actor(self).map(|beaten, actor, ctx| match beaten {
-            Ok(()) => actor.progress.set_log_reachable(true),
+        ctx.wait(beat.into_actor(self).map(move |beaten, actor, ctx| match beaten {
+            Ok(()) => {
+                actor.progress.set_log_reachable(true);
+                actor.progress.set_beaten(began);
+            }
             Err(LogError::Unknown(error)) => {
                 if actor.progress.log_reachable() {
                     warn!(%error, "the event log does not answer");
@@ -172,9 +182,10 @@ impl EventLogActor {
 /// ends at the batch's end, or at its start, when the same is sent again, or somebody else has written. A refused
 /// compare-and-set is read up too: what refused it may have been our own first try, which the server finished late.
 async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress: &Progress) -> Result<(), Fatal> {
-    loop {
+    let began = loop {
+        let began = Instant::now();
         let refused = match log.commit(epoch, batch).await {
-            Ok(Committed::Committed) => break,
+            Ok(Committed::Committed) => break began,
             Ok(Committed::Fenced) | Err(LogError::Fenced) => true,
             Err(LogError::Unknown(error)) => {
                 progress.set_log_reachable(false);
@@ -186,14 +197,15 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
         let found = read_surely(log).await?;
         if found.epoch == epoch && found.position == batch.end() {
             info!(seq = %found.position.seq, "the commit in doubt had happened");
-            break;
+            break began;
         }
         if refused || found.epoch != epoch || found.position != batch.start() {
             return Err(Fatal::Fenced);
         }
         info!(seq = %found.position.seq, "the commit in doubt had not happened: sending it again");
-    }
+    };
     progress.set_log_reachable(true);
+    progress.set_beaten(began);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod snapshot;
 
 pub mod fatal;
 pub mod guard;
+pub mod intake;
 pub mod outcomes;
 pub mod pipeline;
 pub mod placement;
@@ -19,7 +20,8 @@ pub mod recovery;
 pub mod standby;
 
 pub use fatal::Fatal;
-pub use outcomes::{Outcome, Outcomes, Stopping};
+pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
+pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::Placement;
 pub use progress::Progress;

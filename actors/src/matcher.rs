@@ -3,12 +3,14 @@
 //! Invariant: events are merged by (seq, symbol, index), whatever order the books answered in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use futures_util::future::join_all;
-use journal::{Entry, StreamId, encoding};
+use journal::{Clock, Entry, StreamId, encoding};
 use matching::book::{Book, BookCommand, BookEvent};
-use matching::command::{ListInstrument, RefuseEntry};
+use matching::command::{AdvanceTime, ListInstrument, RefuseEntry};
 use matching::router::MAX_SYMBOLS;
 use matching::{Command, Event, Instrument, Micros, Router, Seq, Sequenced, Symbol};
 use tracing::warn;
@@ -25,12 +27,25 @@ pub(crate) struct Matched {
     pub events: Vec<Event>,
 }
 
+/// What decides about commands besides the state.
+pub(crate) struct MatcherRules {
+    pub clock: Arc<dyn Clock>,
+    /// Whether an order for an unlisted symbol lists it.
+    pub auto_list: bool,
+    /// An order that waited for longer is stale; none: it may wait for ever.
+    pub max_queue_age: Option<Duration>,
+}
+
 /// The router, the addresses of all books, and the batch that is being planned.
 pub(crate) struct Matcher {
+    rules: MatcherRules,
     router: Router,
     books: BTreeMap<Symbol, BookHandle>,
     placement: Placement,
-    auto_list: bool,
+    /// The stream entry of the last row.
+    stream_id: StreamId,
+    /// The stamp of the batch: one for all its rows, so that nothing falls due in the middle of it.
+    now: Micros,
     rows: Vec<Row>,
 }
 
@@ -51,9 +66,16 @@ struct Row {
 }
 
 impl Matcher {
-    /// Starts an actor for each book. `auto_list`: whether an order for an unlisted symbol lists it.
-    pub(crate) fn new(router: Router, books: Vec<Book>, placement: Placement, auto_list: bool) -> Matcher {
-        let mut matcher = Matcher { router, books: BTreeMap::new(), placement, auto_list, rows: Vec::new() };
+    /// Starts an actor for each book. `stream_id`: the entry of the last row.
+    pub(crate) fn new(
+        rules: MatcherRules,
+        router: Router,
+        books: Vec<Book>,
+        placement: Placement,
+        stream_id: StreamId,
+    ) -> Matcher {
+        let (now, rows) = (router.time(), Vec::new());
+        let mut matcher = Matcher { rules, router, books: BTreeMap::new(), placement, stream_id, now, rows };
         for book in books {
             matcher.start_book(book);
         }
@@ -73,44 +95,72 @@ impl Matcher {
     }
 
     /// Plans the listing of instruments from configuration.
-    pub(crate) fn plan_listings(&mut self, instruments: Vec<Instrument>, stream_id: StreamId, now: Micros) {
+    pub(crate) fn plan_listings(&mut self, instruments: Vec<Instrument>) {
+        self.stamp();
         for instrument in instruments {
-            self.plan(Command::ListInstrument(ListInstrument { instrument }), stream_id, now);
+            self.plan(Command::ListInstrument(ListInstrument { instrument }));
         }
     }
 
-    /// Plans the commands of stream entries. What cannot be read becomes a refusal in the log, and the stream goes on.
-    pub(crate) fn plan_entries(&mut self, entries: Vec<Entry>, now: Micros) {
+    /// Whether something expires now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.router.next_due().is_some_and(|due| due <= self.rules.clock.now())
+    }
+
+    /// How long until something expires, as far as is known.
+    pub(crate) fn next_due_in(&self) -> Option<Duration> {
+        let due = self.router.next_due()?;
+        Some(Duration::from_micros(due.get().saturating_sub(self.rules.clock.now().get())))
+    }
+
+    /// Plans the expiry of what is due, if something is.
+    pub(crate) fn plan_expiry(&mut self) {
+        self.stamp();
+        if self.router.next_due().is_some_and(|due| due <= self.now) {
+            self.plan(Command::AdvanceTime(AdvanceTime {}));
+        }
+    }
+
+    /// Plans the commands of stream entries, behind what is due before them. What cannot be read becomes a refusal in the
+    /// log, and the stream goes on.
+    pub(crate) fn plan_entries(&mut self, entries: Vec<Entry>) {
+        self.plan_expiry();
         for entry in entries {
+            self.stream_id = entry.id;
             let decoded = entry.payload.and_then(|payload| {
                 encoding::decode_entry(payload.format, &payload.text).map_err(|error| error.to_string())
             });
             match decoded {
-                Ok(commands) => commands.into_iter().for_each(|command| self.plan_command(command, entry.id, now)),
+                Ok(commands) => commands.into_iter().for_each(|command| self.plan_command(command)),
                 Err(error) => {
                     warn!(entry = %entry.id, %error, "a stream entry cannot be read: refused in the log");
                     let refuse = RefuseEntry { stream_id: entry.id.to_string(), error };
-                    self.plan(Command::RefuseEntry(refuse), entry.id, now);
+                    self.plan(Command::RefuseEntry(refuse));
                 }
             }
         }
     }
 
-    fn plan_command(&mut self, command: Command, stream_id: StreamId, now: Micros) {
-        if let Command::NewOrder(order) = &command
-            && self.auto_list
-            && self.router.instrument(order.symbol).is_none()
-            && self.books.len() < MAX_SYMBOLS
-        {
-            let listing = ListInstrument { instrument: Instrument::finest(order.symbol) };
-            self.plan(Command::ListInstrument(listing), stream_id, now);
+    fn stamp(&mut self) {
+        self.now = self.rules.clock.now().max(self.router.time());
+    }
+
+    fn plan_command(&mut self, mut command: Command) {
+        if let Command::NewOrder(order) = &mut command {
+            let unlisted = self.router.instrument(order.symbol).is_none();
+            if unlisted && self.rules.auto_list && self.books.len() < MAX_SYMBOLS {
+                let listing = ListInstrument { instrument: Instrument::finest(order.symbol) };
+                self.plan(Command::ListInstrument(listing));
+            }
+            let waited = || self.rules.clock.since(order.received_at);
+            order.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
         }
-        self.plan(command, stream_id, now);
+        self.plan(command);
     }
 
     /// Gives a command its number and sends it where it belongs.
-    fn plan(&mut self, command: Command, stream_id: StreamId, now: Micros) {
-        let command = Sequenced { seq: self.router.seq().next(), time: now.max(self.router.time()), value: command };
+    fn plan(&mut self, command: Command) {
+        let command = Sequenced { seq: self.router.seq().next(), time: self.now, value: command };
         let mut routed = Vec::new();
         let own = self.router.route(&command, &mut routed);
         if let Some(Event::InstrumentListed(listed)) = &own {
@@ -120,7 +170,7 @@ impl Matcher {
             let Some(book) = self.books.get_mut(&symbol) else { panic!("{symbol} is listed and has no book") };
             book.planned.push((self.rows.len(), command.seq, book_command));
         }
-        self.rows.push(Row { command, stream_id, own, answers: Vec::new() });
+        self.rows.push(Row { command, stream_id: self.stream_id, own, answers: Vec::new() });
     }
 
     /// Has the books apply what was planned, side by side, and merges their answers.

@@ -1,9 +1,14 @@
 //! The way from the engine back to its callers: what became of a command, and questions to the ledger.
 
+use std::sync::Arc;
+
 use actix::{Message, Recipient};
 use matching::ledger::OrderRecord;
 use matching::{CommandId, Event, Ledger, Seq};
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::progress::Progress;
 
 /// What became of a command, committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,29 +41,58 @@ pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger) + Send>);
 #[error("the engine is stopping")]
 pub struct Stopping;
 
+/// Why the engine does not answer a caller.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// It is stopping.
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+    /// The event log has not heard this process for so long that another one may have taken over.
+    #[error("the event log does not answer, and the state may have changed")]
+    NotCurrent,
+    /// The time was up.
+    #[error("the outcome did not come in time")]
+    Late,
+}
+
 /// What callers hold to hear from the engine.
 #[derive(Clone)]
 pub struct Outcomes {
     expect: Recipient<Expect>,
     read: Recipient<ReadLedger>,
+    progress: Arc<Progress>,
+}
+
+/// An outcome that is on its way.
+pub struct Awaited {
+    outcome: oneshot::Receiver<Outcome>,
+    progress: Arc<Progress>,
+}
+
+impl Awaited {
+    /// The outcome, committed and projected.
+    pub async fn until(self, deadline: Instant) -> Result<Outcome, Unanswered> {
+        let outcome = timeout_at(deadline, self.outcome).await.map_err(|_| Unanswered::Late)?;
+        let outcome = outcome.map_err(|_| Stopping)?;
+        if self.progress.is_current() { Ok(outcome) } else { Err(Unanswered::NotCurrent) }
+    }
 }
 
 impl Outcomes {
-    /// Hears from the actor behind these two.
-    pub fn new(expect: Recipient<Expect>, read: Recipient<ReadLedger>) -> Outcomes {
-        Outcomes { expect, read }
+    /// Hears from the actor behind these two, as long as `progress` says that its state is current.
+    pub fn new(expect: Recipient<Expect>, read: Recipient<ReadLedger>, progress: Arc<Progress>) -> Outcomes {
+        Outcomes { expect, read, progress }
     }
 
-    /// Registers for a command's outcome. To be awaited before the command is enqueued; the receiver then gets the
-    /// outcome after it is committed and projected.
-    pub async fn expect(&self, command_id: CommandId) -> Result<oneshot::Receiver<Outcome>, Stopping> {
+    /// Registers for a command's outcome. To be awaited before the command is enqueued.
+    pub async fn expect(&self, command_id: CommandId) -> Result<Awaited, Stopping> {
         let (reply, outcome) = oneshot::channel();
         self.expect.send(Expect { command_id, reply }).await.map_err(|_| Stopping)?;
-        Ok(outcome)
+        Ok(Awaited { outcome, progress: Arc::clone(&self.progress) })
     }
 
     /// Asks the ledger. The question runs on the projection's thread: it must be short, or copy what it needs.
-    pub async fn read<R, Q>(&self, question: Q) -> Result<R, Stopping>
+    pub async fn read<R, Q>(&self, question: Q) -> Result<R, Unanswered>
     where
         R: Send + 'static,
         Q: FnOnce(&Ledger) -> R + Send + 'static,
@@ -69,6 +103,7 @@ impl Outcomes {
             let _ = reply.send(question(ledger));
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
-        answer.await.map_err(|_| Stopping)
+        let answer = answer.await.map_err(|_| Stopping)?;
+        if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
     }
 }

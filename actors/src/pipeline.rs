@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
-use crate::matcher::Matcher;
+use crate::intake::{Intake, IntakeLimits};
+use crate::matcher::{Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
@@ -47,10 +48,16 @@ pub struct PipelineSettings {
     pub retain_snapshots: usize,
     /// Stream entries that are kept behind the projection.
     pub queue_retention_entries: u64,
+    /// An order that waited for longer is stale; none: it may wait for ever.
+    pub max_queue_age: Option<Duration>,
+    /// How far the engine may fall behind.
+    pub intake: IntakeLimits,
 }
 
 /// The running engine.
 pub struct Pipeline {
+    /// The way in.
+    pub intake: Arc<Intake>,
     /// The way back to callers.
     pub outcomes: Outcomes,
     /// How far the engine has come.
@@ -89,10 +96,12 @@ impl Pipeline {
         let projection = ProjectionActor::new(parts, ledger, position, last_epoch, shown);
         let projection = placement::start(&placement.projection, projection);
 
+        let intake = Arc::new(Intake::new(Arc::clone(&ports.queue), position.stream_id, settings.intake));
         let event_log = EventLogActor {
             log: ports.log,
             epoch,
             position,
+            intake: Arc::clone(&intake),
             rows: projection.clone().recipient(),
             barrier: projection.clone().recipient(),
             progress: Arc::clone(&progress),
@@ -104,7 +113,7 @@ impl Pipeline {
         let seeds = if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() };
         let parts = DispatcherParts {
             queue: ports.queue,
-            clock: ports.clock,
+            intake: Arc::clone(&intake),
             log: event_log.clone().recipient(),
             barrier: event_log.clone().recipient(),
             progress: Arc::clone(&progress),
@@ -112,7 +121,12 @@ impl Pipeline {
             read_to: position.stream_id,
             retention_entries: settings.queue_retention_entries,
         };
-        let matcher = Matcher::new(router, books, placement.clone(), settings.auto_list_symbols);
+        let rules = MatcherRules {
+            clock: ports.clock,
+            auto_list: settings.auto_list_symbols,
+            max_queue_age: settings.max_queue_age,
+        };
+        let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id);
         let dispatcher = DispatcherActor::new(parts, matcher, seeds);
         let dispatcher = placement::start(&placement.dispatcher, dispatcher);
 
@@ -124,8 +138,9 @@ impl Pipeline {
             newest: snapshot,
         };
         let snapshots = placement::start(&placement.projection, snapshots).recipient();
-        let outcomes = Outcomes::new(projection.clone().recipient(), projection.clone().recipient());
-        (Pipeline { outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
+        let outcomes =
+            Outcomes::new(projection.clone().recipient(), projection.clone().recipient(), Arc::clone(&progress));
+        (Pipeline { intake, outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
     }
 
     /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.

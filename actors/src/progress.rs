@@ -1,6 +1,14 @@
 //! How far the service has come: numbers that the actors write and health and metrics read.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
+/// may have taken over and changed it.
+const CURRENT_FOR: Duration = Duration::from_secs(4);
 
 /// Counters and flags of the running service. Each is written by one actor.
 #[derive(Debug, Default)]
@@ -11,6 +19,8 @@ pub struct Progress {
     reading: AtomicBool,
     log_reachable: AtomicBool,
     projection_live: AtomicBool,
+    /// When the last beat or commit that succeeded was begun.
+    beaten: Mutex<Option<Instant>>,
 }
 
 macro_rules! gauge {
@@ -40,6 +50,17 @@ macro_rules! flag {
 }
 
 impl Progress {
+    /// The log heard, in a beat or commit begun at `began`, that this process is the writer.
+    pub fn set_beaten(&self, began: Instant) {
+        *self.beaten.lock().unwrap_or_else(PoisonError::into_inner) = Some(began);
+    }
+
+    /// Whether the state that this process knows is surely still the newest: nobody can have taken over.
+    pub fn is_current(&self) -> bool {
+        let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
+        beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR)
+    }
+
     gauge!(
         /// The number of the last command that was taken from the stream.
         sequenced, set_sequenced

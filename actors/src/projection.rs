@@ -62,7 +62,7 @@ pub(crate) struct Settle(pub oneshot::Sender<()>);
 
 enum Waiting {
     Rows(CommittedRows),
-    Barrier(LedgerBarrier),
+    Barrier(Box<LedgerBarrier>),
     Settle(oneshot::Sender<()>),
 }
 
@@ -156,7 +156,7 @@ impl ProjectionActor {
                     rows += committed.matched.len();
                     self.fold(committed);
                 }
-                Waiting::Barrier(barrier) => self.copy_state(barrier),
+                Waiting::Barrier(barrier) => self.copy_state(*barrier),
                 Waiting::Settle(reply) if self.shown == Shown::At(self.ledger.seq()) => {
                     // Whoever asked may have stopped waiting.
                     let _ = reply.send(());
@@ -327,7 +327,7 @@ fn subject(command: &Command) -> Option<matching::OrderId> {
     match command {
         Command::NewOrder(order) => Some(order.order_id),
         Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::ListInstrument(_) | Command::RefuseEntry(_) => None,
+        Command::ListInstrument(_) | Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
     }
 }
 
@@ -378,7 +378,7 @@ impl Handler<LedgerBarrier> for ProjectionActor {
     type Result = ();
 
     fn handle(&mut self, barrier: LedgerBarrier, ctx: &mut Self::Context) {
-        self.waiting.push_back(Waiting::Barrier(barrier));
+        self.waiting.push_back(Waiting::Barrier(Box::new(barrier)));
         self.turn(ctx);
     }
 }

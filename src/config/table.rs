@@ -126,6 +126,26 @@ pub const SETTINGS: &[Setting] = &[
         "How many executed entries of the command stream are kept for audit; bounds the memory of Redis.",
     ),
     plain(
+        "MAX_QUEUE_AGE",
+        "s",
+        Default::Unset,
+        "An order that waited in the command stream for longer is rejected as STALE: its price is of another time. 0 is \
+         off. Not given, it is 5, and off with DEBUG. Cancels never go stale.",
+    ),
+    plain(
+        "MAX_LAG_ORDERS",
+        "orders",
+        Default::Text("20000"),
+        "How many acknowledged orders may wait for their commit; above, orders are refused with 503 OVERLOADED. Bounds \
+         memory, and how long an order waits.",
+    ),
+    plain(
+        "MAX_LAG_CANCELS",
+        "cancels",
+        Default::Text("5000"),
+        "How many cancels may wait for their commit. A share of their own: no flood of orders keeps anybody from cancelling.",
+    ),
+    plain(
         "ALLOW_UNSAFE_DURABILITY",
         "",
         Default::Text("false"),
@@ -134,7 +154,6 @@ pub const SETTINGS: &[Setting] = &[
     plain("RUST_LOG", "", Default::Text("info"), "What is logged, for example info,pricetime=debug."),
     plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
     later("DATA_DIR", &[], "The folder of the embedded mode."),
-    later("MAX_QUEUE_AGE", &[], "The age at which a waiting order is refused as stale."),
     later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),
     later("RATE_LIMIT_CANCELS", &[], "Cancels a second, per key and address."),
 ];

@@ -122,8 +122,18 @@ fn each_value_is_checked() {
 #[test]
 fn names_of_the_environment_that_are_not_ours_are_left_alone() {
     good("PATH=/bin DJANGO_X=1 TYPO=1 COMPOSE_FILE=x", "");
-    let (_, warnings) = read(FULL, "MAX_QUEUE_AGE=5 DATA_DIR=x RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    let (_, warnings) = read(FULL, "DATA_DIR=x RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+}
+
+#[test]
+fn orders_go_stale_after_five_seconds_unless_debug_or_the_setting_says_otherwise() {
+    let seconds = |given| good(given, "").max_queue_age.map(|age| age.as_secs());
+    assert_eq!(seconds(""), Some(5));
+    assert_eq!(seconds("DEBUG=true"), None);
+    assert_eq!(seconds("DEBUG=true MAX_QUEUE_AGE=7"), Some(7));
+    assert_eq!(seconds("MAX_QUEUE_AGE=0"), None);
+    bad_setting("MAX_QUEUE_AGE=-1", "MAX_QUEUE_AGE is \"-1\"; give a whole number from 0");
 }
 
 #[test]

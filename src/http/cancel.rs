@@ -1,27 +1,21 @@
 //! `/api/orders/{order_id}/cancel/`: cancels what is left of an order, and answers once that is committed.
 
-use std::time::Duration;
-
 use actix_web::{HttpRequest, HttpResponse, web};
-use actors::{Outcome, Stopping};
-use journal::{EnqueueError, encoding};
+use actors::Outcome;
 use matching::command::{CancelOrder, MAX_REASON_TEXT};
 use matching::ledger::OrderStatus;
 use matching::{Command, CommandId, Decimal, Event, OrderId, Reason};
 use serde::Serialize;
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::body::OptionalJsonBody;
 use super::endpoint::Endpoint;
-use super::orders::{enqueue, not_taken, refuse_query};
+use super::orders::refuse_query;
 use super::problem::{Code, Problem, problems};
-use super::{Api, Engine, fields};
+use super::{Api, fields, submit};
 
 /// The fields of a cancel, as [`Cancel`] documents them.
 const FIELDS: [&str; 1] = ["reason"];
-/// How long a caller waits for the commit: a thousand times what one takes, and short enough for a caller's own patience.
-const COMMITTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A cancel. The body may be left out.
 #[derive(Debug, ToSchema)]
@@ -53,7 +47,7 @@ problems! {
     /// What a cancel may be refused with.
     CancelProblems:
         MalformedJson, UnknownField, InvalidType, ReasonTooLong, HostNotAllowed, UnknownOrder, NotOpen, RequestTimeout,
-        BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, NotReady, Standby, OutcomeLost,
+        BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, Overloaded, NotCurrent, NotReady, Standby, OutcomeLost,
         OutcomeLate,
 }
 
@@ -86,47 +80,9 @@ pub async fn cancel(
     let order_id = order_id(&path)?;
     let reason_text = reason(&body.0)?;
     let command_id = engine.next_id().and_then(|id| CommandId::new(id).ok_or_else(super::no_ids))?;
-    // Registered first: a commit can be quicker than the enqueue's own answer.
-    let outcome = engine.outcomes.expect(command_id).await.map_err(stopping)?;
     let received_at = engine.clock.now();
     let command = Command::CancelOrder(CancelOrder { command_id, order_id, reason_text, received_at });
-    let deadline = tokio::time::Instant::now() + COMMITTED_WITHIN;
-    let late = match send(engine, &command).await {
-        Ok(()) => Code::OutcomeLate,
-        Err(EnqueueError::NotTaken(error)) => return Err(not_taken(&error)),
-        // The stream may have it all the same; then its outcome will still come.
-        Err(EnqueueError::Unknown(error)) => {
-            tracing::warn!(%order_id, error, "a cancel may have been taken or not");
-            Code::OutcomeLost
-        }
-    };
-    answer(order_id, command_id, committed(outcome, deadline, late, order_id).await?)
-}
-
-async fn send(engine: &Engine, command: &Command) -> Result<(), EnqueueError> {
-    enqueue(&engine.queue, encoding::encode_command(command)).await
-}
-
-fn stopping(_: Stopping) -> Problem {
-    Problem::new(Code::NotReady, "the service is stopping; send it again")
-}
-
-async fn committed(
-    outcome: oneshot::Receiver<Outcome>,
-    deadline: tokio::time::Instant,
-    late: Code,
-    order_id: OrderId,
-) -> Result<Outcome, Problem> {
-    let unknown = |code| {
-        let detail = "the cancel is under way, and its outcome is not known yet: send it again, which is safe";
-        Problem::new(code, detail).order(order_id.get())
-    };
-    match tokio::time::timeout_at(deadline, outcome).await {
-        Ok(Ok(outcome)) => Ok(outcome),
-        // The engine stops; what is in the stream is executed by the next start.
-        Ok(Err(_)) => Err(unknown(Code::OutcomeLost)),
-        Err(_) => Err(unknown(late)),
-    }
+    answer(order_id, command_id, submit::commit(engine, &command, order_id).await?)
 }
 
 /// What a committed cancel comes to.
@@ -182,7 +138,7 @@ fn reason(body: &[u8]) -> Result<Option<String>, Problem> {
         return Ok(None);
     }
     let [reason] = fields::read(body, &FIELDS)?;
-    let Some(reason) = reason.filter(|field| !field.is_null()) else { return Ok(None) };
+    let Some(reason) = fields::optional(reason) else { return Ok(None) };
     let text = reason.text()?;
     if text.len() > MAX_REASON_TEXT {
         let detail = format!("reason is {} bytes long; send at most {MAX_REASON_TEXT}", text.len());

@@ -8,10 +8,10 @@ use matching::{Ledger, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Api;
 use super::access::check_debug;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
+use super::{Api, submit};
 use crate::views::{DebugOrder, DebugTrade};
 
 /// The phase of every market so far.
@@ -47,7 +47,7 @@ pub struct DebugSymbol {
 
 problems! {
     /// What a debug route may refuse with.
-    DebugProblems: HostNotAllowed, Unauthorized, InternalError, NotReady, Standby
+    DebugProblems: HostNotAllowed, Unauthorized, InternalError, NotCurrent, NotReady, Standby
 }
 
 /// The resource of orders.
@@ -128,7 +128,7 @@ async fn read<R: Send + 'static>(
     question: impl FnOnce(&Ledger) -> R + Send + 'static,
 ) -> Result<R, Problem> {
     let engine = api.engine()?;
-    engine.outcomes.read(question).await.map_err(|_| Problem::new(Code::NotReady, "the service is stopping; ask again"))
+    engine.outcomes.read(question).await.map_err(submit::unanswered)
 }
 
 /// Writes an answer that may be large on a thread for such work, so that the worker's other requests do not wait for it.

@@ -148,7 +148,17 @@ pub fn required<'a>(field: Option<Field<'a>>, name: &'static str) -> Result<Fiel
     field.ok_or_else(|| Problem::new(Code::MissingField, format!("{name} is missing; send it")).field(name))
 }
 
+/// A field that may be left out; `null` is as good as not sent.
+pub fn optional(field: Option<Field<'_>>) -> Option<Field<'_>> {
+    field.filter(|field| !field.is_null())
+}
+
 impl<'a> Field<'a> {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Whether it was sent as `null`.
     pub fn is_null(self) -> bool {
         self.text == "null"

@@ -9,8 +9,10 @@ pub mod endpoint;
 pub mod fields;
 pub mod health;
 pub mod metrics;
+pub mod order_request;
 pub mod orders;
 pub mod problem;
+pub mod submit;
 mod trace;
 
 #[cfg(test)]
@@ -24,8 +26,8 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Instruments, Outcomes, Progress};
-use journal::{Clock, CommandQueue};
+use actors::{Instruments, Intake, Outcomes, Progress};
+use journal::Clock;
 use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
 use utoipa::OpenApi as _;
@@ -50,7 +52,7 @@ const SHUTDOWN_SECONDS: u64 = 5;
 /// What of the engine the handlers need.
 pub struct Engine {
     /// Where commands go in.
-    pub queue: Arc<dyn CommandQueue>,
+    pub intake: Arc<Intake>,
     /// Where outcomes come out.
     pub outcomes: Outcomes,
     /// How far the engine has come.

@@ -1,78 +1,28 @@
-//! `/api/orders/`: takes an order in. What the request alone shows to be wrong is refused here; an order that gets
-//! through is on disk before its client hears of it, and whatever depends on the book is decided there.
+//! `/api/orders/`: takes an order in. An order that gets through is on disk before its client hears of it, and whatever
+//! depends on the book is decided there. With a client_order_id its client hears of it once it is committed.
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Instant;
 
+use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
-use journal::{CommandQueue, EnqueueError, encoding};
+use actors::Outcome;
 use matching::command::NewOrder;
-use matching::router::MAX_SYMBOLS;
-use matching::{Command, Instrument, OrderId, Reason, Side, Symbol};
+use matching::{Command, Event, OrderId};
 use serde::Serialize;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
-use super::fields::{self, Field, shortened};
+use super::fields::shortened;
+use super::order_request::{OrderRequest, PlaceOrder};
 use super::problem::{Code, Problem, problems};
-use super::{Api, Engine};
+use super::{Api, Engine, submit};
 
-/// The fields of an order, as [`PlaceOrder`] documents them.
-const FIELDS: [&str; 4] = ["symbol", "side", "price", "quantity"];
+/// Another way to send the client_order_id.
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// An order to be placed.
-#[derive(Debug, ToSchema)]
-#[schema(example = json!({"symbol": "BTC_USDT", "side": "BUY", "price": "100.0", "quantity": "1.0"}))]
-#[allow(dead_code, reason = "requests are read field by field, without this type; it documents them")]
-pub struct PlaceOrder {
-    /// The market: BASE_QUOTE, each part 2 to 12 of A-Z and 0-9.
-    #[schema(pattern = "^[A-Z0-9]{2,12}_[A-Z0-9]{2,12}$")]
-    symbol: String,
-    /// BUY or SELL.
-    side: OrderSide,
-    /// The worst price that the order accepts: above zero, a multiple of the instrument's tick.
-    price: DecimalInput,
-    /// How much: above zero, a multiple of the instrument's lot.
-    quantity: DecimalInput,
-}
-
-/// Which side of the book.
-#[derive(Debug, ToSchema)]
-#[schema(rename_all = "UPPERCASE")]
-#[allow(dead_code, reason = "it documents requests")]
-pub enum OrderSide {
-    /// Buys the base asset.
-    Buy,
-    /// Sells the base asset.
-    Sell,
-}
-
-/// A decimal number, sent as a JSON number or as a string. Either is taken exactly, with at most eight decimals.
-#[derive(Debug)]
-pub struct DecimalInput;
-
-impl PartialSchema for DecimalInput {
-    fn schema() -> RefOr<Schema> {
-        let text = ObjectBuilder::new()
-            .schema_type(SchemaType::new(Type::String))
-            .pattern(Some(r"^[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"));
-        let number = ObjectBuilder::new().schema_type(SchemaType::new(Type::Number));
-        let either = OneOfBuilder::new()
-            .item(text)
-            .item(number)
-            .description(Some("A decimal number, as a string or a JSON number. Either is taken exactly."))
-            .examples([serde_json::json!("100.5"), serde_json::json!(100.5)]);
-        either.into()
-    }
-}
-
-impl ToSchema for DecimalInput {}
-
-/// An order that is on disk and will be executed.
+/// An order that is on disk and will be executed, or is committed.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"status": "ENQUEUED", "order_id": 1, "ack": "queued"}))]
 pub struct Enqueued {
@@ -80,8 +30,12 @@ pub struct Enqueued {
     status: &'static str,
     /// The order's id: below 2^53, unique for ever; the order of ids means nothing.
     order_id: u64,
-    /// How far the order had come: `queued` is on disk in the command queue.
+    /// How far the order had come: `queued` is on disk in the command queue; `committed`, of an order with a
+    /// client_order_id, is executed or rejected in the event log.
     ack: &'static str,
+    /// Of an order with a client_order_id: whether it was there already, and nothing was executed now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
 }
 
 problems! {
@@ -89,8 +43,9 @@ problems! {
     PlaceProblems:
         MalformedJson, UnknownField, MissingField, InvalidType, InvalidDecimal, TooManyDecimals, OutOfRange,
         PriceNotPositive, QuantityNotPositive, OffTick, OffLot, InvalidSymbol, UnknownSymbol, TooManySymbols,
-        InvalidSide, HostNotAllowed, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InternalError,
-        QueueUnavailable, NotReady, Standby, OutcomeLost,
+        InvalidSide, InvalidName, InvalidTimeInForce, InvalidTime, HostNotAllowed, RequestTimeout, KeyReused,
+        BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, Overloaded, NotReady, Standby,
+        OutcomeLost, OutcomeLate,
 }
 
 /// The resource.
@@ -100,34 +55,34 @@ pub fn endpoint() -> Endpoint {
 
 /// Place an order
 ///
-/// Takes a limit order that stays until it is filled or cancelled. The answer comes as soon as the order is on disk; it
-/// is executed right after, and its state then shows in the debug routes.
+/// Takes a limit order. The answer comes as soon as the order is on disk; it is executed right after, and its state then
+/// shows in the debug routes. With a client_order_id the answer comes after the commit, and a repetition is answered with
+/// the first order: then repeating is safe, also after 504.
 #[utoipa::path(
     post,
     path = "/api/orders/",
     tag = "orders",
     operation_id = "place_order",
+    params((
+        "Idempotency-Key" = Option<String>,
+        Header,
+        description = "Another way to send client_order_id."
+    )),
     request_body = PlaceOrder,
-    responses((status = 202, description = "The order is on disk and will be executed.", body = Enqueued), PlaceProblems)
+    responses((status = 202, description = "The order is on disk and will be executed; with a client_order_id, it is committed.", body = Enqueued), PlaceProblems)
 )]
 pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     refuse_query(&request)?;
-    let order = parse(&body.0)?;
-    let Checked { symbol, side, price, quantity } = order.check(engine, api.auto_list_symbols())?;
-    let order_id = engine.order_id()?;
-    let received_at = engine.clock.now();
-    let command = Command::NewOrder(NewOrder::limit(order_id, symbol, side, price, quantity, received_at));
+    let key = idempotency_key(&request)?;
+    let order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
+    let order = order.command(engine.order_id()?);
+    if order.client_order_id.is_some() {
+        return place_once(engine, order).await;
+    }
+    let order_id = order.order_id;
     let began = Instant::now();
-    enqueue(&engine.queue, encoding::encode_command(&command)).await.map_err(|error| match error {
-        EnqueueError::NotTaken(error) => not_taken(&error),
-        EnqueueError::Unknown(error) => {
-            tracing::warn!(%order_id, %error, "an order may have been taken or not");
-            let detail =
-                "the command queue did not answer: look for the order under its order_id before sending it again";
-            Problem::new(Code::OutcomeLost, detail).order(order_id.get())
-        }
-    })?;
+    submit::enqueue(engine, &Command::NewOrder(order), order_id).await?;
     api.counters.enqueued(began.elapsed());
     let mut body = String::with_capacity(64);
     // Writing to a string cannot fail.
@@ -135,20 +90,35 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
     Ok(HttpResponse::Accepted().content_type("application/json").body(body))
 }
 
-/// Appends a command to the queue in a task of its own: a client that goes away takes only its handler along.
-pub(super) async fn enqueue(queue: &Arc<dyn CommandQueue>, text: String) -> Result<(), EnqueueError> {
-    let queue = Arc::clone(queue);
-    let task = actix_web::rt::spawn(async move { queue.enqueue(&text).await });
-    match task.await {
-        Ok(acknowledged) => acknowledged.map(|_| ()),
-        Err(error) => Err(EnqueueError::Unknown(error.to_string())),
+/// Places an order with a name, unless one of that name is there already.
+async fn place_once(engine: &Engine, order: NewOrder) -> Result<HttpResponse, Problem> {
+    let order_id = order.order_id;
+    let Outcome { events, seq, .. } = submit::commit(engine, &Command::NewOrder(order), order_id).await?;
+    let committed = |order_id: OrderId, duplicate| {
+        let order_id = order_id.get();
+        let body = Enqueued { status: "ENQUEUED", order_id, ack: "committed", duplicate: Some(duplicate) };
+        Ok(HttpResponse::Accepted().json(body))
+    };
+    match events.first() {
+        Some(Event::OrderAccepted(_) | Event::OrderRejected(_)) => committed(order_id, false),
+        Some(Event::OrderRepeated(repeated)) if repeated.same_order => committed(repeated.first_order_id, true),
+        Some(Event::OrderRepeated(repeated)) => {
+            let detail = "the client_order_id was used for another order; send a new one with a new order";
+            Err(Problem::new(Code::KeyReused, detail).order(repeated.first_order_id.get()))
+        }
+        _ => {
+            tracing::error!(%order_id, %seq, "an order was committed without an outcome");
+            Err(Problem::new(Code::InternalError, "the order had no outcome that the service understands"))
+        }
     }
 }
 
-/// The problem of a command that is certainly not in the queue. The cause is for the operator only.
-pub(super) fn not_taken(error: &str) -> Problem {
-    tracing::debug!(error, "a command was not taken");
-    Problem::new(Code::QueueUnavailable, "the command queue takes no commands at the moment; send it again later")
+fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+    let Some(value) = request.headers().get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    value.to_str().map(Some).map_err(|_| {
+        Problem::new(Code::InvalidName, "the header Idempotency-Key holds other characters than a name may")
+            .field("Idempotency-Key")
+    })
 }
 
 /// Refuses parameters: one that was left unseen would be a promise not kept.
@@ -161,94 +131,6 @@ pub(super) fn refuse_query(request: &HttpRequest) -> Result<(), Problem> {
     let name = shortened(name).into_owned();
     let detail = format!("there is no query parameter {name:?}; leave it out");
     Err(Problem::new(Code::UnknownField, detail).field(name))
-}
-
-struct Order<'a> {
-    symbol: Field<'a>,
-    side: Field<'a>,
-    price: Field<'a>,
-    quantity: Field<'a>,
-}
-
-struct Checked {
-    symbol: Symbol,
-    side: Side,
-    price: matching::Decimal,
-    quantity: matching::Decimal,
-}
-
-fn parse(body: &[u8]) -> Result<Order<'_>, Problem> {
-    let [symbol, side, price, quantity] = fields::read(body, &FIELDS)?;
-    Ok(Order {
-        symbol: fields::required(symbol, FIELDS[0])?,
-        side: fields::required(side, FIELDS[1])?,
-        price: fields::required(price, FIELDS[2])?,
-        quantity: fields::required(quantity, FIELDS[3])?,
-    })
-}
-
-impl Order<'_> {
-    /// Checks everything that the request alone shows. The core checks it again.
-    fn check(self, engine: &Engine, auto_list: bool) -> Result<Checked, Problem> {
-        let text = self.symbol.text()?;
-        let symbol: Symbol = text.parse().map_err(|error| {
-            let detail = format!("{:?} is no symbol: {error}", shortened(&text));
-            Problem::new(Code::InvalidSymbol, detail).field("symbol")
-        })?;
-        let side = side(self.side)?;
-        let price = self.price.decimal(Code::PriceNotPositive)?;
-        let quantity = self.quantity.decimal(Code::QuantityNotPositive)?;
-        let instrument = instrument(engine, symbol, auto_list)?;
-        if let Err(reason) = instrument.price(price) {
-            return Err(refused(reason, "price", price, &instrument));
-        }
-        if let Err(reason) = instrument.quantity(quantity) {
-            return Err(refused(reason, "quantity", quantity, &instrument));
-        }
-        Ok(Checked { symbol, side, price, quantity })
-    }
-}
-
-fn side(field: Field<'_>) -> Result<Side, Problem> {
-    let text = field.text()?;
-    match text.as_ref() {
-        "BUY" => Ok(Side::Buy),
-        "SELL" => Ok(Side::Sell),
-        _ => {
-            let detail = format!("{:?} is no side; send BUY or SELL, in capitals", shortened(&text));
-            Err(Problem::new(Code::InvalidSide, detail).field("side"))
-        }
-    }
-}
-
-/// The instrument that the order will meet.
-fn instrument(engine: &Engine, symbol: Symbol, auto_list: bool) -> Result<Instrument, Problem> {
-    let listed = engine.instruments.borrow();
-    if let Some(instrument) = listed.get(&symbol) {
-        return Ok(*instrument);
-    }
-    if !auto_list {
-        let detail = format!("{symbol} is not listed; send one of the listed symbols");
-        return Err(Problem::new(Code::UnknownSymbol, detail).field("symbol"));
-    }
-    if listed.len() >= MAX_SYMBOLS {
-        let detail = format!("{symbol} is not listed, and {MAX_SYMBOLS} symbols are already; send one of those");
-        return Err(Problem::new(Code::TooManySymbols, detail).field("symbol"));
-    }
-    Ok(Instrument::finest(symbol))
-}
-
-fn refused(reason: Reason, field: &'static str, value: matching::Decimal, instrument: &Instrument) -> Problem {
-    let spec = matching::InstrumentSpec::from(*instrument);
-    let symbol = spec.symbol;
-    let (code, remedy) = match reason {
-        Reason::PriceNotPositive => (Code::PriceNotPositive, "it must be above zero".to_owned()),
-        Reason::QuantityNotPositive => (Code::QuantityNotPositive, "it must be above zero".to_owned()),
-        Reason::OffTick => (Code::OffTick, format!("a price of {symbol} is a multiple of {}", spec.tick)),
-        Reason::OffLot => (Code::OffLot, format!("a quantity of {symbol} is a multiple of {}", spec.lot)),
-        _ => (Code::OutOfRange, format!("it is too large for {symbol}")),
-    };
-    Problem::new(code, format!("{field} is {value}: {remedy}")).field(field)
 }
 
 impl Engine {

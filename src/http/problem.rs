@@ -100,6 +100,12 @@ codes! {
     TooManySymbols = "TOO_MANY_SYMBOLS", BAD_REQUEST, NotTaken;
     /// The side is neither BUY nor SELL.
     InvalidSide = "INVALID_SIDE", BAD_REQUEST, NotTaken;
+    /// An account or a client_order_id is no name.
+    InvalidName = "INVALID_NAME", BAD_REQUEST, NotTaken;
+    /// The time in force is unknown, or does not go with the other fields.
+    InvalidTimeInForce = "INVALID_TIME_IN_FORCE", BAD_REQUEST, NotTaken;
+    /// A point in time is none, or has passed.
+    InvalidTime = "INVALID_TIME", BAD_REQUEST, NotTaken;
     /// The reason is longer than 256 bytes.
     ReasonTooLong = "REASON_TOO_LONG", BAD_REQUEST, NotTaken;
     /// The request's Host header names a host that the service does not answer to.
@@ -116,6 +122,8 @@ codes! {
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT, NotTaken;
     /// The order has ended already.
     NotOpen = "NOT_OPEN", CONFLICT, Settled;
+    /// The client_order_id was used for another order.
+    KeyReused = "KEY_REUSED", CONFLICT, Settled;
     /// The body is larger than the service takes.
     BodyTooLarge = "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, NotTaken;
     /// The body is not sent as JSON.
@@ -124,6 +132,10 @@ codes! {
     InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown;
     /// The command queue takes no commands at the moment.
     QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken;
+    /// More commands wait than the service lets wait.
+    Overloaded = "OVERLOADED", SERVICE_UNAVAILABLE, NotTaken;
+    /// The event log has not answered for so long that the state may have changed.
+    NotCurrent = "NOT_CURRENT", SERVICE_UNAVAILABLE, NotTaken;
     /// The service is starting or stopping.
     NotReady = "NOT_READY", SERVICE_UNAVAILABLE, NotTaken;
     /// This process stands by while another one serves.

@@ -35,7 +35,17 @@ async fn every_bad_order_gets_a_precise_answer() {
         (&order("1.", "1"), 400, "MALFORMED_JSON", "price"),
         (&order("1,\"price\":2", "1"), 400, "MALFORMED_JSON", "price"),
         (&with("price", "prise"), 400, "UNKNOWN_FIELD", "prise"),
-        (&with("}", ",\"time_in_force\":\"IOC\"}"), 400, "UNKNOWN_FIELD", "time_in_force"),
+        (&with("}", ",\"time_in_force\":\"IOC\"}"), 400, "INVALID_TIME_IN_FORCE", "time_in_force"),
+        (&with("}", ",\"time_in_force\":\"GTD\"}"), 400, "INVALID_TIME_IN_FORCE", "time_in_force"),
+        (&with("}", ",\"expire_at\":4e9}"), 400, "INVALID_TIME_IN_FORCE", "time_in_force"),
+        (&with("}", ",\"time_in_force\":7}"), 400, "INVALID_TYPE", "time_in_force"),
+        (&with("}", ",\"time_in_force\":\"GTD\",\"expire_at\":1732880000}"), 400, "INVALID_TIME", "expire_at"),
+        (&with("}", ",\"deadline\":1732880000.5}"), 400, "INVALID_TIME", "deadline"),
+        (&with("}", ",\"deadline\":-1}"), 400, "INVALID_TIME", "deadline"),
+        (&with("}", ",\"deadline\":4e9,\"expire_at\":0.1234567}"), 400, "INVALID_TIME", "expire_at"),
+        (&with("}", ",\"account\":\"a b\"}"), 400, "INVALID_NAME", "account"),
+        (&with("}", ",\"client_order_id\":\"\"}"), 400, "INVALID_NAME", "client_order_id"),
+        (&with("}", ",\"client_order_id\":5}"), 400, "INVALID_TYPE", "client_order_id"),
         (&with("\"quantity\":1", "\"price2\":{\"a\":[1,2]},\"quantity\":1"), 400, "UNKNOWN_FIELD", "price2"),
         (&with(",\"quantity\":1", ""), 400, "MISSING_FIELD", "quantity"),
         (&with("\"ETH_USDT\"", "7"), 400, "INVALID_TYPE", "symbol"),
@@ -84,6 +94,64 @@ async fn every_bad_order_gets_a_precise_answer() {
     assert!(market.queue.texts.lock().expect("the texts").is_empty());
     let metrics = market.get("/metrics").await.text;
     assert!(metrics.contains(r#"pricetime_refused_requests_total{code="INVALID_SIDE",status="400"} 4"#), "{metrics}");
+}
+
+/// With a name, the answer comes after the commit, and repeating is answered with the first order.
+#[actix_web::test]
+async fn an_order_with_a_name_is_placed_once() {
+    let market = Market::start("DEBUG=true").await;
+    let named = order("1", "1").replace('}', r#","client_order_id":"a-1","account":"desk"}"#);
+    let first = market.post("/api/orders/", &named).await;
+    assert_eq!(
+        (first.status, &first.json()["ack"], &first.json()["duplicate"]),
+        (202, &json!("committed"), &json!(false))
+    );
+    let again = market.post("/api/orders/", &named.replace("\"price\":1", "\"price\":\"1.0\"")).await;
+    assert_eq!((again.status, &again.json()["duplicate"]), (202, &json!(true)));
+    assert_eq!(again.json()["order_id"], first.json()["order_id"]);
+    let other = market.post("/api/orders/", &named.replace("\"price\":1", "\"price\":2")).await;
+    other.is_problem(409, "KEY_REUSED");
+    assert_eq!(other.json()["order_id"], first.json()["order_id"]);
+    let orders = market.get("/api/debug/orders/").await.json();
+    assert_eq!(orders["orders"].as_array().map(Vec::len), Some(1), "{orders}");
+    assert_eq!(
+        (&orders["orders"][0]["account"], &orders["orders"][0]["client_order_id"]),
+        (&json!("desk"), &json!("a-1"))
+    );
+
+    market.mood(Mood::Stuck);
+    let late = market.post("/api/orders/", &named.replace("a-1", "a-2")).await;
+    late.is_problem(504, "OUTCOME_UNKNOWN");
+    assert_eq!(late.json()["outcome"], "unknown");
+}
+
+#[actix_web::test]
+async fn the_header_is_another_way_to_send_the_name() {
+    let market = Market::start("").await;
+    let post = async |key: &str, body: &str| {
+        let request = request("POST", "/api/orders/").insert_header(header::ContentType::json());
+        market.send(request.insert_header(("Idempotency-Key", key)).set_payload(body.to_owned())).await
+    };
+    let named = order("1", "1").replace('}', r#","client_order_id":"k"}"#);
+    let first = post("k", &order("1", "1")).await.json();
+    let again = post("k", &named).await.json();
+    assert_eq!((&again["order_id"], &again["duplicate"]), (&first["order_id"], &json!(true)));
+    post("other", &named).await.is_problem(400, "INVALID_NAME");
+    post("no name", &order("1", "1")).await.is_problem(400, "INVALID_NAME");
+}
+
+#[actix_web::test]
+async fn an_order_says_when_it_expires() {
+    let market = Market::start("DEBUG=true").await;
+    let body = order("1", "1").replace('}', r#","time_in_force":"GTD","expire_at":4000000000.25,"deadline":"4e9"}"#);
+    assert_eq!(market.post("/api/orders/", &body).await.status, 202);
+    let enqueued = market.enqueued();
+    assert_eq!(
+        (&enqueued["expire_at"], &enqueued["deadline"]),
+        (&json!(4_000_000_000_250_000u64), &json!(4_000_000_000_000_000u64))
+    );
+    let order = &market.get("/api/debug/orders/").await.json()["orders"][0];
+    assert_eq!((&order["time_in_force"], &order["expire_at"]), (&json!("GTD"), &json!(4_000_000_000.25)));
 }
 
 #[actix_web::test]
@@ -466,7 +534,7 @@ fn the_catalogue_of_codes_reads_well() {
         assert_eq!(Code::ALL[code.index()], *code);
     }
     let unavailable = Code::ALL.iter().filter(|code| code.status() == StatusCode::SERVICE_UNAVAILABLE).count();
-    assert_eq!(unavailable, 4);
+    assert_eq!(unavailable, 6);
 }
 
 #[actix_web::test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Fatal, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby};
+use actors::{Fatal, IntakeLimits, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby};
 use journal::{EventLog, Record, encoding};
 use matching::command::{CancelOrder, NewOrder};
 use matching::{Command, CommandId, Event, Instrument, Micros, OrderId, Side, Symbol};
 use simulator::{ManualClock, MemoryLog, MemoryProjection, MemoryQueue, MemorySnapshots};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 /// No test waits longer for anything.
@@ -41,6 +42,11 @@ impl World {
 
     /// Takes over, recovers and starts.
     pub async fn start(&self, placement: &Placement) -> Engine {
+        self.start_with(placement, settings()).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(&self, placement: &Placement, settings: PipelineSettings) -> Engine {
         let writer = standby::become_writer(&*self.log).await.expect("the log answers");
         let recovered = self.recover().await;
         let ports = Ports {
@@ -50,7 +56,7 @@ impl World {
             projection: self.projection.clone(),
             clock: self.clock.clone(),
         };
-        let (pipeline, fatal) = Pipeline::start(ports, settings(), recovered, writer.epoch, placement);
+        let (pipeline, fatal) = Pipeline::start(ports, settings, recovered, writer.epoch, placement);
         Engine { world: self.clone(), pipeline, fatal }
     }
 
@@ -82,12 +88,17 @@ impl Engine {
         .await;
     }
 
-    /// Registers for a command's outcome and enqueues it.
-    pub async fn submit(&self, command: Command) -> oneshot::Receiver<Outcome> {
+    /// Registers for a command's outcome and enqueues it. The task ends with the outcome, if there ever is one.
+    pub async fn submit(&self, command: Command) -> JoinHandle<Outcome> {
         let id = command.id().expect("a command with an id");
         let outcome = self.pipeline.outcomes.expect(id).await.expect("a running engine");
         self.world.queue.push(&[command]);
-        outcome
+        actix::spawn(async move {
+            match outcome.until(Instant::now() + DEADLINE).await {
+                Ok(outcome) => outcome,
+                Err(_) => std::future::pending().await,
+            }
+        })
     }
 }
 
@@ -98,6 +109,8 @@ pub fn settings() -> PipelineSettings {
         snapshot_interval: Duration::from_secs(3_600),
         retain_snapshots: 3,
         queue_retention_entries: 1_000,
+        max_queue_age: None,
+        intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000 },
     }
 }
 

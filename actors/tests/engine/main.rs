@@ -8,3 +8,4 @@ mod projection;
 mod recovery;
 mod snapshot;
 mod stop;
+mod stream;

@@ -61,6 +61,10 @@ pub trait CommandQueue: Send + Sync {
     /// The entries after `after`, oldest first, at most `limit`; waits about a second for the first one.
     async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError>;
 
+    /// Whether the stream is still the one that was read up to `read_to`; [`QueueError::Lost`] when it is not: absent,
+    /// behind that entry, or with fewer entries ever added than at the last check.
+    async fn check(&self, read_to: StreamId) -> Result<(), QueueError>;
+
     /// Creates the stream if it is absent, so that its next id is above `last`. Only the writer does this.
     async fn open(&self, last: StreamId) -> Result<(), QueueError>;
 

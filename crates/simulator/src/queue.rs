@@ -26,6 +26,7 @@ struct Stream {
     entries: VecDeque<Entry>,
     last: StreamId,
     unreachable: bool,
+    lost: bool,
     reads: u64,
 }
 
@@ -54,6 +55,16 @@ impl MemoryQueue {
         self.grown.notify_waiters();
     }
 
+    /// Loses the stream with everything in it, until it is opened again.
+    pub fn lose(&self) {
+        let mut stream = lock(&self.stream);
+        stream.entries.clear();
+        stream.last = StreamId::ZERO;
+        stream.lost = true;
+        drop(stream);
+        self.grown.notify_waiters();
+    }
+
     /// How many reads gave entries.
     pub fn reads(&self) -> u64 {
         lock(&self.stream).reads
@@ -78,7 +89,8 @@ impl MemoryQueue {
 #[async_trait]
 impl CommandQueue for MemoryQueue {
     async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
-        if lock(&self.stream).unreachable {
+        let Stream { unreachable, lost, .. } = *lock(&self.stream);
+        if unreachable || lost {
             return Err(EnqueueError::NotTaken("as the test asked".to_owned()));
         }
         Ok(self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text: text.to_owned() })))
@@ -95,9 +107,18 @@ impl CommandQueue for MemoryQueue {
         self.try_read(after, limit)
     }
 
+    async fn check(&self, read_to: StreamId) -> Result<(), QueueError> {
+        let stream = lock(&self.stream);
+        if stream.unreachable {
+            return Err(QueueError::Unreachable("as the test asked".to_owned()));
+        }
+        if stream.lost || stream.last < read_to { Err(QueueError::Lost) } else { Ok(()) }
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let mut stream = lock(&self.stream);
         stream.last = stream.last.max(last);
+        stream.lost = false;
         Ok(())
     }
 

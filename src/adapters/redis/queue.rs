@@ -2,7 +2,7 @@
 //! see `durability`), and nothing is ever sent twice: a client library that repeated XADD doubled one order per crash.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::encoding::STREAM_FORMAT;
@@ -19,8 +19,6 @@ const ENQUEUE_WITHIN: Duration = Duration::from_secs(2);
 const BLOCK_MS: u64 = 1_000;
 /// A read is answered after [`BLOCK_MS`] at the latest, unless the server is in trouble.
 const READ_WITHIN: Duration = Duration::from_secs(4);
-/// How often a reader makes sure that the stream is still the one it knows.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// An entry's field with the format number.
 const FORMAT_FIELD: &[u8] = b"f";
@@ -60,14 +58,8 @@ pub struct RedisQueue {
     writes: Link,
     /// A connection of its own: a blocking read holds up whatever is sent behind it.
     reads: Link,
-    seen: Mutex<Seen>,
-}
-
-/// What the last check saw, to notice that the stream is not the same any more.
-#[derive(Default)]
-struct Seen {
-    checked_at: Option<Instant>,
-    entries_added: Option<u64>,
+    /// How many entries were ever added, as the last check saw, to notice that the stream is not the same any more.
+    entries_added: Mutex<Option<u64>>,
 }
 
 impl RedisQueue {
@@ -76,36 +68,11 @@ impl RedisQueue {
         let writes = Link::new(url, ENQUEUE_WITHIN).map_err(RedisError::url)?;
         let reads = Link::new(url, READ_WITHIN).map_err(RedisError::url)?;
         writes.send::<Value>(&cmd("PING")).await.map_err(RedisError::unreachable)?;
-        Ok(RedisQueue { key: Keys::new().queue(), writes, reads, seen: Mutex::default() })
+        Ok(RedisQueue { key: Keys::new().queue(), writes, reads, entries_added: Mutex::default() })
     }
 
-    /// Finds out whether the stream is the one that was read up to `after`: absent, behind, or with fewer entries ever
-    /// added than before, it is not. (Comparing ids alone would miss FLUSHALL: ids made after it are mostly higher.)
-    async fn check(&self, after: StreamId) -> Result<(), QueueError> {
-        if self.seen().checked_at.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
-            return Ok(());
-        }
-        let info: Value = match self.reads.send(cmd("XINFO").arg("STREAM").arg(&self.key)).await {
-            Ok(info) => info,
-            Err(LinkError::Refused(error)) if error.to_string().contains("no such key") => {
-                return Err(QueueError::Lost);
-            }
-            Err(error) => return Err(unreachable(error)),
-        };
-        let last = field(&info, b"last-generated-id").and_then(stream_id).unwrap_or(StreamId::ZERO);
-        // Redis before 7.0 does not count.
-        let entries_added = field(&info, b"entries-added").and_then(integer);
-        let mut seen = self.seen();
-        let fewer = entries_added.is_some_and(|now| seen.entries_added.is_some_and(|before| now < before));
-        if last < after || fewer {
-            return Err(QueueError::Lost);
-        }
-        *seen = Seen { checked_at: Some(Instant::now()), entries_added };
-        Ok(())
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
+        self.entries_added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read_raw(&self, after: StreamId, limit: usize) -> Result<Vec<(StreamId, Value)>, QueueError> {
@@ -147,7 +114,6 @@ impl CommandQueue for RedisQueue {
     }
 
     async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
-        self.check(after).await?;
         let mut after = after.max(FIRST);
         loop {
             let entries = self.read_raw(after, limit).await?;
@@ -161,11 +127,33 @@ impl CommandQueue for RedisQueue {
         }
     }
 
+    /// Comparing ids alone would miss FLUSHALL: ids made after it are mostly higher.
+    async fn check(&self, read_to: StreamId) -> Result<(), QueueError> {
+        // Not on the reading connection, where it would wait for a read to end.
+        let info: Value = match self.writes.send(cmd("XINFO").arg("STREAM").arg(&self.key)).await {
+            Ok(info) => info,
+            Err(LinkError::Refused(error)) if error.to_string().contains("no such key") => {
+                return Err(QueueError::Lost);
+            }
+            Err(error) => return Err(unreachable(error)),
+        };
+        let last = field(&info, b"last-generated-id").and_then(stream_id).unwrap_or(StreamId::ZERO);
+        // Redis before 7.0 does not count.
+        let entries_added = field(&info, b"entries-added").and_then(integer);
+        let mut seen = self.seen();
+        let fewer = entries_added.is_some_and(|now| seen.is_some_and(|before| now < before));
+        if last < read_to || fewer {
+            return Err(QueueError::Lost);
+        }
+        *seen = entries_added;
+        Ok(())
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let mut open = cmd("EVAL");
         open.arg(OPEN).arg(1).arg(&self.key).arg(last.max(FIRST).to_string());
         self.writes.send::<Value>(&open).await.map_err(unreachable)?;
-        *self.seen() = Seen::default();
+        *self.seen() = None;
         Ok(())
     }
 

@@ -9,11 +9,11 @@ use actix_web::dev::Service as _;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, init_service, read_body};
 use actors::outcomes::{Expect, ReadLedger};
-use actors::{Outcome, Progress};
+use actors::{Intake, IntakeLimits, Outcome, Progress};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use journal::{EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
+use journal::{CommandQueue, EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
 use matching::command::ListInstrument;
 use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
 use serde_json::Value;
@@ -64,6 +64,10 @@ impl CommandQueue for Queue {
     }
 
     async fn open(&self, _: StreamId) -> Result<(), QueueError> {
+        unimplemented!()
+    }
+
+    async fn check(&self, _: StreamId) -> Result<(), QueueError> {
         unimplemented!()
     }
 
@@ -153,10 +157,12 @@ impl Market {
         let texts = Mutex::default();
         let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
         let log = crate::ids::tests::Leases::new(1);
+        let progress = Arc::new(Progress::default());
+        progress.set_beaten(tokio::time::Instant::now());
         service.api.open(Engine {
-            queue: queue.clone(),
-            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient()),
-            progress: Arc::new(Progress::default()),
+            intake: Arc::new(Intake::new(queue.clone(), StreamId::ZERO, IntakeLimits { orders: 100, cancels: 100 })),
+            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
+            progress,
             ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
             instruments: watch::channel(Arc::new(instruments)).1,

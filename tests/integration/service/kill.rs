@@ -1,6 +1,6 @@
 //! `kill -9` of each part under load: nothing acknowledged is lost, nothing happens twice.
 
-use crate::service::support::{Acknowledged, Stack, progress, under_load, violations};
+use crate::service::support::{Acknowledged, Stack, empty, progress, under_load, violations};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,6 +55,19 @@ async fn killing_everything_at_once_loses_nothing() {
             stack.redis.restart().expect("a restart");
             stack.service.restart().expect("a restart");
         }
+    })
+    .await;
+}
+
+/// Somebody empties Redis while the service runs: the stream comes back with everything that was acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn emptying_redis_loses_nothing() {
+    under_load(Stack::start(), 16, async |stack| {
+        for round in 1..=3 {
+            progress(stack, round * 400).await;
+            empty(&stack.redis).await;
+        }
+        progress(stack, 1_800).await;
     })
     .await;
 }

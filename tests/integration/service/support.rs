@@ -373,3 +373,10 @@ pub async fn redis_dump(redis: &Redis) -> BTreeMap<String, Vec<String>> {
     }
     dump
 }
+
+/// Removes everything from Redis.
+pub async fn empty(redis: &Redis) {
+    let client = redis::Client::open(redis.url()).expect("a client");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.expect("an empty Redis");
+}

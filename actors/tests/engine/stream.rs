@@ -1,0 +1,145 @@
+//! The way in: a stream that is lost and restored, commands that wait for too long or are too many, time that passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
+use journal::{EnqueueError, encoding};
+use matching::command::NewOrder;
+use matching::{Command, Event, Micros, Reason};
+
+use crate::harness::{Engine, World, buy, cancel, settings, until};
+
+/// Enqueues as the HTTP handlers do.
+async fn take(engine: &Engine, lane: Lane, command: Command) -> Result<(), IntakeError> {
+    let (intake, text) = (Arc::clone(&engine.pipeline.intake), encoding::encode_command(&command));
+    actix::spawn(async move { intake.enqueue(lane, text).await }).await.expect("a task that ends")
+}
+
+fn accepted(world: &World) -> Vec<u64> {
+    let id = |event| if let Event::OrderAccepted(order) = event { Some(order.order_id.get()) } else { None };
+    world.events().into_iter().filter_map(id).collect()
+}
+
+/// Whatever of the acknowledged commands was read, committed or neither when the stream went: each is executed once, in
+/// the old order.
+#[actix::test]
+async fn a_lost_stream_is_restored_from_what_was_acknowledged() {
+    let engine = Engine::fresh().await;
+    take(&engine, Lane::Orders, buy(1, "100", "1")).await.expect("taken");
+    engine.committed(1).await;
+    engine.world.log.hold_commits();
+    for id in 2..=40 {
+        take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+    }
+    engine.world.queue.lose();
+    until("commands are refused", || !engine.pipeline.intake.is_open()).await;
+    let refused = take(&engine, Lane::Orders, buy(99, "100", "1")).await;
+    assert_eq!(refused, Err(IntakeError::Closed));
+    engine.world.log.let_pass(1_000);
+    until("commands are taken again", || engine.pipeline.intake.is_open()).await;
+    take(&engine, Lane::Orders, buy(41, "100", "1")).await.expect("taken");
+    engine.committed(41).await;
+    assert_eq!(accepted(&engine.world), (1..=41).collect::<Vec<_>>());
+    until("nothing is kept for long", || engine.pipeline.intake.waiting() == 0).await;
+}
+
+/// While the loss is not noticed yet, an enqueue is certainly not taken.
+#[actix::test]
+async fn nothing_is_acknowledged_into_a_lost_stream() {
+    let engine = Engine::fresh().await;
+    engine.world.queue.lose();
+    let refused = take(&engine, Lane::Orders, buy(1, "100", "1")).await;
+    let certain = matches!(refused, Err(IntakeError::Closed | IntakeError::Queue(EnqueueError::NotTaken(_))));
+    assert!(certain, "{refused:?}");
+}
+
+/// With the log away, orders are taken up to their limit, and cancels have a share of their own.
+#[actix::test]
+async fn a_flood_of_orders_leaves_room_for_cancels() {
+    let limits = IntakeLimits { orders: 5, cancels: 2 };
+    let engine =
+        World::default().start_with(&Placement::here(), PipelineSettings { intake: limits, ..settings() }).await;
+    engine.committed(0).await;
+    engine.world.log.hold_commits();
+    for id in 1..=5 {
+        take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+    }
+    assert_eq!(take(&engine, Lane::Orders, buy(6, "100", "1")).await, Err(IntakeError::Behind { waiting: 5 }));
+    take(&engine, Lane::Cancels, cancel(7, 1)).await.expect("taken");
+    take(&engine, Lane::Cancels, cancel(8, 2)).await.expect("taken");
+    assert_eq!(take(&engine, Lane::Cancels, cancel(9, 3)).await, Err(IntakeError::Behind { waiting: 2 }));
+    engine.world.log.let_pass(1_000);
+    engine.committed(7).await;
+    take(&engine, Lane::Orders, buy(10, "100", "1")).await.expect("taken again");
+    engine.committed(8).await;
+}
+
+fn micros(time: u64) -> Micros {
+    Micros::new(time).expect("a time")
+}
+
+fn order(id: u64, change: impl FnOnce(&mut NewOrder)) -> Command {
+    let mut command = buy(id, "100", "1");
+    if let Command::NewOrder(order) = &mut command {
+        change(order);
+    }
+    command
+}
+
+#[actix::test]
+async fn an_order_that_waited_for_too_long_is_stale() {
+    let world = World::default();
+    world.clock.set(60_000_000);
+    let max_queue_age = Some(Duration::from_secs(5));
+    let engine = world.start_with(&Placement::here(), PipelineSettings { max_queue_age, ..settings() }).await;
+    take(&engine, Lane::Orders, order(1, |order| order.received_at = micros(55_000_000))).await.expect("taken");
+    take(&engine, Lane::Orders, order(2, |order| order.received_at = micros(54_999_999))).await.expect("taken");
+    take(&engine, Lane::Cancels, cancel(3, 1)).await.expect("taken");
+    engine.committed(3).await;
+    let outcomes: Vec<String> = world.events().iter().skip(2).map(tell).collect();
+    assert_eq!(outcomes, ["accepted 1", "rejected 2 STALE", "cancelled 1"]);
+}
+
+/// Nothing comes in, and the time of an order comes all the same.
+#[actix::test]
+async fn what_is_due_expires_without_any_command() {
+    let engine = Engine::fresh().await;
+    take(&engine, Lane::Orders, order(1, |order| order.expire_at = Some(micros(5_000)))).await.expect("taken");
+    take(&engine, Lane::Orders, order(2, |order| order.expire_at = Some(micros(9_000)))).await.expect("taken");
+    engine.committed(2).await;
+    engine.world.clock.set(5_000);
+    engine.committed(3).await;
+    let rows = engine.world.log.rows();
+    assert_eq!(rows.last().map(|row| (row.kind.as_str(), row.time)), Some(("AdvanceTime", micros(5_000))));
+    assert_eq!(engine.world.events().last().map(tell).as_deref(), Some("expired 1"));
+}
+
+/// After a downtime, what fell due expires before anything trades with it.
+#[actix::test]
+async fn what_fell_due_meanwhile_expires_before_the_next_match() {
+    let world = World::default();
+    let engine = world.start(&Placement::here()).await;
+    take(&engine, Lane::Orders, order(1, |order| order.expire_at = Some(micros(5_000)))).await.expect("taken");
+    engine.committed(1).await;
+    engine.pipeline.drain().await.expect("drains");
+    world.clock.set(6_000);
+    world.queue.push(&[crate::harness::sell(2, "100", "1")]);
+    let engine = world.start(&Placement::here()).await;
+    engine.committed(3).await;
+    let outcomes: Vec<String> = world.events().iter().skip(2).map(tell).collect();
+    assert_eq!(outcomes, ["accepted 1", "later", "expired 1", "accepted 2"]);
+}
+
+fn tell(event: &Event) -> String {
+    match event {
+        Event::OrderAccepted(order) => format!("accepted {}", order.order_id),
+        Event::OrderRejected(order) if order.reason_code == Reason::Stale => {
+            format!("rejected {} STALE", order.order_id)
+        }
+        Event::OrderExpired(order) => format!("expired {}", order.order_id),
+        Event::OrderCancelled(order) => format!("cancelled {}", order.order_id),
+        Event::TimeAdvanced(_) => "later".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
