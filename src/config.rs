@@ -13,6 +13,7 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -77,6 +78,11 @@ pub struct Settings {
 /// What the service stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Storage {
+    /// One local file; no server.
+    Embedded {
+        /// The folder that it is in.
+        data_dir: PathBuf,
+    },
     /// Redis and PostgreSQL.
     Full {
         /// Where Redis is.
@@ -141,6 +147,10 @@ impl Settings {
         let host = reader.read("HOST", address);
         let port = reader.read("PORT", |text| number::<u16>(text, 0, u16::MAX));
         let storage = storage(&mut reader);
+        let local = host.is_some_and(|host| host.is_loopback());
+        if local && matches!(storage, Some(Storage::Embedded { .. })) {
+            reader.set_default("DEBUG", "true");
+        }
         let debug = reader.read("DEBUG", boolean);
         let allowed_hosts = reader.read("ALLOWED_HOSTS", |text| allowed_hosts(text, debug == Some(true)));
         let admin_token = reader.read_optional("ADMIN_TOKEN", admin_token);
@@ -210,11 +220,10 @@ fn storage(reader: &mut Reader) -> Option<Storage> {
         (false, true) => {
             reader.problem("REDIS_URL", "is not set although PostgreSQL is", "give both: REDIS_URL=redis://host:6379/0")
         }
-        (false, false) => reader.problem(
-            "REDIS_URL",
-            "and DATABASE_URL are not set, and this release has no embedded mode",
-            "set REDIS_URL=redis://host:6379/0 and DATABASE_URL=postgres://user:password@host:5432/name",
-        ),
+        (false, false) => {
+            let data_dir = reader.read("DATA_DIR", |text| Ok(PathBuf::from(text)))?;
+            return Some(Storage::Embedded { data_dir });
+        }
     }
     Some(Storage::Full { redis_url: redis_url?, database_url: database_url.or(composed)? })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use actors::{Fatal, RecoveryError};
 use journal::{LogError, QueueError, SnapshotError};
 
+use crate::adapters::embedded::EmbeddedError;
 use crate::adapters::postgres::PostgresError;
 use crate::adapters::redis::RedisError;
 use crate::config::Problem;
@@ -33,6 +34,9 @@ pub enum End {
     /// PostgreSQL cannot be used.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// The embedded file cannot be used.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
     /// The stream cannot be used.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -54,12 +58,15 @@ pub enum End {
 }
 
 impl End {
-    /// 2 configuration, 3 a dependency cannot be reached, 5 fenced, 6 the log is damaged or went back.
+    /// 2 configuration, 3 a dependency cannot be reached, 4 a writer is alive, 5 fenced, 6 the log is damaged or went back.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             End::Configuration(_) | End::Logging(_) | End::Listen { .. } => 2,
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
+            End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
+            End::Embedded(EmbeddedError::Locked { .. }) => 4,
+            End::Embedded(EmbeddedError::Database { .. }) => 6,
             End::Queue(_) | End::Http(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => of_log(error),
             End::Snapshot(error) | End::Recovery(RecoveryError::Snapshot(error)) => of_snapshot(error),

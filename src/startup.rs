@@ -3,7 +3,7 @@
 //! HTTP answers from the beginning, so that health can be asked; everything else is refused until this process is the
 //! writer and has recovered the state.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::config::Settings;
+use crate::config::{Settings, Storage};
 use crate::exit::End;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
@@ -59,6 +59,7 @@ async fn run(settings: Settings) -> Result<(), End> {
     let api = Api::new(&settings);
     let listener =
         TcpListener::bind(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
+    let address = listener.local_addr().map_err(|error| End::Listen { address: settings.listen, error })?;
     let server = http::serve(Arc::clone(&api), listener).map_err(|error| End::Http(error.to_string()))?;
     let handle = server.handle();
     let mut asked = StopSignals::new().map_err(|error| End::Http(error.to_string()))?;
@@ -67,7 +68,7 @@ async fn run(settings: Settings) -> Result<(), End> {
     let started = tokio::select! {
         biased;
         () = asked.recv() => {
-            handle.stop(true).await;
+            handle.stop(false).await;
             return Ok(());
         }
         started = start(&settings, &api) => started,
@@ -79,7 +80,7 @@ async fn run(settings: Settings) -> Result<(), End> {
             return Err(end);
         }
     };
-    announce(&settings);
+    announce(&settings, address);
     tokio::select! {
         biased;
         ended = fatal.recv() => {
@@ -91,8 +92,7 @@ async fn run(settings: Settings) -> Result<(), End> {
             Err(End::Http(reason))
         }
         () = asked.recv() => {
-            api.close();
-            stop(&handle, &pipeline, &mut fatal).await
+            stop(&api, &handle, &pipeline, &mut fatal).await
         }
     }
 }
@@ -142,13 +142,14 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
 
 /// Requests under way are answered, what was read is committed and projected, what was not stays in the stream.
 async fn stop(
+    api: &Api,
     handle: &ServerHandle,
     pipeline: &Pipeline,
     fatal: &mut mpsc::UnboundedReceiver<Fatal>,
 ) -> Result<(), End> {
     info!("stopping: no new requests; what was read is committed and projected first");
-    handle.stop(true).await;
-    tokio::select! {
+    api.close().await;
+    let stopped = tokio::select! {
         biased;
         ended = fatal.recv() => Err(ended.unwrap_or(Fatal::Fenced).into()),
         drained = timeout(DRAIN_WITHIN, pipeline.drain()) => {
@@ -159,15 +160,24 @@ async fn stop(
             }
             Ok(())
         }
-    }
+    };
+    // The last answers have gone out meanwhile; what is still connected is idle.
+    handle.stop(false).await;
+    stopped
 }
 
-fn announce(settings: &Settings) {
+fn announce(settings: &Settings, address: SocketAddr) {
+    let storage = match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            let folder = data_dir.canonicalize().unwrap_or_else(|_| data_dir.clone());
+            format!("embedded mode, data in {}", folder.display())
+        }
+        Storage::Full { .. } => "full mode, on Redis and PostgreSQL".to_owned(),
+    };
     let opened = if settings.debug { "DEBUG opens /api/debug/ and any symbol to everyone" } else { "DEBUG is off" };
     info!(
-        "ready on http://{address}/ ({opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \
-         -H 'Content-Type: application/json' http://{address}/api/orders/",
-        address = settings.listen
+        "ready on http://{address}/ ({storage}; {opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \
+         -H 'Content-Type: application/json' http://{address}/api/orders/"
     );
 }
 

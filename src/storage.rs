@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use journal::{CommandQueue, EventLog, Projection, SnapshotStore};
 
+use crate::adapters::embedded::{Embedded, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
 use crate::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
@@ -28,13 +29,32 @@ pub struct Stores {
 /// Opens the stores for the service: made ready, brought up to date, and refused when they would not keep what they
 /// acknowledge.
 pub async fn open(settings: &Settings) -> Result<Stores, End> {
-    let Storage::Full { redis_url, database_url } = &settings.storage;
-    let postgres = Postgres::prepare(database_url.expose(), APPLICATION_NAME, settings.allow_unsafe_durability).await?;
-    check_durability(redis_url.expose(), settings.allow_unsafe_durability).await?;
+    match &settings.storage {
+        Storage::Embedded { data_dir } => embedded(&Embedded::open(data_dir).await?).await,
+        Storage::Full { redis_url, database_url } => {
+            let (redis_url, allow_unsafe) = (redis_url.expose(), settings.allow_unsafe_durability);
+            let postgres = Postgres::prepare(database_url.expose(), APPLICATION_NAME, allow_unsafe).await?;
+            check_durability(redis_url, allow_unsafe).await?;
+            full(redis_url, &postgres).await
+        }
+    }
+}
+
+async fn embedded(file: &Embedded) -> Result<Stores, End> {
+    let log = EmbeddedLog::new(file);
     Ok(Stores {
-        queue: Arc::new(RedisQueue::connect(redis_url.expose()).await?),
-        log: Arc::new(PostgresLog::new(&postgres)),
-        snapshots: Arc::new(PostgresSnapshots::new(&postgres)),
-        projection: Arc::new(RedisProjection::connect(redis_url.expose()).await?),
+        queue: Arc::new(EmbeddedQueue::new(file)),
+        projection: Arc::new(EmbeddedProjection::at_the_end_of(&log).await?),
+        log: Arc::new(log),
+        snapshots: Arc::new(EmbeddedSnapshots::new(file)),
+    })
+}
+
+async fn full(redis_url: &str, postgres: &Postgres) -> Result<Stores, End> {
+    Ok(Stores {
+        queue: Arc::new(RedisQueue::connect(redis_url).await?),
+        log: Arc::new(PostgresLog::new(postgres)),
+        snapshots: Arc::new(PostgresSnapshots::new(postgres)),
+        projection: Arc::new(RedisProjection::connect(redis_url).await?),
     })
 }

@@ -57,9 +57,12 @@ struct Given {
 }
 
 /// Hands out values by the table and collects what is wrong with them.
+#[derive(Default)]
 pub(super) struct Reader {
     /// Values by the setting's own name.
     given: BTreeMap<&'static str, Given>,
+    /// Defaults that are not the table's.
+    defaults: BTreeMap<&'static str, &'static str>,
     warnings: Vec<Warning>,
     problems: Vec<Problem>,
 }
@@ -69,7 +72,7 @@ impl Reader {
         environment: impl IntoIterator<Item = (String, String)>,
         dotenv: impl IntoIterator<Item = (String, String)>,
     ) -> Reader {
-        let mut reader = Reader { given: BTreeMap::new(), warnings: Vec::new(), problems: Vec::new() };
+        let mut reader = Reader::default();
         let mut variables: BTreeMap<String, Given> = BTreeMap::new();
         for (name, value) in dotenv {
             reader.check_name(&name, true);
@@ -118,6 +121,11 @@ impl Reader {
         self.problems.push(Problem { name: name.to_owned(), wrong: wrong.to_owned(), remedy: remedy.to_owned() });
     }
 
+    /// Another default than the table's, where it depends on other settings; the setting's meaning says so.
+    pub(super) fn set_default(&mut self, name: &'static str, value: &'static str) {
+        self.defaults.insert(name, value);
+    }
+
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
@@ -154,7 +162,8 @@ impl Reader {
     }
 
     fn value(&self, setting: &Setting) -> Option<Given> {
-        let default = || match setting.default {
+        let other = self.defaults.get(setting.name).map(|text| Default::Text(text));
+        let default = || match other.unwrap_or(setting.default) {
             Default::Text(text) => Some(Given { value: text.to_owned(), origin: Origin::Default }),
             Default::Of(other) => {
                 self.value(declared(other)).map(|given| Given { value: given.value, origin: Origin::Default })

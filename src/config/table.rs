@@ -46,7 +46,8 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "REDIS_URL",
         &[],
-        "The Redis that holds the command queue and the projection: redis://user:password@host:6379/0.",
+        "The Redis that holds the command queue and the projection: redis://user:password@host:6379/0. Without it and without \
+         a database, the service runs in embedded mode, on one local file.",
     ),
     secret(
         "DATABASE_URL",
@@ -63,6 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         "The database server's address, where DATABASE_URL is not given.",
     ),
     plain("POSTGRES_PORT", "", Default::Text("5432"), "The database server's port, where DATABASE_URL is not given."),
+    plain("DATA_DIR", "", Default::Text("./data"), "The folder of the embedded mode's file."),
     later("SECRET_KEY", &["DJANGO_SECRET_KEY"], "The key that the original signs sessions with."),
     Setting {
         aliases: &["DJANGO_DEBUG"],
@@ -70,7 +72,8 @@ pub const SETTINGS: &[Setting] = &[
             "DEBUG",
             "",
             Default::Text("false"),
-            "Opens the debug routes to everyone, allows ALLOWED_HOSTS=* and switches AUTO_LIST_SYMBOLS on. It never touches durability.",
+            "Opens the debug routes to everyone, allows ALLOWED_HOSTS=* and switches AUTO_LIST_SYMBOLS on. It never touches durability. \
+             Not given, it is true in embedded mode on a loopback address, where nobody else can connect.",
         )
     },
     Setting {
@@ -153,7 +156,6 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("RUST_LOG", "", Default::Text("info"), "What is logged, for example info,pricetime=debug."),
     plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
-    later("DATA_DIR", &[], "The folder of the embedded mode."),
     later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),
     later("RATE_LIMIT_CANCELS", &[], "Cancels a second, per key and address."),
 ];

@@ -52,13 +52,32 @@ fn without_anything_but_the_two_addresses_the_defaults_hold() {
 }
 
 #[test]
+fn without_any_server_it_is_the_embedded_mode() {
+    let embedded = |given| read(given, "").map_or_else(|problems| panic!("{problems:?}"), |(settings, _)| settings);
+    let settings = embedded("");
+    assert_eq!(settings.storage, Storage::Embedded { data_dir: "./data".into() });
+    assert!(settings.debug && settings.auto_list_symbols, "nobody else can connect");
+    assert!(
+        settings.effective.iter().any(|line| line.to_string() == "DEBUG=true (default)"),
+        "{:?}",
+        settings.effective
+    );
+    for given in ["DEBUG=false", "HOST=0.0.0.0", "HOST=10.0.0.1"] {
+        assert!(!embedded(given).debug, "{given}");
+    }
+    assert!(embedded("HOST=::1").debug);
+    assert!(!embedded("AUTO_LIST_SYMBOLS=false").auto_list_symbols);
+    assert_eq!(embedded("DATA_DIR=/x").storage, Storage::Embedded { data_dir: "/x".into() });
+}
+
+#[test]
 fn the_originals_file_works_as_it_is() {
     let dotenv = "POSTGRES_DB=crypto_matching_engine_db POSTGRES_USER=adminuser POSTGRES_PASSWORD=hun%ter/2 \
                   POSTGRES_HOST=db POSTGRES_PORT=5432 REDIS_URL=redis://redis:6379/0 \
                   DJANGO_SETTINGS_MODULE=crypto_matching_engine.settings DJANGO_SECRET_KEY=change-me \
                   DJANGO_DEBUG=True DJANGO_ALLOWED_HOSTS=*";
     let (settings, warnings) = read("", dotenv).expect("settings");
-    let Storage::Full { redis_url, database_url } = &settings.storage;
+    let Storage::Full { redis_url, database_url } = &settings.storage else { panic!("{:?}", settings.storage) };
     assert_eq!(redis_url.expose(), "redis://redis:6379/0");
     assert_eq!(database_url.expose(), "postgres://adminuser:hun%25ter%2F2@db:5432/crypto_matching_engine_db");
     assert!(settings.debug && settings.auto_list_symbols);
@@ -99,7 +118,6 @@ fn half_of_the_full_mode_is_an_error_that_says_so() {
     bad("REDIS_URL=redis://h:1/0", "", &["DATABASE_URL is not set although REDIS_URL is; give both"]);
     bad("DATABASE_URL=postgres://h/d", "", &["REDIS_URL is not set although PostgreSQL is; give both"]);
     bad("REDIS_URL=redis://h:1/0 POSTGRES_DB=d", "", &["POSTGRES_USER is not set"]);
-    bad("", "", &["this release has no embedded mode; set REDIS_URL"]);
 }
 
 #[test]
@@ -122,7 +140,7 @@ fn each_value_is_checked() {
 #[test]
 fn names_of_the_environment_that_are_not_ours_are_left_alone() {
     good("PATH=/bin DJANGO_X=1 TYPO=1 COMPOSE_FILE=x", "");
-    let (_, warnings) = read(FULL, "DATA_DIR=x RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
+    let (_, warnings) = read(FULL, "RATE_LIMIT_CANCELS=1 RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
     assert_eq!(warnings.len(), 3, "{warnings:?}");
 }
 

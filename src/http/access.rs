@@ -2,12 +2,12 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, ResponseError, web};
 
-use super::Api;
 use super::problem::{Code, Problem};
+use super::{Api, Role};
 
 /// Asked by address, under whatever name probes and scrapers have for the machine; they tell nothing of orders.
 const OPEN_TO_ANY_HOST: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -21,10 +21,15 @@ pub async fn guard<B: MessageBody + 'static>(
     let Some(api) = request.app_data::<web::Data<Api>>().cloned() else {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
-    let response = match check_host(&api, &request) {
+    let _under_way = api.enter();
+    let mut response = match check_host(&api, &request) {
         Ok(()) => next.call(request).await?.map_into_left_body(),
         Err(problem) => request.into_response(problem.error_response()).map_into_right_body(),
     };
+    if api.role() == Role::Stopping {
+        // The connection would only be in the way of the stop.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     if let Some(code) = response.response().extensions().get::<Code>() {
         api.counters.refused(*code);
     }

@@ -47,7 +47,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A request's head is one packet: a client that takes longer only holds a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests under way: longer than a cancel waits for its commit.
-const SHUTDOWN_SECONDS: u64 = 5;
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What of the engine the handlers need.
 pub struct Engine {
@@ -101,6 +101,17 @@ pub struct Api {
     role: AtomicU8,
     engine: OnceLock<Engine>,
     counters: Counters,
+    /// Requests that are not answered yet.
+    under_way: watch::Sender<usize>,
+}
+
+/// A request that is not answered yet.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Api {
@@ -115,6 +126,7 @@ impl Api {
             role: AtomicU8::new(Role::Standby as u8),
             engine: OnceLock::new(),
             counters: Counters::default(),
+            under_way: watch::Sender::new(0),
         })
     }
 
@@ -132,9 +144,19 @@ impl Api {
         self.role.store(Role::Writer as u8, Ordering::Release);
     }
 
-    /// The process is ending: nothing is taken any more.
-    pub fn close(&self) {
+    /// The process is ending: nothing is taken any more. Returns once every request under way is answered, or has had
+    /// its time.
+    pub async fn close(&self) {
         self.role.store(Role::Stopping as u8, Ordering::Release);
+        let mut under_way = self.under_way.subscribe();
+        // Whoever takes longer finds out by what became of its command.
+        let _ = tokio::time::timeout(ANSWERED_WITHIN, under_way.wait_for(|count| *count == 0)).await;
+    }
+
+    /// A request has come; it is answered when this is dropped.
+    fn enter(&self) -> UnderWay<'_> {
+        self.under_way.send_modify(|count| *count += 1);
+        UnderWay(&self.under_way)
     }
 
     /// What this process does at the moment.
@@ -292,7 +314,6 @@ pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_WITHIN)
-        .shutdown_timeout(SHUTDOWN_SECONDS)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())

@@ -419,7 +419,7 @@ async fn a_process_that_does_not_serve_says_so() {
         (&components["writer"], &components["ids"], &components["queue"]),
         (&json!(true), &json!(true), &json!(false))
     );
-    market.service.api.close();
+    market.service.api.close().await;
     market.post("/api/orders/", &order("1", "1")).await.is_problem(503, "NOT_READY");
 }
 

@@ -8,7 +8,7 @@ use journal::{Batch, Committed, Epoch, LogError, Record, WriterPosition};
 use sqlx::postgres::PgConnection;
 
 use super::PARTITION;
-use super::rows::{self, big, get};
+use crate::adapters::rows::{PositionRow, big};
 
 /// One statement is one transaction and one round trip. *Measured* against BEGIN, COPY, UPDATE, COMMIT over sqlx 0.9, in
 /// µs per commit (debug build, 2 cores): 1 row 500 : 44,200; 10 rows 690 : 44,600; 200 rows 3,500 : 2,900; 1,000 rows
@@ -27,6 +27,9 @@ const APPEND_AND_MOVE: &str = "WITH moved AS ( \
             unnest($17::integer[]), unnest($18::smallint[]), unnest($19::bytea[]) \
         WHERE EXISTS (SELECT FROM moved) \
     ) SELECT count(*) FROM moved";
+
+const POSITION: &str =
+    "SELECT epoch, seq, stream_position, chain, id_ceiling FROM writer_position WHERE partition = $1";
 
 /// Commits a batch. After an error the connection is in no known state.
 pub(super) async fn commit(connection: &mut PgConnection, epoch: Epoch, batch: &Batch) -> Result<Committed, LogError> {
@@ -51,7 +54,7 @@ async fn append_and_move(connection: &mut PgConnection, epoch: Epoch, batch: &Ba
     let numbers = |number: fn(&Record) -> u64| records.iter().map(|r| big(number(r))).collect::<Result<Vec<_>, _>>();
     let texts = |text: fn(&Record) -> &str| records.iter().map(text).collect::<Vec<_>>();
     let (start, end) = (batch.start(), batch.end());
-    let statement = sqlx::query(APPEND_AND_MOVE)
+    let statement = sqlx::query_scalar::<_, i64>(APPEND_AND_MOVE)
         .bind(PARTITION)
         .bind(big(end.seq.get())?)
         .bind(end.stream_id.to_string())
@@ -72,7 +75,7 @@ async fn append_and_move(connection: &mut PgConnection, epoch: Epoch, batch: &Ba
         .bind(records.iter().map(|r| r.format).collect::<Vec<_>>())
         .bind(records.iter().map(|r| r.chain.as_bytes()).collect::<Vec<_>>());
     match statement.fetch_one(connection).await {
-        Ok(row) if get::<i64>(&row, 0)? == 1 => Ok(Moved::Yes),
+        Ok(1) => Ok(Moved::Yes),
         Ok(_) => Ok(Moved::No),
         Err(error) if is_duplicate(&error) => Ok(Moved::RowsAreThere(error)),
         Err(error) => Err(failed(error)),
@@ -93,8 +96,8 @@ async fn resolve(connection: &mut PgConnection, batch: &Batch, moved: Moved) -> 
 }
 
 pub(super) async fn read_position(connection: &mut PgConnection) -> Result<WriterPosition, LogError> {
-    let row = sqlx::query(rows::POSITION).bind(PARTITION).fetch_optional(connection).await.map_err(failed)?;
-    rows::writer_position(&row.ok_or_else(no_position)?)
+    let row = sqlx::query_as::<_, PositionRow>(POSITION).bind(PARTITION).fetch_optional(connection);
+    row.await.map_err(failed)?.ok_or_else(no_position)?.try_into()
 }
 
 pub(super) fn no_position() -> LogError {
@@ -110,6 +113,9 @@ fn is_duplicate(error: &sqlx::Error) -> bool {
 /// or table, an internal error) is refused; anything else (a lost connection, a time-out, a server that shuts down) may
 /// be better next time, and may have happened after all.
 pub(super) fn failed(error: sqlx::Error) -> LogError {
+    if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_)) {
+        return LogError::Refused(format!("a table is not as this release knows it: {error}"));
+    }
     let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
     match code {
         Some(code) if ["0A", "22", "23", "42", "XX"].contains(&code.get(..2).unwrap_or_default()) => {

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use super::commit::{self, failed, no_position, read_position};
 use super::connect::Postgres;
-use super::rows::{self, big, get, number};
 use super::{PARTITION, PostgresError};
+use crate::adapters::rows::{PositionRow, RecordRow, big, number};
 
 /// How long the writer waits for an answer: above the server's own limits below, which give a clearer error.
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ const WRITER_SETTINGS: &str = "SET ROLE pricetime_service; SET synchronous_commi
 const ASKER_SETTINGS: &str =
     "SET ROLE pricetime_service; SET default_transaction_read_only = on; SET statement_timeout = '4s'";
 
+const PAGE: &str = "SELECT seq, stream_position, symbol, kind, command, events, time, epoch, engine_version, format, \
+    chain FROM event_log WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 const STANDING: &str = "SELECT epoch, seq, beat, \
     drained OR epoch = 0 OR backend_pid IS NULL OR NOT session_lives(backend_pid, backend_start) \
     FROM writer_position WHERE partition = $1";
@@ -109,14 +111,15 @@ impl EventLog for PostgresLog {
     }
 
     async fn standing(&self) -> Result<Standing, LogError> {
-        let row = sqlx::query(STANDING).bind(PARTITION).fetch_optional(&self.readers);
-        let row = within(ASK_WITHIN, async { row.await.map_err(failed) }).await?.ok_or_else(no_position)?;
+        let row = sqlx::query_as::<_, (i64, i64, i64, bool)>(STANDING).bind(PARTITION).fetch_optional(&self.readers);
+        let row = within(ASK_WITHIN, async { row.await.map_err(failed) }).await?;
+        let (epoch, seq, beat, vacant) = row.ok_or_else(no_position)?;
         let below_zero = || LogError::Refused("writer_position has a number below 0".to_owned());
         Ok(Standing {
-            epoch: number(get(&row, 0)?).map(Epoch).ok_or_else(below_zero)?,
-            seq: number(get(&row, 1)?).and_then(Seq::new).ok_or_else(below_zero)?,
-            beat: number(get(&row, 2)?).ok_or_else(below_zero)?,
-            vacant: get(&row, 3)?,
+            epoch: number(epoch).map(Epoch).ok_or_else(below_zero)?,
+            seq: number(seq).and_then(Seq::new).ok_or_else(below_zero)?,
+            beat: number(beat).ok_or_else(below_zero)?,
+            vacant,
         })
     }
 
@@ -124,9 +127,10 @@ impl EventLog for PostgresLog {
         let mut place = self.writer.lock().await;
         *place = None;
         let mut connection = self.postgres.as_service(WRITER_SETTINGS).await.map_err(failed)?;
-        let row = sqlx::query(TAKE_OVER).bind(PARTITION).bind(big(last.0)?).fetch_optional(&mut connection);
+        let row = sqlx::query_as::<_, PositionRow>(TAKE_OVER).bind(PARTITION).bind(big(last.0)?);
+        let row = row.fetch_optional(&mut connection);
         let row = within(WRITE_WITHIN, async { row.await.map_err(failed) }).await?;
-        let position = rows::writer_position(&row.ok_or(LogError::Fenced)?)?;
+        let position: WriterPosition = row.ok_or(LogError::Fenced)?.try_into()?;
         *place = Some(Writer { connection, epoch: position.epoch, room_until: 0, room_again: None });
         Ok(position)
     }
@@ -138,20 +142,19 @@ impl EventLog for PostgresLog {
 
     async fn page(&self, after: Seq, limit: usize) -> Result<Vec<Record>, LogError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let page = sqlx::query(rows::PAGE).bind(PARTITION).bind(big(after.get())?).bind(limit);
+        let page = sqlx::query_as::<_, RecordRow>(PAGE).bind(PARTITION).bind(big(after.get())?).bind(limit);
         let page = within(READ_WITHIN, async { page.fetch_all(&self.readers).await.map_err(failed) }).await?;
-        page.iter().map(rows::record).collect()
+        page.into_iter().map(Record::try_from).collect()
     }
 
     async fn lease_ids(&self, epoch: Epoch, count: u64) -> Result<u64, LogError> {
         let mut place = self.writer.lock().await;
         let mut writer = self.writer(&mut place, epoch).await?;
-        let lease = sqlx::query(LEASE).bind(PARTITION).bind(big(epoch.0)?).bind(big(count)?);
+        let lease = sqlx::query_scalar::<_, i64>(LEASE).bind(PARTITION).bind(big(epoch.0)?).bind(big(count)?);
         let lease = lease.fetch_optional(&mut writer.connection);
-        let row = within(WRITE_WITHIN, async { lease.await.map_err(failed) }).await?.ok_or(LogError::Fenced)?;
-        let ceiling = number(get(&row, 0)?);
+        let ceiling = within(WRITE_WITHIN, async { lease.await.map_err(failed) }).await?.ok_or(LogError::Fenced)?;
         *place = Some(writer);
-        ceiling.ok_or_else(|| LogError::Refused("the id_ceiling of writer_position is below 0".to_owned()))
+        number(ceiling).ok_or_else(|| LogError::Refused("the id_ceiling of writer_position is below 0".to_owned()))
     }
 
     async fn beat(&self, epoch: Epoch) -> Result<(), LogError> {

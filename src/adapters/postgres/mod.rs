@@ -3,7 +3,6 @@
 mod commit;
 pub mod connect;
 pub mod log;
-mod rows;
 pub mod snapshots;
 
 pub use connect::{Postgres, PostgresError};

@@ -6,16 +6,16 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use journal::{Chain, Position, Snapshot, SnapshotError, SnapshotStore};
-use matching::{Seq, StateHash};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{Connection, Decode, Type};
+use journal::{Snapshot, SnapshotError, SnapshotStore};
+use matching::Seq;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::PARTITION;
 use super::connect::{Postgres, no_answer};
-use super::rows;
+use crate::adapters::rows::{self, SnapshotRow};
 
 /// One part is 8 MB at most; a server that needs this long for it is in trouble.
 const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
@@ -78,10 +78,12 @@ impl SnapshotStore for PostgresSnapshots {
         let mut connection = self.postgres.as_service(SETTINGS).await.map_err(failed)?;
         // A snapshot that is pruned between the statements would look damaged.
         let mut transaction = within(connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        let Some(row) = within(sqlx::query(NEWEST).bind(PARTITION).fetch_optional(&mut *transaction)).await? else {
+        let Some(row) =
+            within(sqlx::query_as::<_, SnapshotRow>(NEWEST).bind(PARTITION).fetch_optional(&mut *transaction)).await?
+        else {
             return Ok(None);
         };
-        let (mut snapshot, count) = header(&row)?;
+        let (mut snapshot, count) = row.header()?;
         snapshot.parts = read_parts(&mut transaction, snapshot.position.seq, count).await?;
         within(transaction.rollback()).await?;
         Ok(Some(snapshot))
@@ -92,10 +94,9 @@ async fn read_parts(connection: &mut PgConnection, seq: Seq, count: usize) -> Re
     let at_seq = big(seq.get())?;
     let mut parts = Vec::with_capacity(count);
     for index in (0i32..).take(count) {
-        let read = sqlx::query(READ_PART).bind(PARTITION).bind(at_seq).bind(index);
-        let row = within(read.fetch_optional(&mut *connection)).await?;
-        let row = row.ok_or_else(|| damaged(seq, format!("part {index} of {count} is missing")))?;
-        parts.push(get(&row, 0)?);
+        let read = sqlx::query_scalar(READ_PART).bind(PARTITION).bind(at_seq).bind(index);
+        let part = within(read.fetch_optional(&mut *connection)).await?;
+        parts.push(part.ok_or_else(|| damaged(seq, format!("part {index} of {count} is missing")))?);
     }
     Ok(parts)
 }
@@ -108,34 +109,12 @@ async fn verify(snapshot: Snapshot) -> Result<(), SnapshotError> {
     verified.map_err(|error| damaged(seq, format!("read back after writing, {error}")))
 }
 
-/// A snapshot still without its parts, and how many it has.
-fn header(row: &PgRow) -> Result<(Snapshot, usize), SnapshotError> {
-    let seq =
-        rows::number(get(row, 0)?).and_then(Seq::new).ok_or_else(|| damaged(Seq::ZERO, "its at_seq is below 0"))?;
-    let position = Position {
-        seq,
-        stream_id: rows::stream_id(get(row, 1)?).ok_or_else(|| damaged(seq, "its stream_position is none"))?,
-        chain: Chain::from_bytes(get(row, 2)?).ok_or_else(|| damaged(seq, "its chain has not 32 bytes"))?,
-    };
-    let state_hash = StateHash::from_bytes(get(row, 4)?);
-    let state_hash = state_hash.ok_or_else(|| damaged(seq, "its state_hash has not 32 bytes"))?;
-    let parts = usize::try_from(get::<i32>(row, 5)?).map_err(|_| damaged(seq, "its number of parts is below 0"))?;
-    Ok((Snapshot { position, format: get(row, 3)?, state_hash, parts: Vec::new() }, parts))
-}
-
 fn part_count(snapshot: &Snapshot) -> Result<i32, SnapshotError> {
     i32::try_from(snapshot.parts.len()).map_err(|_| failed("a snapshot of more than 2^31 parts"))
 }
 
 fn big(number: u64) -> Result<i64, SnapshotError> {
     rows::big(number).map_err(failed)
-}
-
-fn get<'r, T: Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres>>(
-    row: &'r PgRow,
-    index: usize,
-) -> Result<T, SnapshotError> {
-    rows::get(row, index).map_err(failed)
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, SnapshotError> {

@@ -1,6 +1,7 @@
 //! The ports' suites, written against the traits alone so that every implementation passes the same ones, and the real
 //! servers that they run on here.
 
+mod embedded;
 mod fixtures;
 mod log_suite;
 mod postgres;

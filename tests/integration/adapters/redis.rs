@@ -227,7 +227,9 @@ async fn projection(redis: &Redis) -> RedisProjection {
 #[tokio::test]
 async fn projected_writes_follow_one_another() {
     let redis = Redis::start().expect("Redis starts");
-    projection_suite::writes_follow_one_another(&projection(&redis).await).await;
+    let projection = projection(&redis).await;
+    assert_eq!(projection.state().await, Ok(ProjectionState::Unusable), "nothing there");
+    projection_suite::writes_follow_one_another(&projection).await;
 }
 
 #[tokio::test]

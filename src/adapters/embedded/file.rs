@@ -1,0 +1,140 @@
+//! The file, its lock, and the connections to it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::writer::Writer;
+
+/// The schema, built into the program.
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/embedded");
+
+/// In the data folder.
+const FILE: &str = "pricetime.db";
+/// In the data folder; held by the service that runs on it.
+const LOCK: &str = "pricetime.lock";
+/// How long a write waits for another process's: a tool that stores a part of a snapshot beside the service.
+const BUSY: Duration = Duration::from_secs(10);
+/// Readers beside each other.
+const READERS: u32 = 4;
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The folder cannot be made or used.
+    #[error("the data folder {} cannot be used: {error}; set DATA_DIR to a folder that this user may write to", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another service runs on it.
+    #[error(
+        "another service runs on the data folder {}; stop it first, or set DATA_DIR to another folder",
+        folder.display()
+    )]
+    Locked {
+        /// Which.
+        folder: PathBuf,
+    },
+    /// There is nothing to look at.
+    #[error("there is no data in {}; start `pricetime serve` there first, or set DATA_DIR to where it runs", folder.display())]
+    Missing {
+        /// Which.
+        folder: PathBuf,
+    },
+    /// SQLite refuses the file.
+    #[error("the file {} cannot be used: {error}", file.display())]
+    Database {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: String,
+    },
+}
+
+/// The open file.
+#[derive(Clone)]
+pub struct Embedded {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    writer: Writer,
+    readers: SqlitePool,
+    /// Held as long as anything of the service still uses the file.
+    _lock: Option<File>,
+}
+
+impl Embedded {
+    /// Opens the file for the service, alone: made if it is absent, and brought up to date.
+    pub async fn open(folder: &Path) -> Result<Embedded, EmbeddedError> {
+        let unusable = |error| EmbeddedError::Folder { folder: folder.to_owned(), error };
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(EmbeddedError::Locked { folder: folder.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        }
+        let options = options(folder).create_if_missing(true);
+        migrate(&options).await.map_err(|error| database(folder, error))?;
+        // A file that was just made must be in its folder after a power cut too.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
+        Ok(Embedded::with(options, Some(lock)))
+    }
+
+    /// Opens the file beside a running service or without one, as it is: for tools.
+    pub async fn open_beside(folder: &Path) -> Result<Embedded, EmbeddedError> {
+        if !folder.join(FILE).is_file() {
+            return Err(EmbeddedError::Missing { folder: folder.to_owned() });
+        }
+        let options = options(folder);
+        let connection = options.connect().await.map_err(|error| database(folder, error))?;
+        // It only had to show that the file can be read.
+        let _ = connection.close().await;
+        Ok(Embedded::with(options, None))
+    }
+
+    fn with(options: SqliteConnectOptions, lock: Option<File>) -> Embedded {
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.clone().pragma("query_only", "on"));
+        Embedded { parts: Arc::new(Parts { writer: Writer::start(options), readers, _lock: lock }) }
+    }
+
+    pub(super) fn writer(&self) -> &Writer {
+        &self.parts.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.parts.readers
+    }
+}
+
+fn options(folder: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(folder.join(FILE))
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let mut connection: SqliteConnection = options.connect().await.map_err(|error| text(&error))?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| text(&error))?;
+    connection.close().await.map_err(|error| text(&error))
+}
+
+fn database(folder: &Path, error: impl ToString) -> EmbeddedError {
+    EmbeddedError::Database { file: folder.join(FILE), error: error.to_string() }
+}

@@ -1,0 +1,21 @@
+//! The ports on one local file: SQLite in WAL mode with `synchronous=FULL`, so that what is committed survives a power
+//! cut. No server is needed; every promise holds as long as the file does.
+//!
+//! Everything that is written goes through one connection, which commits whatever waits in one transaction and one sync
+//! of the disk (`writer`). A lock on a file beside it keeps a second service from the same folder.
+
+mod file;
+mod log;
+mod projection;
+mod queue;
+mod snapshots;
+mod writer;
+
+pub use file::{Embedded, EmbeddedError};
+pub use log::EmbeddedLog;
+pub use projection::EmbeddedProjection;
+pub use queue::EmbeddedQueue;
+pub use snapshots::EmbeddedSnapshots;
+
+/// The only partition so far.
+const PARTITION: i64 = 0;

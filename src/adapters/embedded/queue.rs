@@ -1,0 +1,89 @@
+//! The stream of commands. An entry's id is its number in the file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use journal::{CommandQueue, EnqueueError, Entry, Payload, QueueError, StreamId};
+use tokio::time::timeout;
+
+use super::PARTITION;
+use super::file::Embedded;
+use crate::adapters::rows::number;
+
+/// How long a read waits for the first entry.
+const BLOCK: Duration = Duration::from_secs(1);
+
+const READ: &str = "SELECT id, format, text FROM command_queue WHERE id > ?1 ORDER BY id LIMIT ?2";
+const OPEN: &str = "INSERT INTO command_stream (partition, last) VALUES (?1, ?2) \
+    ON CONFLICT (partition) DO UPDATE SET last = max(last, excluded.last)";
+const TRIM: &str = "DELETE FROM command_queue WHERE id < ?1";
+
+/// The stream in the file.
+pub struct EmbeddedQueue {
+    file: Embedded,
+}
+
+impl EmbeddedQueue {
+    /// The stream in this file.
+    pub fn new(file: &Embedded) -> EmbeddedQueue {
+        EmbeddedQueue { file: file.clone() }
+    }
+
+    async fn entries(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let read = sqlx::query_as::<_, (i64, i16, String)>(READ).bind(row_id(after)).bind(limit);
+        let rows = read.fetch_all(self.file.readers()).await.map_err(unreachable)?;
+        let entry = |(id, format, text)| {
+            let id = StreamId { millis: number(id).unwrap_or_default(), index: 0 };
+            Entry { id, payload: Ok(Payload { format, text }) }
+        };
+        Ok(rows.into_iter().map(entry).collect())
+    }
+}
+
+#[async_trait]
+impl CommandQueue for EmbeddedQueue {
+    async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
+        self.file.writer().enqueue(text.to_owned()).await
+    }
+
+    async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
+        // Taken before the first look: what is appended after that look shows.
+        let mut newest = self.file.writer().newest();
+        newest.mark_unchanged();
+        let entries = self.entries(after, limit).await?;
+        if !entries.is_empty() || timeout(BLOCK, newest.changed()).await.is_err() {
+            return Ok(entries);
+        }
+        self.entries(after, limit).await
+    }
+
+    /// The stream and the log are one file: neither is lost without the other.
+    async fn check(&self, _: StreamId) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn open(&self, last: StreamId) -> Result<(), QueueError> {
+        let last = row_id(last);
+        let opened = self.file.writer().change(move |connection| {
+            Box::pin(async move { sqlx::query(OPEN).bind(PARTITION).bind(last).execute(connection).await })
+        });
+        opened.await.map(drop).map_err(unreachable)
+    }
+
+    async fn trim(&self, oldest_kept: StreamId) -> Result<(), QueueError> {
+        let oldest_kept = row_id(oldest_kept);
+        let trimmed = self.file.writer().change(move |connection| {
+            Box::pin(async move { sqlx::query(TRIM).bind(oldest_kept).execute(connection).await })
+        });
+        trimmed.await.map(drop).map_err(unreachable)
+    }
+}
+
+fn row_id(id: StreamId) -> i64 {
+    i64::try_from(id.millis).unwrap_or(i64::MAX)
+}
+
+fn unreachable(error: impl ToString) -> QueueError {
+    QueueError::Unreachable(error.to_string())
+}

@@ -1,0 +1,281 @@
+//! The one connection that writes. Whatever waits is written in one transaction with one sync of the disk, and everybody
+//! is answered after it: under load, hundreds of callers share a sync.
+//!
+//! Each change is undone alone when it fails; a commit that fails is in doubt for all of its changes.
+
+use futures_util::future::BoxFuture;
+use journal::{EnqueueError, LogError, StreamId, encoding};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Executor};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::PARTITION;
+use crate::adapters::rows::number;
+
+/// Changes in one transaction: enough that a sync is spread thin, few enough that nobody waits for long.
+const CHANGES_PER_COMMIT: usize = 2_000;
+
+const NUMBER_ENTRIES: &str = "UPDATE command_stream SET last = last + ?2 WHERE partition = ?1 RETURNING last";
+const APPEND_ENTRIES: &str =
+    "INSERT INTO command_queue (id, format, text) SELECT ?1 + key, ?2, value FROM json_each(?3)";
+
+/// A change that was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum WriteError {
+    /// It certainly was not; the same again would fail again.
+    #[error("{0}")]
+    Refused(String),
+    /// It certainly was not; later it may succeed.
+    #[error("{0}")]
+    NotNow(String),
+    /// It may have been.
+    #[error("{0}")]
+    InDoubt(String),
+}
+
+impl From<WriteError> for LogError {
+    fn from(error: WriteError) -> LogError {
+        match error {
+            WriteError::Refused(error) => LogError::Refused(error),
+            WriteError::NotNow(error) | WriteError::InDoubt(error) => LogError::Unknown(error),
+        }
+    }
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> WriteError {
+        // SQLite's primary result codes for: error, corrupt, constraint, mismatch, not a database.
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        let text = error.to_string();
+        match code.map(|code| code & 0xff) {
+            Some(1 | 11 | 19 | 20 | 26) => WriteError::Refused(text),
+            _ => WriteError::NotNow(text),
+        }
+    }
+}
+
+/// Where changes are sent.
+pub(super) struct Writer {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// The number of the newest entry that this process appended.
+    newest: watch::Receiver<u64>,
+}
+
+enum Job {
+    Enqueue(Enqueue),
+    Change(Box<dyn Change>),
+}
+
+struct Enqueue {
+    text: String,
+    reply: oneshot::Sender<Result<StreamId, EnqueueError>>,
+}
+
+/// Something to be written.
+trait Change: Send {
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+    /// Answers whoever waits.
+    fn end(self: Box<Self>, written: Result<(), WriteError>);
+}
+
+impl Writer {
+    /// Starts the task that writes.
+    pub(super) fn start(options: SqliteConnectOptions) -> Writer {
+        let (jobs, waiting) = mpsc::unbounded_channel();
+        let (appended, newest) = watch::channel(0);
+        tokio::spawn(write_all(options, waiting, appended));
+        Writer { jobs, newest }
+    }
+
+    /// Tells when entries are appended.
+    pub(super) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.clone()
+    }
+
+    /// Appends an entry; returns once it is on disk.
+    pub(super) async fn enqueue(&self, text: String) -> Result<StreamId, EnqueueError> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || EnqueueError::NotTaken("the file is closed".to_owned());
+        self.jobs.send(Job::Enqueue(Enqueue { text, reply })).map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(EnqueueError::Unknown("the file was closed".to_owned())))
+    }
+
+    /// Makes a change; returns once it is on disk. An error of `change` undoes it and nothing else.
+    pub(super) async fn change<T, F>(&self, change: F) -> Result<T, WriteError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let change = Box::new(Pending { change: Some(change), value: None, reply });
+        self.jobs.send(Job::Change(change)).map_err(|_| WriteError::NotNow("the file is closed".to_owned()))?;
+        answer.await.unwrap_or_else(|_| Err(WriteError::InDoubt("the file was closed".to_owned())))
+    }
+}
+
+/// A change that somebody waits for.
+struct Pending<T, F> {
+    change: Option<F>,
+    value: Option<T>,
+    reply: oneshot::Sender<Result<T, WriteError>>,
+}
+
+impl<T, F> Change for Pending<T, F>
+where
+    T: Send,
+    F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+{
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            if let Some(change) = self.change.take() {
+                self.value = Some(change(connection).await?);
+            }
+            Ok(())
+        })
+    }
+
+    fn end(self: Box<Self>, written: Result<(), WriteError>) {
+        let Pending { value, reply, .. } = *self;
+        let not_run = || WriteError::NotNow("it was not tried".to_owned());
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(written.and_then(|()| value.ok_or_else(not_run)));
+    }
+}
+
+/// The entries of one transaction.
+struct Append {
+    entries: Vec<Enqueue>,
+    /// The number before the first.
+    before: Option<u64>,
+    appended: watch::Sender<u64>,
+}
+
+impl Change for Append {
+    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+        Box::pin(async move {
+            let count = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+            let last: Option<i64> =
+                sqlx::query_scalar(NUMBER_ENTRIES).bind(PARTITION).bind(count).fetch_optional(&mut *connection).await?;
+            // Nobody has opened the stream.
+            let Some(before) = last.map(|last| last - count) else { return Ok(()) };
+            let texts: Vec<&str> = self.entries.iter().map(|entry| entry.text.as_str()).collect();
+            let texts = serde_json::to_string(&texts).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+            let append = sqlx::query(APPEND_ENTRIES).bind(before + 1).bind(encoding::STREAM_FORMAT).bind(texts);
+            append.execute(connection).await?;
+            self.before = number(before);
+            Ok(())
+        })
+    }
+
+    fn end(self: Box<Self>, written: Result<(), WriteError>) {
+        let Append { entries, before, appended } = *self;
+        if let (Ok(()), Some(before)) = (&written, before) {
+            appended.send_replace(before + entries.len() as u64);
+        }
+        for (number, entry) in (1u64..).zip(entries) {
+            let answer = match (&written, before) {
+                (Ok(()), Some(before)) => Ok(StreamId { millis: before + number, index: 0 }),
+                (Ok(()), None) => Err(EnqueueError::NotTaken("the stream is not open".to_owned())),
+                (Err(WriteError::Refused(error) | WriteError::NotNow(error)), _) => {
+                    Err(EnqueueError::NotTaken(error.clone()))
+                }
+                (Err(WriteError::InDoubt(error)), _) => Err(EnqueueError::Unknown(error.clone())),
+            };
+            // Whoever asked may have stopped waiting.
+            let _ = entry.reply.send(answer);
+        }
+    }
+}
+
+/// Writes what waits until nobody can send any more.
+async fn write_all(
+    options: SqliteConnectOptions,
+    mut waiting: mpsc::UnboundedReceiver<Job>,
+    appended: watch::Sender<u64>,
+) {
+    let mut connection = None;
+    let mut jobs = Vec::new();
+    while waiting.recv_many(&mut jobs, CHANGES_PER_COMMIT).await > 0 {
+        let changes = changes(&mut jobs, &appended);
+        let usable = match connection.take() {
+            Some(connection) => Ok(connection),
+            None => options.connect().await,
+        };
+        match usable {
+            Ok(mut usable) => {
+                // After anything odd the connection's state is not known: the next one is new.
+                if write(&mut usable, changes).await {
+                    connection = Some(usable);
+                }
+            }
+            Err(error) => {
+                let error = WriteError::NotNow(error.to_string());
+                changes.into_iter().for_each(|change| change.end(Err(error.clone())));
+            }
+        }
+    }
+}
+
+/// The jobs as changes, all entries in one.
+fn changes(jobs: &mut Vec<Job>, appended: &watch::Sender<u64>) -> Vec<Box<dyn Change>> {
+    let mut changes: Vec<Box<dyn Change>> = Vec::new();
+    let mut entries = Vec::new();
+    for job in jobs.drain(..) {
+        match job {
+            Job::Enqueue(entry) => entries.push(entry),
+            Job::Change(change) => changes.push(change),
+        }
+    }
+    if !entries.is_empty() {
+        changes.push(Box::new(Append { entries, before: None, appended: appended.clone() }));
+    }
+    changes
+}
+
+/// Makes the changes in one transaction and answers them; returns whether the connection is still good.
+async fn write(connection: &mut SqliteConnection, changes: Vec<Box<dyn Change>>) -> bool {
+    let mut made = Vec::with_capacity(changes.len());
+    let mut changes = changes.into_iter();
+    let mut broken = connection.execute("BEGIN IMMEDIATE").await.err();
+    while broken.is_none()
+        && let Some(mut change) = changes.next()
+    {
+        match savepoint(connection, &mut *change).await {
+            Ok(written) => made.push((change, written)),
+            Err(error) => {
+                broken = Some(error);
+                made.push((change, Ok(())));
+            }
+        }
+    }
+    let Some(error) = broken else { return commit(connection, made).await };
+    // Without a commit nothing was made, whatever its change said.
+    let _ = connection.execute("ROLLBACK").await;
+    let error = WriteError::NotNow(error.to_string());
+    made.into_iter().map(|(change, _)| change).chain(changes).for_each(|change| change.end(Err(error.clone())));
+    false
+}
+
+async fn commit(connection: &mut SqliteConnection, made: Vec<(Box<dyn Change>, Result<(), WriteError>)>) -> bool {
+    let committed =
+        connection.execute("COMMIT").await.map(drop).map_err(|error| WriteError::InDoubt(error.to_string()));
+    for (change, written) in made {
+        change.end(written.and(committed.clone()));
+    }
+    committed.is_ok()
+}
+
+/// Makes a change that can be undone alone. The outer error means that the transaction itself is gone.
+async fn savepoint(
+    connection: &mut SqliteConnection,
+    change: &mut dyn Change,
+) -> Result<Result<(), WriteError>, sqlx::Error> {
+    connection.execute("SAVEPOINT change").await?;
+    let written = change.run(connection).await.map_err(WriteError::from);
+    if written.is_err() {
+        connection.execute("ROLLBACK TO change").await?;
+    }
+    connection.execute("RELEASE change").await?;
+    Ok(written)
+}
