@@ -96,6 +96,11 @@ impl Service {
         self.process.pid()
     }
 
+    /// The folder that the service runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Where the service's output is; a restart continues it.
     pub fn log_path(&self) -> PathBuf {
         self.folder.path().join(LOG)

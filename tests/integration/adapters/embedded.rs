@@ -69,7 +69,8 @@ async fn damaged_snapshots_are_refused_and_found() {
     snapshot_suite::refuses_what_is_damaged(&store).await;
     let sound = async || store.newest().await.map(|newest| newest.expect("one is there").open().is_ok());
     assert_eq!(sound().await, Ok(true));
-    sql(folder.path(), "UPDATE snapshot_part SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'ff' AS BLOB)").await;
+    sql(folder.path(), "UPDATE snapshot_part SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'ff' AS BLOB)")
+        .await;
     assert_eq!(sound().await, Ok(false), "a changed byte");
     sql(folder.path(), "DELETE FROM snapshot_part").await;
     assert!(sound().await.is_err(), "a missing part");

@@ -1,9 +1,9 @@
-//! The black-box checks of `api_tests/`, in Python, against the real stack.
+//! The black-box checks of `api_tests/`, in Python, against the real service in both modes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::service::support::Stack;
+use crate::service::support::{Mode, Stack, on_both};
 
 /// Runs a program of the project's Python environment in the project's folder; what it printed.
 fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
@@ -21,15 +21,18 @@ fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
     said
 }
 
-#[test]
-fn the_sanity_check_passes() {
-    let stack = Stack::start();
+on_both! {
+    the_sanity_check_passes
+    locust_sees_no_failure_and_the_invariants_hold
+}
+
+async fn the_sanity_check_passes(mode: Mode) {
+    let stack = Stack::on(mode);
     println!("{}", run("python", &["api_tests/e2e_sanity_check.py"], &stack.service.base_url()));
 }
 
-#[test]
-fn locust_sees_no_failure_and_the_invariants_hold() {
-    let stack = Stack::start();
+async fn locust_sees_no_failure_and_the_invariants_hold(mode: Mode) {
+    let stack = Stack::on(mode);
     let host = format!("--host={}", stack.service.base_url());
     let load = ["--headless", "--users=50", "--spawn-rate=50", "--run-time=20s", "--only-summary"];
     let arguments = [&["-f", "api_tests/locustfile.py", &host][..], &load[..]].concat();

@@ -5,17 +5,22 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
-use crate::service::support::{Stack, check_log, id, orders, progress, trades, under_load, units};
+use crate::service::support::{Mode, Stack, check_log, id, on_both, orders, progress, trades, under_load, units};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_clients_post_and_cancel_at_once() {
-    under_load(Stack::start(), 64, async |stack| progress(stack, 5_000).await).await;
+on_both! {
+    many_clients_post_and_cancel_at_once
+    a_quantity_is_not_sold_twice
+    a_cancel_and_a_fill_cannot_both_win
+    a_client_that_hangs_up_does_not_undo_its_order
+}
+
+async fn many_clients_post_and_cancel_at_once(mode: Mode) {
+    under_load(Stack::on(mode), 64, async |stack| progress(stack, 5_000).await).await;
 }
 
 /// One large order and many takers that together want more than it has: exactly its quantity is sold.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_quantity_is_not_sold_twice() {
-    let stack = Stack::start();
+async fn a_quantity_is_not_sold_twice(mode: Mode) {
+    let stack = Stack::on(mode);
     let maker = stack.place("BTC_USDT", "SELL", "100", "50").await;
     let takers = join_all((0..100).map(|_| stack.place("BTC_USDT", "BUY", "100", "1"))).await;
     let state = stack.state_with(takers.iter().copied().chain([maker])).await;
@@ -27,9 +32,8 @@ async fn a_quantity_is_not_sold_twice() {
 }
 
 /// A cancel and a taker race for the same order: it is cancelled or filled, never both, and the answer says which.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_and_a_fill_cannot_both_win() {
-    let stack = Stack::start();
+async fn a_cancel_and_a_fill_cannot_both_win(mode: Mode) {
+    let stack = Stack::on(mode);
     for _ in 0..40 {
         let maker = stack.place("ETH_USDT", "SELL", "10", "1").await;
         let (taker, (status, answer)) = tokio::join!(stack.place("ETH_USDT", "BUY", "10", "1"), stack.cancel(maker));
@@ -46,9 +50,8 @@ async fn a_cancel_and_a_fill_cannot_both_win() {
 }
 
 /// A client that hangs up after sending loses its answer, not its order.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_hangs_up_does_not_undo_its_order() {
-    let stack = Stack::start();
+async fn a_client_that_hangs_up_does_not_undo_its_order(mode: Mode) {
+    let stack = Stack::on(mode);
     let impatient = reqwest::Client::builder().timeout(Duration::from_micros(300)).build().expect("a client");
     let maker = stack.place("XRP_USDT", "SELL", "1", "1000000").await;
     for _ in 0..200 {

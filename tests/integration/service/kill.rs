@@ -1,11 +1,14 @@
 //! `kill -9` of each part under load: nothing acknowledged is lost, nothing happens twice.
 
-use crate::service::support::{Acknowledged, Stack, empty, progress, under_load, violations};
+use crate::service::support::{Acknowledged, Mode, Stack, empty, on_both, progress, under_load, violations};
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killing_the_service_loses_nothing() {
-    under_load(Stack::start(), 16, async |stack| {
+on_both! {
+    killing_the_service_loses_nothing
+}
+
+async fn killing_the_service_loses_nothing(mode: Mode) {
+    under_load(Stack::on(mode), 16, async |stack| {
         for round in 1..=4 {
             progress(stack, round * 400).await;
             stack.service.kill().expect("a kill");
@@ -20,8 +23,8 @@ async fn killing_redis_loses_nothing() {
     under_load(Stack::start(), 16, async |stack| {
         for round in 1..=3 {
             progress(stack, round * 400).await;
-            stack.redis.kill().expect("a kill");
-            stack.redis.restart().expect("a restart");
+            stack.redis_mut().kill().expect("a kill");
+            stack.redis_mut().restart().expect("a restart");
         }
         progress(stack, 1_800).await;
     })
@@ -33,9 +36,8 @@ async fn killing_postgres_loses_nothing() {
     under_load(Stack::with_own_postgres(), 16, async |stack| {
         for round in 1..=3 {
             progress(stack, round * 400).await;
-            let postgres = stack.postgres.as_mut().expect("its own PostgreSQL");
-            postgres.kill().expect("a kill");
-            postgres.restart().expect("a restart");
+            stack.postgres_mut().kill().expect("a kill");
+            stack.postgres_mut().restart().expect("a restart");
         }
         progress(stack, 1_800).await;
     })
@@ -47,12 +49,11 @@ async fn killing_everything_at_once_loses_nothing() {
     under_load(Stack::with_own_postgres(), 16, async |stack| {
         for round in 1..=2 {
             progress(stack, round * 500).await;
-            let postgres = stack.postgres.as_mut().expect("its own PostgreSQL");
-            postgres.kill().expect("a kill");
-            stack.redis.kill().expect("a kill");
+            stack.postgres_mut().kill().expect("a kill");
+            stack.redis_mut().kill().expect("a kill");
             stack.service.kill().expect("a kill");
-            postgres.restart().expect("a restart");
-            stack.redis.restart().expect("a restart");
+            stack.postgres_mut().restart().expect("a restart");
+            stack.redis_mut().restart().expect("a restart");
             stack.service.restart().expect("a restart");
         }
     })
@@ -65,7 +66,7 @@ async fn emptying_redis_loses_nothing() {
     under_load(Stack::start(), 16, async |stack| {
         for round in 1..=3 {
             progress(stack, round * 400).await;
-            empty(&stack.redis).await;
+            empty(stack.redis()).await;
         }
         progress(stack, 1_800).await;
     })

@@ -4,13 +4,7 @@ use std::time::Duration;
 
 use testbed::wait_until;
 
-use crate::service::support::{DEADLINE, Stack, check_log, redis_dump};
-
-async fn wipe(stack: &Stack) {
-    let client = redis::Client::open(stack.redis.url()).expect("a client");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
-    redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("a flush");
-}
+use crate::service::support::{DEADLINE, Mode, Stack, check_log, empty, on_both, redis_dump};
 
 async fn some_orders(stack: &Stack, count: u64) {
     let mut placed = Vec::new();
@@ -26,22 +20,44 @@ async fn some_orders(stack: &Stack, count: u64) {
     }
 }
 
+on_both! {
+    a_killed_service_comes_back_as_it_was
+}
+
+/// From a snapshot and the rows after it; and once more from the log alone.
+async fn a_killed_service_comes_back_as_it_was(mode: Mode) {
+    for interval in ["1", "600"] {
+        let mut stack = Stack::with_settings(mode, &[("SNAPSHOT_INTERVAL", interval)]);
+        some_orders(&stack, 40).await;
+        if interval == "1" {
+            wait_until(DEADLINE, "a snapshot", || stack.service.log().contains("snapshot taken")).expect("a snapshot");
+        }
+        some_orders(&stack, 40).await;
+        let state = stack.get("/api/debug/state/").await;
+        stack.service.kill().expect("a kill");
+        stack.service.restart().expect("a restart");
+        assert_eq!(stack.get("/api/debug/state/").await, state);
+        some_orders(&stack, 10).await;
+        check_log(&stack).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wiped_redis_is_rebuilt_key_by_key() {
-    let mut stack = Stack::with_settings(&[("SNAPSHOT_INTERVAL", "1")]);
+    let mut stack = Stack::with_settings(Mode::Full, &[("SNAPSHOT_INTERVAL", "1")]);
     some_orders(&stack, 60).await;
     let snapshots = || stack.sql("SELECT count(*) FROM snapshot WHERE at_seq > 60").parse::<u64>().expect("a number");
     wait_until(DEADLINE, "a snapshot", || snapshots() > 0).expect("a snapshot");
     some_orders(&stack, 60).await;
     let state = stack.get("/api/debug/state/").await;
-    let before = redis_dump(&stack.redis).await;
+    let before = redis_dump(stack.redis()).await;
     assert!(before.len() > 120, "{} keys", before.len());
 
     stack.service.kill().expect("a kill");
-    wipe(&stack).await;
-    assert!(redis_dump(&stack.redis).await.is_empty());
+    empty(stack.redis()).await;
+    assert!(redis_dump(stack.redis()).await.is_empty());
     stack.service.restart().expect("a restart");
-    assert_eq!(redis_dump(&stack.redis).await, before);
+    assert_eq!(redis_dump(stack.redis()).await, before);
     assert_eq!(stack.get("/api/debug/state/").await, state);
 
     // And the service goes on: new orders get new ids and trade with what was there.
@@ -53,12 +69,12 @@ async fn a_wiped_redis_is_rebuilt_key_by_key() {
 async fn a_start_without_a_snapshot_reads_the_whole_log() {
     let mut stack = Stack::start();
     some_orders(&stack, 30).await;
-    let before = redis_dump(&stack.redis).await;
+    let before = redis_dump(stack.redis()).await;
     assert_eq!(stack.sql("SELECT count(*) FROM snapshot"), "0");
     stack.service.kill().expect("a kill");
-    wipe(&stack).await;
+    empty(stack.redis()).await;
     stack.service.restart().expect("a restart");
-    assert_eq!(redis_dump(&stack.redis).await, before);
+    assert_eq!(redis_dump(stack.redis()).await, before);
 }
 
 /// A projection that fell behind, because the service died between commit and projection, is brought up to date.
@@ -66,14 +82,14 @@ async fn a_start_without_a_snapshot_reads_the_whole_log() {
 async fn a_projection_that_is_behind_catches_up_at_the_start() {
     let mut stack = Stack::start();
     some_orders(&stack, 30).await;
-    let before = redis_dump(&stack.redis).await;
-    stack.redis.kill().expect("a kill");
+    let before = redis_dump(stack.redis()).await;
+    stack.redis_mut().kill().expect("a kill");
     let settled = stack.service.terminate(Duration::from_secs(30));
     // It could not project its last rows; whether it managed to stop cleanly is not the point here.
     drop(settled);
-    stack.redis.restart().expect("a restart");
+    stack.redis_mut().restart().expect("a restart");
     stack.service.restart().expect("a restart");
-    assert_eq!(redis_dump(&stack.redis).await, before);
+    assert_eq!(redis_dump(stack.redis()).await, before);
 }
 
 /// Debug answers are one image of the ledger; at rest they say what Redis says.
@@ -82,7 +98,7 @@ async fn debug_answers_agree_with_redis_at_rest() {
     let stack = Stack::start();
     some_orders(&stack, 50).await;
     let state = stack.get("/api/debug/state/").await;
-    let dump = redis_dump(&stack.redis).await;
+    let dump = redis_dump(stack.redis()).await;
     for order in crate::service::support::orders(&state) {
         let fields = &dump[&format!("order:{} (hash)", order["id"])];
         for (name, value) in order.as_object().expect("an order") {

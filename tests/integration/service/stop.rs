@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use testbed::Service;
 
-use crate::service::support::{BINARY, Stack, check_log, under_load};
+use crate::service::support::{BINARY, Mode, Stack, check_log, on_both, under_load};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sigterm_under_load_drains_and_loses_nothing() {
-    under_load(Stack::start(), 16, async |stack| {
+on_both! {
+    sigterm_under_load_drains_and_loses_nothing
+}
+
+async fn sigterm_under_load_drains_and_loses_nothing(mode: Mode) {
+    under_load(Stack::on(mode), 16, async |stack| {
         for round in 1..=3 {
             crate::service::support::progress(stack, round * 400).await;
             let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
@@ -27,9 +30,7 @@ async fn a_second_service_stands_by_and_takes_over() {
     let mut stack = Stack::start();
     let maker = stack.place("BTC_USDT", "SELL", "100", "1").await;
     stack.state_with([maker]).await;
-    let environment =
-        [("REDIS_URL", stack.redis.url()), ("DATABASE_URL", stack.database_url.clone()), ("DEBUG", "true".to_owned())];
-    let mut second = Service::spawn(BINARY, environment).expect("a second service");
+    let mut second = Service::spawn(BINARY, stack.environment()).expect("a second service");
     let alive = format!("{}/healthz", second.base_url());
     let began = Instant::now();
     while stack.client.get(&alive).send().await.is_err() {
@@ -49,4 +50,16 @@ async fn a_second_service_stands_by_and_takes_over() {
     let state = stack.state_with([maker, taker]).await;
     assert_eq!(crate::service::support::trades(&state).count(), 1);
     check_log(&stack).await;
+}
+
+/// A second service on the same data folder ends at once, and says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_folder_belongs_to_one_service() {
+    let stack = Stack::on(Mode::Embedded);
+    let folder = stack.service.folder().join("data");
+    let environment = [("DATA_DIR", folder.to_str().expect("a path"))];
+    let mut second = Service::spawn(BINARY, environment).expect("a second service");
+    let status = second.wait_exit(Duration::from_secs(20)).expect("an end");
+    assert_eq!(status.code(), Some(4), "{}", second.log());
+    assert!(second.log().contains("another service runs on the data folder"), "{}", second.log());
 }

@@ -1,4 +1,4 @@
-//! A service on its own Redis and database, a client that remembers what it was told, and the check of both.
+//! A service in either mode, a client that remembers what it was told, and the check of both.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use journal::{EventLog, Record, encoding};
 use matching::{Engine, Event, Seq, Sequenced};
+use pricetime::adapters::embedded::{Embedded, EmbeddedLog};
 use pricetime::adapters::postgres::{Postgres, PostgresLog};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -16,45 +17,118 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const SYMBOLS: [&str; 3] = ["BTC_USDT", "ETH_USDT", "XRP_USDT"];
 
-/// The service with what it stands on. PostgreSQL is the tests' shared one unless a test wants to harm it.
+/// What the service stands on.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Redis and PostgreSQL.
+    Full,
+    /// A local file.
+    Embedded,
+}
+
+/// The service with what it stands on.
 pub struct Stack {
     pub service: Service,
-    pub redis: Redis,
-    pub postgres: Option<testbed::Postgres>,
-    pub database_url: String,
     pub client: Client,
+    servers: Option<Servers>,
 }
+
+/// PostgreSQL is the tests' shared one unless a test wants to harm it.
+struct Servers {
+    redis: Redis,
+    postgres: Option<testbed::Postgres>,
+    database_url: String,
+}
+
+impl Servers {
+    fn cluster(&self) -> &testbed::Postgres {
+        self.postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"))
+    }
+}
+
+/// Makes a test for each mode of functions that take one.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod full {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::service::support::Mode::Full).await;
+            })*
+        }
+
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::service::support::Mode::Embedded).await;
+            })*
+        }
+    };
+}
+
+pub(crate) use on_both;
 
 impl Stack {
     pub fn start() -> Stack {
-        Stack::with(None, &[])
+        Stack::on(Mode::Full)
     }
 
-    pub fn with_settings(settings: &[(&str, &str)]) -> Stack {
-        Stack::with(None, settings)
+    pub fn on(mode: Mode) -> Stack {
+        Stack::with_settings(mode, &[])
+    }
+
+    pub fn with_settings(mode: Mode, settings: &[(&str, &str)]) -> Stack {
+        let servers = (mode == Mode::Full).then(|| {
+            let cluster = shared_postgres().expect("the shared PostgreSQL");
+            let database_url = cluster.create_database().expect("a database");
+            Servers { redis: Redis::start().expect("a Redis"), postgres: None, database_url }
+        });
+        Stack::with(servers, settings)
     }
 
     /// A stack whose PostgreSQL may be killed.
     pub fn with_own_postgres() -> Stack {
-        Stack::with(Some(testbed::Postgres::start().expect("a PostgreSQL")), &[])
+        let postgres = testbed::Postgres::start().expect("a PostgreSQL");
+        let database_url = postgres.create_database().expect("a database");
+        let redis = Redis::start().expect("a Redis");
+        Stack::with(Some(Servers { redis, postgres: Some(postgres), database_url }), &[])
     }
 
-    fn with(postgres: Option<testbed::Postgres>, settings: &[(&str, &str)]) -> Stack {
-        let redis = Redis::start().expect("a Redis");
-        let cluster = match &postgres {
-            Some(own) => own,
-            None => shared_postgres().expect("the shared PostgreSQL"),
-        };
-        let database_url = cluster.create_database().expect("a database");
-        let mut environment: BTreeMap<&str, String> =
-            settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        environment.insert("REDIS_URL", redis.url());
-        environment.insert("DATABASE_URL", database_url.clone());
-        environment.entry("DEBUG").or_insert_with(|| "true".to_owned());
-        environment.entry("RUST_LOG").or_insert_with(|| "info".to_owned());
+    fn with(servers: Option<Servers>, settings: &[(&str, &str)]) -> Stack {
+        let mut environment: BTreeMap<String, String> =
+            settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        if let Some(servers) = &servers {
+            environment.insert("REDIS_URL".to_owned(), servers.redis.url());
+            environment.insert("DATABASE_URL".to_owned(), servers.database_url.clone());
+        }
+        environment.entry("DEBUG".to_owned()).or_insert_with(|| "true".to_owned());
+        environment.entry("RUST_LOG".to_owned()).or_insert_with(|| "info".to_owned());
         let service = Service::start(BINARY, environment).expect("the service");
         let client = Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
-        Stack { service, redis, postgres, database_url, client }
+        Stack { service, client, servers }
+    }
+
+    fn servers(&self) -> &Servers {
+        self.servers.as_ref().expect("the full mode")
+    }
+
+    pub fn redis(&self) -> &Redis {
+        &self.servers().redis
+    }
+
+    pub fn redis_mut(&mut self) -> &mut Redis {
+        &mut self.servers.as_mut().expect("the full mode").redis
+    }
+
+    /// The PostgreSQL that belongs to this stack alone.
+    pub fn postgres_mut(&mut self) -> &mut testbed::Postgres {
+        let servers = self.servers.as_mut().expect("the full mode");
+        servers.postgres.as_mut().expect("its own PostgreSQL")
+    }
+
+    /// The environment of a second service on the same servers.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let Servers { redis, database_url, .. } = self.servers();
+        [("REDIS_URL", redis.url()), ("DATABASE_URL", database_url.clone()), ("DEBUG", "true".to_owned())]
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -63,11 +137,8 @@ impl Stack {
 
     /// One statement on the service's database; the text that psql gives.
     pub fn sql(&self, statement: &str) -> String {
-        let cluster = match &self.postgres {
-            Some(own) => own,
-            None => shared_postgres().expect("the shared PostgreSQL"),
-        };
-        cluster.sql(&self.database_url, statement).expect("an answer").trim().to_owned()
+        let servers = self.servers();
+        servers.cluster().sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -110,8 +181,17 @@ impl Stack {
 
     /// All rows of the log.
     pub async fn log(&self) -> Vec<Record> {
-        let database = Postgres::attach(&self.database_url, "tests").expect("an address");
-        PostgresLog::new(&database).page(Seq::ZERO, 10_000_000).await.expect("the log")
+        let log: Box<dyn EventLog> = match &self.servers {
+            Some(servers) => {
+                let database = Postgres::attach(&servers.database_url, "tests").expect("an address");
+                Box::new(PostgresLog::new(&database))
+            }
+            None => {
+                let file = Embedded::open_beside(&self.service.folder().join("data")).await.expect("the file");
+                Box::new(EmbeddedLog::new(&file))
+            }
+        };
+        log.page(Seq::ZERO, 10_000_000).await.expect("the log")
     }
 }
 
