@@ -27,8 +27,11 @@ use crate::telemetry;
 
 /// Threads that the books share: as many as the small machines that this is measured on have cores.
 const BOOK_THREADS: usize = 2;
+/// A start reads at most so many rows of the log: a few seconds.
+const SNAPSHOT_ROWS: u64 = 1_000_000;
 /// How long the engine may take to commit and project what it has read, when it stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
+
 /// Runs the service until it is asked to stop, or cannot go on.
 pub fn serve() -> ExitCode {
     guard::abort_on_engine_panic();
@@ -133,6 +136,7 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         auto_list_symbols: settings.auto_list_symbols,
         instruments: settings.symbols.iter().copied().map(Instrument::finest).collect(),
         snapshot_interval: settings.snapshot_interval,
+        snapshot_rows: SNAPSHOT_ROWS,
         retain_snapshots: settings.retain_snapshots,
         queue_retention_entries: settings.queue_retention_entries,
         max_queue_age: settings.max_queue_age,

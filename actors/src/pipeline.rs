@@ -44,6 +44,8 @@ pub struct PipelineSettings {
     pub instruments: Vec<Instrument>,
     /// Time between two snapshots.
     pub snapshot_interval: Duration,
+    /// A snapshot is taken as well when the log has grown by this many rows since the last.
+    pub snapshot_rows: u64,
     /// Snapshots that are kept.
     pub retain_snapshots: usize,
     /// Stream entries that are kept behind the projection.
@@ -134,6 +136,8 @@ impl Pipeline {
             dispatcher: dispatcher.clone().recipient(),
             store: ports.snapshots,
             interval: settings.snapshot_interval,
+            rows: settings.snapshot_rows,
+            progress: Arc::clone(&progress),
             retain: settings.retain_snapshots,
             newest: snapshot,
         };
@@ -150,13 +154,15 @@ impl Pipeline {
         settled.await.map_err(|_| Stopping)
     }
 
-    /// Stops reading, commits and projects what was read, and signs off in the log, so that the next start need not
-    /// wait. What is still in the stream stays there.
+    /// Stops reading, commits and projects what was read, takes a snapshot, and signs off in the log, so that the next
+    /// start need not wait and reads little. What is still in the stream stays there.
     pub async fn drain(&self) -> Result<(), Stopping> {
         let (reply, committed) = oneshot::channel();
         self.dispatcher.send(Drain(reply)).await.map_err(|_| Stopping)?;
         committed.await.map_err(|_| Stopping)?;
         self.settled().await?;
+        // Without one, the next start reads more of the log; the actor has said why.
+        let _ = self.snapshots.send(TakeSnapshot).await.map_err(|_| Stopping)?;
         self.event_log.send(SignOff).await.map_err(|_| Stopping)
     }
 }

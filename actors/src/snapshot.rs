@@ -11,6 +11,11 @@ use tokio::sync::oneshot;
 use tokio::task;
 use tracing::{error, info};
 
+use crate::progress::Progress;
+
+/// How often the length of the log is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Asks the dispatcher for a copy of the state between two batches.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -32,6 +37,9 @@ pub(crate) struct SnapshotActor {
     pub(crate) dispatcher: Recipient<SnapshotNow>,
     pub(crate) store: Arc<dyn SnapshotStore>,
     pub(crate) interval: Duration,
+    /// One is taken as well when the log has grown by this many rows since the last.
+    pub(crate) rows: u64,
+    pub(crate) progress: Arc<Progress>,
     /// How many snapshots the store keeps.
     pub(crate) retain: usize,
     /// The row of the newest snapshot.
@@ -43,6 +51,11 @@ impl Actor for SnapshotActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(self.interval, |_, ctx| ctx.notify(TakeSnapshot));
+        ctx.run_interval(LOOK, |actor, ctx| {
+            if actor.progress.committed() >= actor.newest.get() + actor.rows {
+                ctx.notify(TakeSnapshot);
+            }
+        });
     }
 }
 

@@ -107,6 +107,7 @@ pub fn settings() -> PipelineSettings {
         auto_list_symbols: true,
         instruments: ["BTC_USDT", "ETH_USDT"].map(|text| Instrument::finest(symbol(text))).to_vec(),
         snapshot_interval: Duration::from_secs(3_600),
+        snapshot_rows: 1_000_000,
         retain_snapshots: 3,
         queue_retention_entries: 1_000,
         max_queue_age: None,

@@ -1,9 +1,9 @@
 //! Snapshots are taken at a barrier: one row for router, books and ledger, also under load.
 
-use actors::{Placement, TakeSnapshot, recover};
+use actors::{PipelineSettings, Placement, TakeSnapshot, recover};
 use journal::Position;
 
-use crate::harness::{RETAIN_CLOSED, World, mixed_commands, until};
+use crate::harness::{RETAIN_CLOSED, World, mixed_commands, settings, until};
 
 #[actix::test]
 async fn a_snapshot_under_load_is_the_state_at_its_row() {
@@ -37,4 +37,17 @@ async fn none_is_taken_while_nothing_happens() {
         engine.pipeline.snapshots.send(TakeSnapshot).await.expect("an actor").expect("a snapshot");
     }
     assert_eq!(world.snapshots.all().len(), 1);
+}
+
+#[actix::test]
+async fn one_is_taken_when_the_log_has_grown() {
+    let world = World::default();
+    let engine = world.start_with(&Placement::here(), PipelineSettings { snapshot_rows: 500, ..settings() }).await;
+    world.queue.push(&mixed_commands(3, 400));
+    until("some rows are committed", || world.log.rows().len() >= 400).await;
+    assert_eq!(world.snapshots.all().len(), 0);
+    world.queue.push(&mixed_commands(4, 400));
+    until("a snapshot is taken", || world.snapshots.all().len() == 1).await;
+    assert!(world.snapshots.all()[0].position.seq.get() >= 500);
+    drop(engine);
 }

@@ -16,6 +16,7 @@ async fn a_drain_leaves_nothing_half_done() {
     let last = world.log.rows().last().map(|row| (row.seq, row.stream_id)).expect("rows");
     assert_eq!(world.projection.position().map(|shown| shown.seq), Some(last.0));
     assert!(world.log.is_vacant(), "the log was not told");
+    assert_eq!(world.snapshots.all().last().map(|snapshot| snapshot.position.seq), Some(last.0));
 
     // The next engine goes on exactly where this one stopped.
     world.queue.push(&[buy(5_000, "100", "1")]);

@@ -16,6 +16,11 @@ impl MemorySnapshots {
     pub fn all(&self) -> Vec<Snapshot> {
         lock(&self.0).clone()
     }
+
+    /// Loses the newest.
+    pub fn lose_newest(&self) {
+        lock(&self.0).pop();
+    }
 }
 
 #[async_trait]
