@@ -1,15 +1,20 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare build stack test lint bench
+.PHONY: help run prepare build stack test lint bench
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+run: ## build the service and run it on a local file, data in ./data; PORT=8000
+	@scripts/prepare.sh run
+	cargo build --release --locked -p pricetime
+	@exec $(BINARIES)/pricetime serve
+
 prepare: ## install what the build and the tests need; quick when it is there
-	@scripts/prepare.sh
+	@scripts/prepare.sh test
 
 build: prepare ## build the service for use
 	cargo build --release --locked -p pricetime -p testbed

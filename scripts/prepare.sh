@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build and the tests need; where all is there already, it takes a moment and changes nothing.
+# Installs what is needed: `prepare.sh run` to build and run the service, `prepare.sh test` for the tests too. Where all
+# is there already, it takes a moment and changes nothing.
 # The servers that Debian's packages start are never used: tests start their own, on free ports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,10 +21,12 @@ has_postgres() {
 system_packages() {
     local missing=()
     has cc || missing+=(build-essential)
-    has redis-server || missing+=(redis-server)
-    has_postgres || missing+=(postgresql)
-    has wrk || missing+=(wrk)
-    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    if [ "$purpose" = test ]; then
+        has redis-server || missing+=(redis-server)
+        has_postgres || missing+=(postgresql)
+        has wrk || missing+=(wrk)
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    fi
     if [ ${#missing[@]} -eq 0 ]; then
         return
     fi
@@ -69,7 +72,9 @@ ui_bundle() {
     cp ui/package-lock.json ui/node_modules/installed.json
 }
 
+purpose=${1:-test}
+case $purpose in run | test) ;; *) fail "say run or test, not '$purpose'" ;; esac
 toolchains
 system_packages
-python_packages
+[ "$purpose" = run ] || python_packages
 ui_bundle

@@ -1,6 +1,6 @@
 //! Between the types of the journal and the columns of the tables, which PostgreSQL and SQLite name alike.
 
-use journal::{Chain, Epoch, LogError, Position, Record, Snapshot, SnapshotError, WriterPosition};
+use journal::{Chain, Epoch, LogError, Position, Record, Snapshot, SnapshotError, SnapshotSummary, WriterPosition};
 use matching::{Micros, Seq, StateHash, Symbol};
 use sqlx::FromRow;
 
@@ -98,6 +98,35 @@ impl SnapshotRow {
         let state_hash = state_hash.ok_or_else(|| wrong(seq, "its state_hash has not 32 bytes"))?;
         let parts = usize::try_from(self.parts).map_err(|_| wrong(seq, "its number of parts is below 0"))?;
         Ok((Snapshot { position, format: self.format, state_hash, parts: Vec::new() }, parts))
+    }
+}
+
+/// What a list of snapshots says of one.
+#[derive(FromRow)]
+pub(super) struct SummaryRow {
+    at_seq: i64,
+    format: i16,
+    state_hash: Vec<u8>,
+    bytes: i64,
+    verified_at: i64,
+}
+
+impl TryFrom<SummaryRow> for SnapshotSummary {
+    type Error = SnapshotError;
+
+    fn try_from(row: SummaryRow) -> Result<SnapshotSummary, SnapshotError> {
+        let seq = number(row.at_seq).and_then(Seq::new).unwrap_or(Seq::ZERO);
+        let wrong = |what: &str| SnapshotError::Damaged { seq, error: what.to_owned() };
+        Ok(SnapshotSummary {
+            seq,
+            format: row.format,
+            state_hash: StateHash::from_bytes(&row.state_hash)
+                .ok_or_else(|| wrong("its state_hash has not 32 bytes"))?,
+            bytes: number(row.bytes).unwrap_or_default(),
+            verified_at: number(row.verified_at)
+                .and_then(Micros::new)
+                .ok_or_else(|| wrong("its verified_at is none"))?,
+        })
     }
 }
 

@@ -13,8 +13,8 @@ pub use chain::Chain;
 pub use clock::{Clock, ServiceClock};
 pub use ports::{
     CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, Payload, Projection, ProjectionError,
-    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, Standing,
-    WriterPosition, Written,
+    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
+    Standing, WriterPosition, Written,
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Instrument, Ledger, OrderId, Seq};
+use matching::{Instrument, Ledger, Micros, OrderId, Seq, StateHash};
 
 use crate::chain::Chain;
 use crate::position::{Epoch, Position, StreamId};
@@ -179,8 +179,31 @@ pub trait SnapshotStore: Send + Sync {
     /// Writes a snapshot, reads it back, verifies it, and only then makes it visible; then keeps the newest `retain`.
     async fn store(&self, snapshot: &Snapshot, retain: usize) -> Result<(), SnapshotError>;
 
+    /// The newest snapshot at or before row `seq`.
+    async fn newest_until(&self, seq: Seq) -> Result<Option<Snapshot>, SnapshotError>;
+
     /// The newest snapshot.
-    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError>;
+    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
+        self.newest_until(Seq::LAST).await
+    }
+
+    /// All snapshots, newest first.
+    async fn list(&self) -> Result<Vec<SnapshotSummary>, SnapshotError>;
+}
+
+/// A snapshot without its parts.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct SnapshotSummary {
+    /// The row that it is the state at.
+    pub seq: Seq,
+    /// How its parts are encoded.
+    pub format: i16,
+    /// The hash of the state.
+    pub state_hash: StateHash,
+    /// Its size as it is stored.
+    pub bytes: u64,
+    /// When it was read back and verified.
+    pub verified_at: Micros,
 }
 
 /// What the projection says of itself.

@@ -167,6 +167,8 @@ checked_conversion!(Quantity);
 impl Seq {
     /// Before the first command.
     pub const ZERO: Seq = Seq(0);
+    /// The last that can be.
+    pub const LAST: Seq = Seq(QUANTITY_LIMIT - 1);
 
     /// The number before this one; none before [`Seq::ZERO`].
     pub fn previous(self) -> Option<Seq> {

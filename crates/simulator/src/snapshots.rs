@@ -3,7 +3,8 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use journal::{Snapshot, SnapshotError, SnapshotStore};
+use journal::{Snapshot, SnapshotError, SnapshotStore, SnapshotSummary};
+use matching::{Micros, Seq};
 
 use crate::lock;
 
@@ -36,7 +37,18 @@ impl SnapshotStore for MemorySnapshots {
         Ok(())
     }
 
-    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
-        Ok(lock(&self.0).last().cloned())
+    async fn newest_until(&self, seq: Seq) -> Result<Option<Snapshot>, SnapshotError> {
+        Ok(lock(&self.0).iter().rfind(|snapshot| snapshot.position.seq <= seq).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<SnapshotSummary>, SnapshotError> {
+        let summary = |snapshot: &Snapshot| SnapshotSummary {
+            seq: snapshot.position.seq,
+            format: snapshot.format,
+            state_hash: snapshot.state_hash,
+            bytes: snapshot.parts.iter().map(|part| part.len() as u64).sum(),
+            verified_at: Micros::ZERO,
+        };
+        Ok(lock(&self.0).iter().rev().map(summary).collect())
     }
 }

@@ -7,13 +7,13 @@ use std::fmt::Display;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use journal::{Snapshot, SnapshotError, SnapshotStore};
+use journal::{Snapshot, SnapshotError, SnapshotStore, SnapshotSummary};
 use matching::Seq;
 use sqlx::SqliteConnection;
 use tokio::task::spawn_blocking;
 
 use super::file::Embedded;
-use crate::adapters::rows::{self, SnapshotRow};
+use crate::adapters::rows::{self, SnapshotRow, SummaryRow};
 
 /// What an earlier snapshot of the same row left, or one that was not finished.
 const CLEAR: [&str; 2] = [
@@ -25,7 +25,10 @@ const READ_PART: &str = "SELECT bytes FROM snapshot_part WHERE at_seq = ?1 AND p
 const WRITE: &str = "INSERT INTO snapshot (at_seq, stream_position, chain, format, state_hash, parts, verified_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const NEWEST: &str = "SELECT at_seq, stream_position, chain, format, state_hash, parts FROM snapshot \
-    ORDER BY at_seq DESC LIMIT 1";
+    WHERE at_seq <= ?1 ORDER BY at_seq DESC LIMIT 1";
+const LIST: &str = "SELECT at_seq, format, state_hash, verified_at, \
+    (SELECT coalesce(sum(length(bytes)), 0) FROM snapshot_part AS part WHERE part.at_seq = snapshot.at_seq) AS bytes \
+    FROM snapshot ORDER BY at_seq DESC";
 const PRUNE: [&str; 2] = [
     "DELETE FROM snapshot WHERE at_seq NOT IN (SELECT at_seq FROM snapshot ORDER BY at_seq DESC LIMIT ?1)",
     "DELETE FROM snapshot_part WHERE ?1 > 0 AND at_seq NOT IN (SELECT at_seq FROM snapshot)",
@@ -94,12 +97,17 @@ impl SnapshotStore for EmbeddedSnapshots {
         written.await.map_err(failed)
     }
 
-    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
-        let row = sqlx::query_as::<_, SnapshotRow>(NEWEST).fetch_optional(self.file.readers()).await.map_err(failed)?;
-        let Some(row) = row else { return Ok(None) };
+    async fn newest_until(&self, seq: Seq) -> Result<Option<Snapshot>, SnapshotError> {
+        let row = sqlx::query_as::<_, SnapshotRow>(NEWEST).bind(big(seq)?).fetch_optional(self.file.readers());
+        let Some(row) = row.await.map_err(failed)? else { return Ok(None) };
         let (mut snapshot, count) = row.header()?;
         snapshot.parts = self.read_parts(snapshot.position.seq, count).await?;
         Ok(Some(snapshot))
+    }
+
+    async fn list(&self) -> Result<Vec<SnapshotSummary>, SnapshotError> {
+        let rows = sqlx::query_as::<_, SummaryRow>(LIST).fetch_all(self.file.readers()).await.map_err(failed)?;
+        rows.into_iter().map(SnapshotSummary::try_from).collect()
     }
 }
 

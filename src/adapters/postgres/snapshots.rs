@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use journal::{Snapshot, SnapshotError, SnapshotStore};
+use journal::{Snapshot, SnapshotError, SnapshotStore, SnapshotSummary};
 use matching::Seq;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::PARTITION;
 use super::connect::{Postgres, no_answer};
-use crate::adapters::rows::{self, SnapshotRow};
+use crate::adapters::rows::{self, SnapshotRow, SummaryRow};
 
 /// One part is 8 MB at most; a server that needs this long for it is in trouble.
 const STATEMENT_WITHIN: Duration = Duration::from_secs(60);
@@ -30,7 +30,12 @@ const READ_PART: &str = "SELECT bytes FROM snapshot_part WHERE partition = $1 AN
 const WRITE: &str = "INSERT INTO snapshot (partition, at_seq, stream_position, chain, format, state_hash, parts, \
     verified_at) VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp())";
 const NEWEST: &str = "SELECT at_seq, stream_position, chain, format, state_hash, parts FROM snapshot \
-    WHERE partition = $1 ORDER BY at_seq DESC LIMIT 1";
+    WHERE partition = $1 AND at_seq <= $2 ORDER BY at_seq DESC LIMIT 1";
+const LIST: &str = "SELECT at_seq, format, state_hash, \
+    (SELECT coalesce(sum(octet_length(bytes)), 0)::bigint FROM snapshot_part AS part \
+     WHERE part.partition = snapshot.partition AND part.at_seq = snapshot.at_seq) AS bytes, \
+    (extract(epoch FROM verified_at) * 1000000)::bigint AS verified_at \
+    FROM snapshot WHERE partition = $1 ORDER BY at_seq DESC";
 /// Their parts go with them.
 const PRUNE: &str = "DELETE FROM snapshot WHERE partition = $1 AND at_seq NOT IN \
     (SELECT at_seq FROM snapshot WHERE partition = $1 ORDER BY at_seq DESC LIMIT $2)";
@@ -74,12 +79,15 @@ impl SnapshotStore for PostgresSnapshots {
         within(transaction.commit()).await
     }
 
-    async fn newest(&self) -> Result<Option<Snapshot>, SnapshotError> {
+    async fn newest_until(&self, seq: Seq) -> Result<Option<Snapshot>, SnapshotError> {
+        let at_seq = big(seq.get())?;
         let mut connection = self.postgres.as_service(SETTINGS).await.map_err(failed)?;
         // A snapshot that is pruned between the statements would look damaged.
         let mut transaction = within(connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")).await?;
-        let Some(row) =
-            within(sqlx::query_as::<_, SnapshotRow>(NEWEST).bind(PARTITION).fetch_optional(&mut *transaction)).await?
+        let Some(row) = within(
+            sqlx::query_as::<_, SnapshotRow>(NEWEST).bind(PARTITION).bind(at_seq).fetch_optional(&mut *transaction),
+        )
+        .await?
         else {
             return Ok(None);
         };
@@ -87,6 +95,12 @@ impl SnapshotStore for PostgresSnapshots {
         snapshot.parts = read_parts(&mut transaction, snapshot.position.seq, count).await?;
         within(transaction.rollback()).await?;
         Ok(Some(snapshot))
+    }
+
+    async fn list(&self) -> Result<Vec<SnapshotSummary>, SnapshotError> {
+        let mut connection = self.postgres.as_service(SETTINGS).await.map_err(failed)?;
+        let rows = within(sqlx::query_as::<_, SummaryRow>(LIST).bind(PARTITION).fetch_all(&mut connection)).await?;
+        rows.into_iter().map(SnapshotSummary::try_from).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every snapshot store does.
 
 use journal::{Position, Snapshot, SnapshotStore};
-use matching::{Engine, EngineImage};
+use matching::{Engine, EngineImage, Micros, Seq};
 
 use super::fixtures::{Market, batch};
 
@@ -19,6 +19,18 @@ pub async fn keeps_the_newest_snapshots(store: &dyn SnapshotStore) {
     }
     let newest = store.newest().await.expect("readable").expect("one is there");
     assert_eq!(newest, snapshot(300), "the newest is the one of the highest row, not the last one written");
+    let listed: Vec<_> = store.list().await.expect("readable").iter().map(|one| (one.seq, one.state_hash)).collect();
+    let expected = [snapshot(300), snapshot(20)].map(|one| (one.position.seq, one.state_hash));
+    assert_eq!(listed, expected, "newest first, with their hashes");
+    assert!(store.list().await.expect("readable").iter().all(|one| one.bytes > 0 && one.verified_at > Micros::ZERO));
+    let until = async |seq: u64| {
+        let found = store.newest_until(Seq::new(seq).expect("a number")).await.expect("readable");
+        found.map(|found| found.position.seq.get())
+    };
+    assert_eq!(
+        (until(19).await, until(20).await, until(299).await, until(300).await),
+        (None, Some(20), Some(20), Some(300))
+    );
     store.store(&newest, 2).await.expect("the same once more");
     assert_eq!(store.newest().await.expect("readable"), Some(newest));
 }
