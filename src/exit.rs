@@ -1,14 +1,17 @@
 //! Why a command ended, and the exit code that says so to whoever started it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use actors::{Fatal, RecoveryError};
-use journal::{LogError, QueueError, SnapshotError};
+use journal::{Epoch, LogError, ProjectionError, QueueError, SnapshotError};
+use matching::{Seq, StateHash};
 
 use crate::adapters::embedded::EmbeddedError;
 use crate::adapters::postgres::PostgresError;
 use crate::adapters::redis::RedisError;
+use crate::commands::Difference;
 use crate::config::Problem;
 
 /// An end that is not the one that was wanted.
@@ -26,7 +29,7 @@ pub enum End {
         /// Where.
         address: SocketAddr,
         /// Why.
-        error: std::io::Error,
+        error: io::Error,
     },
     /// Redis cannot be used.
     #[error(transparent)]
@@ -52,22 +55,116 @@ pub enum End {
     /// The engine cannot go on.
     #[error(transparent)]
     Fatal(#[from] Fatal),
+    /// The projection cannot be read or written.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
+    /// A command was asked for what it cannot do.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing can be written to standard output.
+    #[error("standard output cannot be written to: {0}")]
+    Output(io::Error),
+    /// The service does not live, or does not serve.
+    #[error("the service at {address} is not well: {detail}")]
+    NotWell {
+        /// Where it was asked.
+        address: String,
+        /// What it said.
+        detail: String,
+    },
+    /// A service writes.
+    #[error(
+        "a service is alive (term {epoch}): it keeps the projection itself; stop it first if the projection is to be \
+         rebuilt without it"
+    )]
+    WriterAlive {
+        /// Its term.
+        epoch: Epoch,
+    },
+    /// Applying a command again gives other events.
+    #[error("row {seq}: its command, applied again, gives other events.\n  logged: {logged}\n  again:  {again}")]
+    NotReproduced {
+        /// Which row.
+        seq: Seq,
+        /// What the log holds.
+        logged: String,
+        /// What comes of it now.
+        again: String,
+    },
+    /// Applying the commands and folding the events give two states.
+    #[error("at row {seq} the commands give state {applied}, the events {folded}")]
+    StatesDiffer {
+        /// Where.
+        seq: Seq,
+        /// By the commands.
+        applied: StateHash,
+        /// By the events.
+        folded: StateHash,
+    },
+    /// A snapshot is not the state at its row.
+    #[error("the snapshot at row {seq} is not the state that the log gives there")]
+    SnapshotDiffers {
+        /// Which.
+        seq: Seq,
+    },
+    /// The projection is not usable.
+    #[error(
+        "Redis shows no state that can be compared: it is being rebuilt, or was emptied; a running service rebuilds it, \
+         and so does `pricetime recover`"
+    )]
+    NoProjection,
+    /// The projection does not follow.
+    #[error(
+        "Redis shows row {shown}, and the log goes up to row {log}: start the service, which brings it up to date, or run \
+         `pricetime recover`"
+    )]
+    ProjectionBehind {
+        /// What it shows.
+        shown: Seq,
+        /// What it should show.
+        log: Seq,
+    },
+    /// The projection shows something else than the log gives.
+    #[error("{differences} keys of Redis do not show the state at row {at}:{}", differences_of(.first))]
+    Disagrees {
+        /// The row.
+        at: Seq,
+        /// How many keys.
+        differences: usize,
+        /// The first of them.
+        first: Vec<Difference>,
+    },
+    /// The running service shows something else than the log gives.
+    #[error("at row {seq} the running service's ledger is {service}, and the log gives {log}")]
+    ServiceDiffers {
+        /// The row.
+        seq: Seq,
+        /// The service's hash.
+        service: String,
+        /// Ours.
+        log: String,
+    },
     /// The HTTP server ended.
     #[error("the HTTP server ended: {0}")]
     Http(String),
 }
 
 impl End {
-    /// 2 configuration, 3 a dependency cannot be reached, 4 a writer is alive, 5 fenced, 6 the log is damaged or went back.
+    /// 2 configuration, 3 a dependency cannot be reached, 4 state does not agree or a writer is alive, 5 fenced, 6 the log is
+    /// damaged or went back.
     pub fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            End::Configuration(_) | End::Logging(_) | End::Listen { .. } => 2,
+            End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => 2,
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
             End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. }) => 6,
-            End::Queue(_) | End::Http(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Output(_) | End::NotWell { .. } => 3,
+            End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,
+            End::NotReproduced { .. } | End::StatesDiffer { .. } | End::SnapshotDiffers { .. } => 4,
+            End::ServiceDiffers { .. } => 4,
             End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => of_log(error),
             End::Snapshot(error) | End::Recovery(RecoveryError::Snapshot(error)) => of_snapshot(error),
             End::Fatal(Fatal::Fenced) => 5,
@@ -89,6 +186,11 @@ fn of_snapshot(error: &SnapshotError) -> u8 {
         SnapshotError::Store(_) => 3,
         SnapshotError::Damaged { .. } => 6,
     }
+}
+
+fn differences_of(first: &[Difference]) -> String {
+    let text = |one: &Difference| format!("\n  - {}: expected {:?}, found {:?}", one.key, one.expected, one.found);
+    first.iter().map(text).collect()
 }
 
 fn list(problems: &[Problem]) -> String {

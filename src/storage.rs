@@ -26,6 +26,34 @@ pub struct Stores {
     pub projection: Arc<dyn Projection>,
 }
 
+/// What the tools look at: the log and the snapshots, as they are.
+#[derive(Clone)]
+pub struct Records {
+    /// Where events are committed.
+    pub log: Arc<dyn EventLog>,
+    /// Where snapshots are kept.
+    pub snapshots: Arc<dyn SnapshotStore>,
+}
+
+/// As PostgreSQL lists the connections of tools.
+const TOOL_NAME: &str = "pricetime tool";
+
+/// Opens log and snapshots for a tool, beside a running service or without one; makes and changes nothing.
+pub async fn records(settings: &Settings) -> Result<Records, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            let file = Embedded::open_beside(data_dir).await?;
+            Ok(Records { log: Arc::new(EmbeddedLog::new(&file)), snapshots: Arc::new(EmbeddedSnapshots::new(&file)) })
+        }
+        Storage::Full { database_url, .. } => {
+            let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
+            postgres.reach().await?;
+            let snapshots = Arc::new(PostgresSnapshots::new(&postgres));
+            Ok(Records { log: Arc::new(PostgresLog::new(&postgres)), snapshots })
+        }
+    }
+}
+
 /// Opens the stores for the service: made ready, brought up to date, and refused when they would not keep what they
 /// acknowledge.
 pub async fn open(settings: &Settings) -> Result<Stores, End> {

@@ -5,6 +5,8 @@ use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Decimal, Micros, Reason, Symbol};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 /// The type of every order so far.
@@ -175,6 +177,14 @@ pub fn seconds(time: Micros) -> Decimal {
     Decimal::from_units(time.get(), MICROS_DECIMALS)
 }
 
+/// A point in time for people: UTC as RFC 3339 has it.
+pub fn utc(time: Micros) -> String {
+    let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.get()) * 1_000);
+    let text = date.ok().and_then(|date| date.format(&Rfc3339).ok());
+    // Some hundred thousand years from now the calendar ends; the number does not.
+    text.unwrap_or_else(|| time.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +209,12 @@ mod tests {
         check(1_732_880_000_123_456, "1732880000.123456");
         check(1_732_880_000_000_000, "1732880000");
         check(7, "0.000007");
+    }
+
+    #[test]
+    fn people_read_utc() {
+        assert_eq!(utc(Micros::new(1_732_880_000_123_456).expect("a time")), "2024-11-29T11:33:20.123456Z");
+        assert_eq!(utc(Micros::new((1 << 63) - 1).expect("a time")), ((1u64 << 63) - 1).to_string());
     }
 
     #[test]

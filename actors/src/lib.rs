@@ -26,5 +26,5 @@ pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::Placement;
 pub use progress::Progress;
 pub use projection::Instruments;
-pub use recovery::{Recovered, RecoveryError, recover};
+pub use recovery::{Recovered, RecoveryError, Replay, recover};
 pub use snapshot::TakeSnapshot;

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use journal::{
     Epoch, EventLog, LogError, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, Record,
-    SnapshotError, SnapshotStore, encoding,
+    Snapshot, SnapshotError, SnapshotStore, encoding,
 };
-use matching::{Changes, Engine, Seq};
+use matching::{Changes, Engine, Event, Seq};
 use tracing::info;
 
 /// Rows read at once: a short transaction, a few megabytes.
@@ -63,7 +63,8 @@ pub async fn recover(
         ProjectionState::At(shown) => Some(shown),
         ProjectionState::Unusable => None,
     };
-    let (mut replay, snapshot) = start(snapshots, retain_closed).await?;
+    let mut replay = Replay::from_snapshot(snapshots, Seq::LAST, retain_closed).await?;
+    let snapshot = replay.position.seq;
     if let Some(shown) = shown {
         check_shown(log, shown, end.seq).await?;
     }
@@ -79,7 +80,7 @@ pub async fn recover(
         // A page ends where collecting begins.
         let stop = shown.map(|shown| shown.seq).filter(|seq| *seq > replay.position.seq);
         let until = stop.unwrap_or(end.seq).min(end.seq);
-        replay.page(log, until).await?;
+        replay.advance::<RecoveryError>(log, until, |_, _| Ok(())).await?;
     }
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
@@ -96,20 +97,8 @@ pub async fn recover(
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
 }
 
-/// The state that replay starts from: the newest snapshot's, or the empty one.
-async fn start(snapshots: &dyn SnapshotStore, retain_closed: u64) -> Result<(Replay, Seq), RecoveryError> {
-    let Some(snapshot) = snapshots.newest().await? else {
-        let engine = Engine::new(retain_closed);
-        return Ok((Replay { engine, position: Position::START, changes: Changes::default() }, Seq::ZERO));
-    };
-    let seq = snapshot.position.seq;
-    let image = snapshot.open().map_err(|error| SnapshotError::Damaged { seq, error: error.to_string() })?;
-    let engine = Engine::from_image(image, retain_closed);
-    Ok((Replay { engine, position: snapshot.position, changes: Changes::default() }, seq))
-}
-
-/// Holds that what the projection shows is a row of this log.
-async fn check_shown(log: &dyn EventLog, shown: ProjectionPosition, end: Seq) -> Result<(), RecoveryError> {
+/// Holds that what the projection shows is a row of this log, which ends at row `end`.
+pub async fn check_shown(log: &dyn EventLog, shown: ProjectionPosition, end: Seq) -> Result<(), RecoveryError> {
     let row = if shown.seq <= end { row_at(log, shown.seq).await? } else { None };
     let held = match &row {
         Some(row) => row.chain == shown.chain && row.epoch == shown.epoch,
@@ -119,44 +108,78 @@ async fn check_shown(log: &dyn EventLog, shown: ProjectionPosition, end: Seq) ->
 }
 
 /// The row with this number; none before the first.
-async fn row_at(log: &dyn EventLog, seq: Seq) -> Result<Option<Record>, LogError> {
+pub async fn row_at(log: &dyn EventLog, seq: Seq) -> Result<Option<Record>, LogError> {
     let Some(before) = seq.previous() else { return Ok(None) };
     let rows = log.page(before, 1).await?;
     rows.into_iter().find(|row| row.seq == seq).map(Some).ok_or_else(|| damaged(seq, "the row is missing"))
 }
 
-/// The replay of the log's rows.
-struct Replay {
-    engine: Engine,
-    position: Position,
-    changes: Changes,
+/// The state at one row, carried on by reading the log: recovery, and the tools that look back.
+pub struct Replay {
+    /// The state.
+    pub engine: Engine,
+    /// The row that it is the state at.
+    pub position: Position,
+    /// What readers saw change since the start, or since it was last emptied.
+    pub changes: Changes,
 }
 
 impl Replay {
-    /// Folds the next rows, up to `until`.
-    async fn page(&mut self, log: &dyn EventLog, until: Seq) -> Result<(), RecoveryError> {
-        let wanted = (until.get() - self.position.seq.get()).min(PAGE_ROWS as u64) as usize;
-        let rows = log.page(self.position.seq, wanted).await?;
-        if rows.is_empty() {
-            return Err(damaged(self.position.seq.next(), "the row is missing").into());
+    /// The state before the first row.
+    pub fn from_the_start(retain_closed: u64) -> Replay {
+        Replay { engine: Engine::new(retain_closed), position: Position::START, changes: Changes::default() }
+    }
+
+    /// The state of the newest snapshot at or before row `seq`; without one, the state before the first row.
+    pub async fn from_snapshot(
+        snapshots: &dyn SnapshotStore,
+        seq: Seq,
+        retain_closed: u64,
+    ) -> Result<Replay, SnapshotError> {
+        match snapshots.newest_until(seq).await? {
+            Some(snapshot) => Replay::of(&snapshot, retain_closed),
+            None => Ok(Replay::from_the_start(retain_closed)),
         }
-        for row in &rows {
-            self.fold(row)?;
+    }
+
+    /// The state of a snapshot.
+    pub fn of(snapshot: &Snapshot, retain_closed: u64) -> Result<Replay, SnapshotError> {
+        let position = snapshot.position;
+        let damaged = |error: String| SnapshotError::Damaged { seq: position.seq, error };
+        let image = snapshot.open().map_err(|error| damaged(error.to_string()))?;
+        Ok(Replay { engine: Engine::from_image(image, retain_closed), position, changes: Changes::default() })
+    }
+
+    /// Folds the rows up to `to`, each proven to follow the one before; `each` sees a row and its events before they are
+    /// folded.
+    pub async fn advance<E: From<LogError>>(
+        &mut self,
+        log: &dyn EventLog,
+        to: Seq,
+        mut each: impl FnMut(&Record, &[Event]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while self.position.seq < to {
+            let wanted = (to.get() - self.position.seq.get()).min(PAGE_ROWS as u64) as usize;
+            let rows = log.page(self.position.seq, wanted).await?;
+            if rows.is_empty() {
+                return Err(damaged(self.position.seq.next(), "the row is missing").into());
+            }
+            for row in &rows {
+                let events = self.check(row)?;
+                each(row, &events)?;
+                self.engine.fold(row.seq, row.time, &events, &mut self.changes);
+                self.position = row.position();
+            }
         }
         Ok(())
     }
 
-    fn fold(&mut self, row: &Record) -> Result<(), LogError> {
-        if !row.follows(&self.position) {
-            return Err(damaged(
-                self.position.seq.next(),
-                "the row is missing or was altered: its chain does not follow",
-            ));
+    /// The events of the next row, if it is the next row.
+    fn check(&self, row: &Record) -> Result<Vec<Event>, LogError> {
+        if row.follows(&self.position) {
+            return encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error));
         }
-        let events = encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error))?;
-        self.engine.fold(row.seq, row.time, &events, &mut self.changes);
-        self.position = row.position();
-        Ok(())
+        Err(damaged(self.position.seq.next(), "the row is missing or was altered: its chain does not follow"))
     }
 }
 

@@ -34,6 +34,22 @@ pub async fn become_writer(log: &dyn EventLog) -> Result<WriterPosition, LogErro
     }
 }
 
+/// Whether the last writer is gone, judged as a standby does, without taking over.
+pub async fn writer_is_gone(log: &dyn EventLog) -> Result<bool, LogError> {
+    let mut watched = Watched::default();
+    let first = log.standing().await?;
+    loop {
+        let standing = log.standing().await?;
+        if watched.is_gone(standing, Instant::now()) {
+            return Ok(true);
+        }
+        if (standing.epoch, standing.seq, standing.beat) != (first.epoch, first.seq, first.beat) {
+            return Ok(false);
+        }
+        sleep(LOOK).await;
+    }
+}
+
 /// The last sign of life and when it was first seen.
 #[derive(Default)]
 struct Watched {

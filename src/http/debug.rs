@@ -45,6 +45,16 @@ pub struct DebugSymbol {
     phase: &'static str,
 }
 
+/// The hash of the ledger at one row.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"seq": 5, "ledger_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}))]
+pub struct DebugHash {
+    /// The row of the event log.
+    seq: u64,
+    /// BLAKE3 over the ledger's canonical bytes, in hexadecimal.
+    ledger_hash: String,
+}
+
 problems! {
     /// What a debug route may refuse with.
     DebugProblems: HostNotAllowed, Unauthorized, InternalError, NotCurrent, NotReady, Standby
@@ -58,6 +68,11 @@ pub fn orders_endpoint() -> Endpoint {
 /// The resource of the whole state.
 pub fn state_endpoint() -> Endpoint {
     Endpoint::new(__path_state, web::to(state))
+}
+
+/// The resource of the hash.
+pub fn hash_endpoint() -> Endpoint {
+    Endpoint::new(__path_hash, web::to(hash))
 }
 
 /// All orders
@@ -93,6 +108,24 @@ pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResp
     check_debug(&api, &request)?;
     let image = read(&api, Image::of).await?;
     json(move || image.view()).await
+}
+
+/// The hash of all orders and trades
+///
+/// The hash of the ledger after row `seq`: what `pricetime verify` compares with the log. Needs DEBUG or the
+/// administrator's credential.
+#[utoipa::path(
+    get,
+    path = "/api/debug/hash/",
+    tag = "debug",
+    operation_id = "debug_hash",
+    security((), ("admin" = [])),
+    responses((status = 200, description = "The hash.", body = DebugHash), DebugProblems)
+)]
+pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    check_debug(&api, &request)?;
+    let ledger = read(&api, Ledger::clone).await?;
+    json(move || DebugHash { seq: ledger.seq().get(), ledger_hash: ledger.hash().to_string() }).await
 }
 
 /// What the state is made of, copied at one point: all that is done on the projection's thread.

@@ -257,6 +257,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(cancel::endpoint())
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
+        .service(debug::hash_endpoint())
         .service(docs::schema_endpoint())
         .service(docs::swagger_endpoint())
         .service(docs::redoc_endpoint())

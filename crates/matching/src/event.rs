@@ -280,6 +280,24 @@ impl Reason {
 }
 
 impl Event {
+    /// Whether the event is about this order.
+    pub fn concerns(&self, order_id: OrderId) -> bool {
+        match self {
+            Event::OrderAccepted(event) => event.order_id == order_id,
+            Event::OrderRejected(event) => event.order_id == order_id,
+            Event::OrderRepeated(event) => event.order_id == order_id || event.first_order_id == order_id,
+            Event::Trade(event) => event.maker_order_id == order_id || event.taker_order_id == order_id,
+            Event::OrderCancelled(event) => event.order_id == order_id,
+            Event::OrderExpired(event) => event.order_id == order_id,
+            Event::CancelRejected(event) => event.order_id == order_id,
+            Event::InstrumentListed(_)
+            | Event::ListingRejected(_)
+            | Event::DuplicateRejected(_)
+            | Event::TimeAdvanced(_)
+            | Event::EntryRejected(_) => false,
+        }
+    }
+
     /// The market that the event is about, if one.
     pub fn symbol(&self) -> Option<Symbol> {
         match self {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
 use crate::event::{Event, OrderAccepted, OrderCancelled, OrderExpired, OrderRejected, Reason, Trade};
+use crate::image::StateHash;
 use crate::instrument::Instrument;
 use crate::names::{Account, ClientOrderId};
 use crate::symbol::Symbol;
@@ -193,6 +194,20 @@ impl Ledger {
             orders: BTreeMap::new(),
             closed: VecDeque::new(),
             trades: BTreeMap::new(),
+        }
+    }
+
+    /// How many closed orders it keeps.
+    pub fn retention(&self) -> u64 {
+        self.retain_closed
+    }
+
+    /// The hash of everything in it.
+    pub fn hash(&self) -> StateHash {
+        match postcard::to_allocvec(self) {
+            Ok(bytes) => StateHash::of(&bytes),
+            // Memory is the only thing that this can lack.
+            Err(error) => panic!("a ledger has no encoding: {error}"),
         }
     }
 

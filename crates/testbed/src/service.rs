@@ -101,6 +101,11 @@ impl Service {
         self.folder.path()
     }
 
+    /// What the service is run with.
+    pub fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Where the service's output is; a restart continues it.
     pub fn log_path(&self) -> PathBuf {
         self.folder.path().join(LOG)

@@ -102,6 +102,14 @@ impl Postgres {
         Ok(Postgres { options: options.application_name(application_name).disable_statement_logging() })
     }
 
+    /// Whether the server answers.
+    pub async fn reach(&self) -> Result<(), PostgresError> {
+        let connection = self.connect().await.map_err(|error| self.unreachable(&error))?;
+        // The work is done; a server that does not say goodbye changes nothing.
+        let _ = timeout(ANSWER_WITHIN, connection.close()).await;
+        Ok(())
+    }
+
     /// Host, port and database, without any secret.
     pub fn address(&self) -> String {
         let options = &self.options;

@@ -1,11 +1,13 @@
 //! Redis: the durable queue of commands, and the projection that outside readers look at.
 
-pub mod durability;
+pub mod audit;
+mod durability;
 pub mod keys;
 mod link;
 pub mod projection;
 pub mod queue;
 
+pub use audit::{RedisAudit, Shown};
 pub use durability::{RedisError, check_durability};
 pub use projection::RedisProjection;
 pub use queue::RedisQueue;

@@ -132,13 +132,7 @@ impl Projection for RedisProjection {
     async fn state(&self) -> Result<ProjectionState, ProjectionError> {
         let mut get = cmd("HMGET");
         get.arg(self.keys.projection()).arg("seq").arg("epoch").arg("chain");
-        let (seq, epoch, chain): (Option<String>, Option<String>, Option<String>) =
-            self.link.send(&get).await.map_err(failed)?;
-        let position = || {
-            let seq = Seq::new(seq?.parse().ok()?)?;
-            Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
-        };
-        Ok(position().map_or(ProjectionState::Unusable, ProjectionState::At))
+        self.link.send(&get).await.map(state_of).map_err(failed)
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
@@ -263,11 +257,23 @@ impl Words {
     }
 }
 
-fn trade_json(trade: &TradeRecord) -> Result<String, ProjectionError> {
+/// The fields `seq`, `epoch` and `chain` of the position's hash.
+pub(super) type PositionFields = (Option<String>, Option<String>, Option<String>);
+
+/// What the position's hash says.
+pub(super) fn state_of((seq, epoch, chain): PositionFields) -> ProjectionState {
+    let position = || {
+        let seq = Seq::new(seq?.parse().ok()?)?;
+        Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
+    };
+    position().map_or(ProjectionState::Unusable, ProjectionState::At)
+}
+
+pub(super) fn trade_json(trade: &TradeRecord) -> Result<String, ProjectionError> {
     serde_json::to_string(&DebugTrade::from(trade)).map_err(|error| failed(format!("a trade has no JSON: {error}")))
 }
 
-fn failed(error: impl Display) -> ProjectionError {
+pub(super) fn failed(error: impl Display) -> ProjectionError {
     ProjectionError(error.to_string())
 }
 

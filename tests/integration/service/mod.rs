@@ -1,6 +1,7 @@
 //! The whole service as a process, from the outside.
 
 mod black_box;
+mod commands;
 mod concurrent;
 mod http;
 mod kill;

@@ -141,6 +141,21 @@ impl Stack {
         servers.cluster().sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
     }
 
+    /// Runs `pricetime <arguments>` with the service's settings, in its folder.
+    pub fn tool(&self, arguments: &[&str]) -> Said {
+        let output = std::process::Command::new(BINARY)
+            .args(arguments)
+            .env_clear()
+            .envs(self.service.environment())
+            .env("HOST", "127.0.0.1")
+            .env("PORT", self.service.port().to_string())
+            .current_dir(self.service.folder())
+            .output()
+            .expect("it runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Said { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
     pub async fn get(&self, path: &str) -> Value {
         let answer = self.client.get(self.url(path)).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
@@ -192,6 +207,30 @@ impl Stack {
             }
         };
         log.page(Seq::ZERO, 10_000_000).await.expect("the log")
+    }
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub error: String,
+}
+
+impl Said {
+    /// Its output, if it ended well.
+    #[track_caller]
+    pub fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.out
+    }
+
+    /// Holds that it ended with this code and said this.
+    #[track_caller]
+    pub fn failed(&self, code: i32, text: &str) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert!(self.error.contains(text), "{text:?} is not in {self:#?}");
     }
 }
 

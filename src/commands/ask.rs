@@ -1,0 +1,35 @@
+//! Asks the service that runs on HOST and PORT.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+use crate::config::Settings;
+
+/// It answers from memory; one that takes longer is in trouble.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the running service answers on `path`; none when there is no service.
+pub async fn ask(settings: &Settings, path: &str) -> Option<(StatusCode, Value)> {
+    let client = Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().ok()?;
+    let mut request = client.get(format!("{}{path}", base_url(settings)));
+    if let Some(token) = &settings.admin_token {
+        request = request.bearer_auth(token.expose());
+    }
+    let answer = request.send().await.ok()?;
+    let status = answer.status();
+    Some((status, answer.json().await.unwrap_or(Value::Null)))
+}
+
+/// Where the service is asked: one that listens everywhere is asked on the loopback address.
+pub fn base_url(settings: &Settings) -> String {
+    let mut address = settings.listen;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    format!("http://{address}")
+}
