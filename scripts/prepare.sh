@@ -54,22 +54,12 @@ python_packages() {
     cp api_tests/requirements.txt .venv/installed.txt
 }
 
-# The binary serves the ReDoc page itself, so its one script is put where it is embedded from. The script would fetch
-# its maker's logo from another host; an empty image stands in for it, and the text beside it still names the maker.
 ui_bundle() {
     if [ -f ui/dist/redoc.standalone.js ] && cmp -s ui/package-lock.json ui/node_modules/installed.json; then
         return
     fi
     echo "prepare: installing the JavaScript packages of ui"
-    npm --prefix ui ci --no-progress --loglevel=error
-    local package=ui/node_modules/redoc
-    mkdir -p ui/dist
-    cp "$package/LICENSE" ui/dist/redoc.LICENSE.txt
-    cp "$package/bundles/redoc.standalone.js.LICENSE.txt" ui/dist/
-    sed 's|https://cdn.redoc.ly/redoc/logo-mini.svg|data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=|g' \
-        "$package/bundles/redoc.standalone.js" >ui/dist/redoc.standalone.js
-    ! grep -q 'cdn\.redoc\.ly' ui/dist/redoc.standalone.js || fail "the ReDoc script still names a host to fetch from"
-    cp ui/package-lock.json ui/node_modules/installed.json
+    scripts/ui.sh
 }
 
 purpose=${1:-test}

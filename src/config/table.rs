@@ -154,7 +154,7 @@ pub const SETTINGS: &[Setting] = &[
         Default::Text("false"),
         "Whether to start although Redis or PostgreSQL is set up to lose what it acknowledged. For experiments only.",
     ),
-    plain("RUST_LOG", "", Default::Text("info"), "What is logged, for example info,pricetime=debug."),
+    plain("RUST_LOG", "", Default::Text("info,actix_server=warn"), "What is logged, for example info,pricetime=debug."),
     plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
     later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),
     later("RATE_LIMIT_CANCELS", &[], "Cancels a second, per key and address."),

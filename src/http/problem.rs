@@ -1,7 +1,7 @@
 //! What a request that was not served is answered: `application/problem+json` (RFC 9457) with a stable code.
 //!
-//! [`Code::ALL`] is the catalogue: status, meaning and whether anything was taken stand there once, and both the answers
-//! and the schema are made from it.
+//! [`Code::ALL`] is the catalogue: status, meaning, what to do and whether anything was taken stand there once; the
+//! answers, the schema and `docs/errors.md` are made from it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub enum Taken {
 }
 
 macro_rules! codes {
-    ($($(#[doc = $meaning:literal])+ $variant:ident = $code:literal, $status:ident, $taken:ident;)+) => {
+    ($($(#[doc = $meaning:literal])+ $variant:ident = $code:literal, $status:ident, $taken:ident, $remedy:literal;)+) => {
         /// What went wrong. The codes are stable: clients rely on them.
         #[derive(Debug, Copy, Clone, PartialEq, Eq, Hash)]
         pub enum Code {
@@ -59,6 +59,11 @@ macro_rules! codes {
                 match self { $(Code::$variant => concat!($($meaning),+).trim_start(),)+ }
             }
 
+            /// What whoever gets it should do.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Code::$variant => $remedy,)+ }
+            }
+
             /// Whether the engine may have got the command.
             pub fn taken(self) -> Taken {
                 match self { $(Code::$variant => Taken::$taken,)+ }
@@ -69,81 +74,119 @@ macro_rules! codes {
 
 codes! {
     /// The body is no JSON, or names a field twice.
-    MalformedJson = "MALFORMED_JSON", BAD_REQUEST, NotTaken;
+    MalformedJson = "MALFORMED_JSON", BAD_REQUEST, NotTaken,
+        "Send one JSON object, each field once; NaN and Infinity are no JSON.";
     /// A field or query parameter that the request does not have.
-    UnknownField = "UNKNOWN_FIELD", BAD_REQUEST, NotTaken;
+    UnknownField = "UNKNOWN_FIELD", BAD_REQUEST, NotTaken,
+        "Leave it out, or correct its name: the schema lists what there is.";
     /// A field that must be there is not.
-    MissingField = "MISSING_FIELD", BAD_REQUEST, NotTaken;
+    MissingField = "MISSING_FIELD", BAD_REQUEST, NotTaken,
+        "Send it.";
     /// A field has another JSON type than it must have.
-    InvalidType = "INVALID_TYPE", BAD_REQUEST, NotTaken;
+    InvalidType = "INVALID_TYPE", BAD_REQUEST, NotTaken,
+        "Send the type that the schema names.";
     /// A query parameter has a value that it cannot have.
-    InvalidParameter = "INVALID_PARAMETER", BAD_REQUEST, NotTaken;
+    InvalidParameter = "INVALID_PARAMETER", BAD_REQUEST, NotTaken,
+        "Send one of the values that the detail names.";
     /// A number is not written as a decimal number.
-    InvalidDecimal = "INVALID_DECIMAL", BAD_REQUEST, NotTaken;
+    InvalidDecimal = "INVALID_DECIMAL", BAD_REQUEST, NotTaken,
+        "Write it as 100.5, as a number or a string.";
     /// A number has more than eight decimals.
-    TooManyDecimals = "TOO_MANY_DECIMALS", BAD_REQUEST, NotTaken;
+    TooManyDecimals = "TOO_MANY_DECIMALS", BAD_REQUEST, NotTaken,
+        "Round it to at most eight decimals.";
     /// A number is too large for the instrument.
-    OutOfRange = "OUT_OF_RANGE", BAD_REQUEST, NotTaken;
+    OutOfRange = "OUT_OF_RANGE", BAD_REQUEST, NotTaken,
+        "Send a smaller one.";
     /// The price is zero or negative.
-    PriceNotPositive = "PRICE_NOT_POSITIVE", BAD_REQUEST, NotTaken;
+    PriceNotPositive = "PRICE_NOT_POSITIVE", BAD_REQUEST, NotTaken,
+        "Send a price above zero.";
     /// The quantity is zero or negative.
-    QuantityNotPositive = "QUANTITY_NOT_POSITIVE", BAD_REQUEST, NotTaken;
+    QuantityNotPositive = "QUANTITY_NOT_POSITIVE", BAD_REQUEST, NotTaken,
+        "Send a quantity above zero.";
     /// The price is no multiple of the instrument's tick.
-    OffTick = "OFF_TICK", BAD_REQUEST, NotTaken;
+    OffTick = "OFF_TICK", BAD_REQUEST, NotTaken,
+        "Round the price to a multiple of the tick that the detail names.";
     /// The quantity is no multiple of the instrument's lot.
-    OffLot = "OFF_LOT", BAD_REQUEST, NotTaken;
+    OffLot = "OFF_LOT", BAD_REQUEST, NotTaken,
+        "Round the quantity to a multiple of the lot that the detail names.";
     /// The text is no symbol.
-    InvalidSymbol = "INVALID_SYMBOL", BAD_REQUEST, NotTaken;
+    InvalidSymbol = "INVALID_SYMBOL", BAD_REQUEST, NotTaken,
+        "Write it as BASE_QUOTE in capitals, such as BTC_USDT.";
     /// The symbol is not listed.
-    UnknownSymbol = "UNKNOWN_SYMBOL", BAD_REQUEST, NotTaken;
+    UnknownSymbol = "UNKNOWN_SYMBOL", BAD_REQUEST, NotTaken,
+        "Send one of the listed symbols, or have it listed.";
     /// As many symbols are listed as there may be.
-    TooManySymbols = "TOO_MANY_SYMBOLS", BAD_REQUEST, NotTaken;
+    TooManySymbols = "TOO_MANY_SYMBOLS", BAD_REQUEST, NotTaken,
+        "Send one of the listed symbols.";
     /// The side is neither BUY nor SELL.
-    InvalidSide = "INVALID_SIDE", BAD_REQUEST, NotTaken;
+    InvalidSide = "INVALID_SIDE", BAD_REQUEST, NotTaken,
+        "Send BUY or SELL.";
     /// An account or a client_order_id is no name.
-    InvalidName = "INVALID_NAME", BAD_REQUEST, NotTaken;
+    InvalidName = "INVALID_NAME", BAD_REQUEST, NotTaken,
+        "Use 1 to 64 letters, digits and `.` `_` `:` `-`.";
     /// The time in force is unknown, or does not go with the other fields.
-    InvalidTimeInForce = "INVALID_TIME_IN_FORCE", BAD_REQUEST, NotTaken;
+    InvalidTimeInForce = "INVALID_TIME_IN_FORCE", BAD_REQUEST, NotTaken,
+        "Send GTC without expire_at, or GTD with it.";
     /// A point in time is none, or has passed.
-    InvalidTime = "INVALID_TIME", BAD_REQUEST, NotTaken;
+    InvalidTime = "INVALID_TIME", BAD_REQUEST, NotTaken,
+        "Send seconds since 1970, in the future.";
     /// The reason is longer than 256 bytes.
-    ReasonTooLong = "REASON_TOO_LONG", BAD_REQUEST, NotTaken;
+    ReasonTooLong = "REASON_TOO_LONG", BAD_REQUEST, NotTaken,
+        "Shorten it.";
     /// The request's Host header names a host that the service does not answer to.
-    HostNotAllowed = "HOST_NOT_ALLOWED", BAD_REQUEST, NotTaken;
+    HostNotAllowed = "HOST_NOT_ALLOWED", BAD_REQUEST, NotTaken,
+        "Use a name that ALLOWED_HOSTS lists, or list this one.";
     /// The route needs the administrator's credential.
-    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, NotTaken;
+    Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, NotTaken,
+        "Send `Authorization: Bearer <ADMIN_TOKEN>`, or run the service with DEBUG.";
     /// There is no such route.
-    NotFound = "NOT_FOUND", NOT_FOUND, NotTaken;
+    NotFound = "NOT_FOUND", NOT_FOUND, NotTaken,
+        "Correct the path: /api/schema/ lists all routes.";
     /// No order of that id is known.
-    UnknownOrder = "UNKNOWN_ORDER", NOT_FOUND, Settled;
+    UnknownOrder = "UNKNOWN_ORDER", NOT_FOUND, Settled,
+        "Check the id: no order of it was ever acknowledged, or it ended long ago.";
     /// The route does not serve this method.
-    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, NotTaken;
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, NotTaken,
+        "Use one of the methods in the header Allow.";
     /// The body did not arrive in time.
-    RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT, NotTaken;
+    RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT, NotTaken,
+        "Send the body at once.";
     /// The order has ended already.
-    NotOpen = "NOT_OPEN", CONFLICT, Settled;
+    NotOpen = "NOT_OPEN", CONFLICT, Settled,
+        "Nothing: the order has ended, and `order_status` says how.";
     /// The client_order_id was used for another order.
-    KeyReused = "KEY_REUSED", CONFLICT, Settled;
+    KeyReused = "KEY_REUSED", CONFLICT, Settled,
+        "Give every new order a new client_order_id; `order_id` is the first order.";
     /// The body is larger than the service takes.
-    BodyTooLarge = "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, NotTaken;
+    BodyTooLarge = "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, NotTaken,
+        "Send less, or raise MAX_BODY_BYTES.";
     /// The body is not sent as JSON.
-    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, NotTaken;
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, NotTaken,
+        "Send `Content-Type: application/json`, not compressed.";
     /// The service failed in a way that it was not made for.
-    InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown;
+    InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown,
+        "Report it with the time and the request; look for the order before sending it again.";
     /// The command queue takes no commands at the moment.
-    QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken;
+    QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken,
+        "Send it again after Retry-After seconds.";
     /// More commands wait than the service lets wait.
-    Overloaded = "OVERLOADED", SERVICE_UNAVAILABLE, NotTaken;
+    Overloaded = "OVERLOADED", SERVICE_UNAVAILABLE, NotTaken,
+        "Send it again after Retry-After seconds, more slowly.";
     /// The event log has not answered for so long that the state may have changed.
-    NotCurrent = "NOT_CURRENT", SERVICE_UNAVAILABLE, NotTaken;
+    NotCurrent = "NOT_CURRENT", SERVICE_UNAVAILABLE, NotTaken,
+        "Ask again after Retry-After seconds.";
     /// The service is starting or stopping.
-    NotReady = "NOT_READY", SERVICE_UNAVAILABLE, NotTaken;
+    NotReady = "NOT_READY", SERVICE_UNAVAILABLE, NotTaken,
+        "Send it again after Retry-After seconds; behind a proxy, let it follow /readyz.";
     /// This process stands by while another one serves.
-    Standby = "STANDBY", SERVICE_UNAVAILABLE, NotTaken;
+    Standby = "STANDBY", SERVICE_UNAVAILABLE, NotTaken,
+        "Send it to the process that serves: let the proxy follow /readyz.";
     /// It is not known whether the command queue took the command.
-    OutcomeLost = "OUTCOME_UNKNOWN", SERVICE_UNAVAILABLE, Unknown;
+    OutcomeLost = "OUTCOME_UNKNOWN", SERVICE_UNAVAILABLE, Unknown,
+        "Cancels and orders with a client_order_id: send the same again. Other orders: look for order_id first.";
     /// The command was taken, and its outcome did not come in time.
-    OutcomeLate = "OUTCOME_UNKNOWN", GATEWAY_TIMEOUT, Unknown;
+    OutcomeLate = "OUTCOME_UNKNOWN", GATEWAY_TIMEOUT, Unknown,
+        "Send the same again, which is safe, or look for order_id.";
 }
 
 impl Code {
@@ -319,7 +362,7 @@ pub fn responses(codes: &[Code]) -> BTreeMap<String, RefOr<Response>> {
 }
 
 fn example(code: Code) -> utoipa::openapi::example::Example {
-    let problem = Problem::new(code, "What is wrong with this request and what to do.");
+    let problem = Problem::new(code, code.remedy());
     let value: Value = serde_json::to_value(problem).unwrap_or(json!(null));
     utoipa::openapi::example::ExampleBuilder::new().value(Some(value)).build()
 }

@@ -2,4 +2,6 @@
 
 mod adapters;
 mod architecture;
+mod docs;
+mod packaging;
 mod service;

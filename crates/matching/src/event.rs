@@ -259,6 +259,42 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order in which they are documented.
+    pub const ALL: [Reason; 13] = [
+        Reason::AlreadyListed,
+        Reason::TooManySymbols,
+        Reason::UnknownSymbol,
+        Reason::PriceNotPositive,
+        Reason::QuantityNotPositive,
+        Reason::OffTick,
+        Reason::OffLot,
+        Reason::OutOfRange,
+        Reason::Stale,
+        Reason::AlreadyExpired,
+        Reason::UnknownOrder,
+        Reason::NotOpen,
+        Reason::ByUser,
+    ];
+
+    /// What it means.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Reason::AlreadyListed => "The symbol is listed already.",
+            Reason::TooManySymbols => "As many symbols are listed as there may be.",
+            Reason::UnknownSymbol => "The symbol is not listed.",
+            Reason::PriceNotPositive => "The price is zero.",
+            Reason::QuantityNotPositive => "The quantity is zero.",
+            Reason::OffTick => "The price is no multiple of the tick.",
+            Reason::OffLot => "The quantity is no multiple of the lot.",
+            Reason::OutOfRange => "The price or the quantity is too large for the instrument.",
+            Reason::Stale => "It was numbered after its deadline, or waited for longer than the service allows.",
+            Reason::AlreadyExpired => "Its expiry had passed when it was numbered.",
+            Reason::UnknownOrder => "No order of that id is known.",
+            Reason::NotOpen => "The order has ended already.",
+            Reason::ByUser => "Its owner asked for it.",
+        }
+    }
+
     /// The code as it is written everywhere.
     pub fn code(self) -> &'static str {
         match self {

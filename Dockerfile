@@ -1,0 +1,26 @@
+# The bundle that the binary serves at /api/redoc/.
+FROM node:22-bookworm-slim AS ui
+WORKDIR /build
+COPY scripts/ui.sh scripts/
+COPY ui/package.json ui/package-lock.json ui/
+RUN scripts/ui.sh
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /build
+COPY . .
+COPY --from=ui /build/ui/dist ui/dist
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    cargo build --release --locked -p pricetime && cp target/release/pricetime /pricetime
+
+FROM debian:bookworm-slim
+RUN useradd --system --no-create-home --home-dir /data pricetime && install -d -o pricetime -g pricetime /data
+COPY --from=build /pricetime /usr/local/bin/pricetime
+USER pricetime
+WORKDIR /data
+ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["pricetime", "healthcheck"]
+ENTRYPOINT ["pricetime"]
+CMD ["serve"]
