@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User};
 
 use crate::Error;
+use crate::extras::Extras;
 use crate::folder::Folder;
 use crate::port::start_on_free_port;
 use crate::process::{self, Orphaned, Process, signal_if_alive};
@@ -43,6 +44,7 @@ struct Cluster {
     user: Option<User>,
     /// `<folder>/data`, with no link on the way: the working directory of all processes of the cluster.
     data: PathBuf,
+    extras: Extras,
     folder: Folder,
 }
 
@@ -55,16 +57,21 @@ pub fn shared_postgres() -> Result<&'static Postgres, &'static Error> {
 impl Postgres {
     /// Starts a new cluster on a free port in a temporary folder.
     pub fn start() -> Result<Postgres, Error> {
-        Postgres::start_with(Folder::temporary("postgres")?)
+        Postgres::start_with(Folder::temporary("postgres")?, Extras::default())
     }
 
     /// Starts the cluster in `dir` on a free port; the folder and the cluster are made if absent and stay afterwards.
     pub fn start_in(dir: &Path) -> Result<Postgres, Error> {
-        Postgres::start_with(Folder::given(dir)?)
+        Postgres::start_special(dir, Extras::default())
     }
 
-    fn start_with(folder: Folder) -> Result<Postgres, Error> {
-        let cluster = Cluster::open(folder)?;
+    /// Like [`Postgres::start_in`], with arguments that win over the usual ones, and variables, for the server itself.
+    pub fn start_special(dir: &Path, extras: Extras) -> Result<Postgres, Error> {
+        Postgres::start_with(Folder::given(dir)?, extras)
+    }
+
+    fn start_with(folder: Folder, extras: Extras) -> Result<Postgres, Error> {
+        let cluster = Cluster::open(folder, extras)?;
         let (server, port) = start_on_free_port(|port| Ok((cluster.launch(port)?, port)))?;
         Ok(Postgres { server, port, cluster })
     }
@@ -168,7 +175,7 @@ impl Drop for Postgres {
 
 impl Cluster {
     /// Opens the cluster in `folder`, made first if there is none.
-    fn open(folder: Folder) -> Result<Cluster, Error> {
+    fn open(folder: Folder, extras: Extras) -> Result<Cluster, Error> {
         let user = server_user()?;
         let root = folder.path().canonicalize().map_err(Error::io("find the folder of PostgreSQL"))?;
         if let Some(user) = &user {
@@ -182,7 +189,7 @@ impl Cluster {
                 return Err(Error::ShutOut { user: user.name.clone(), folder });
             }
         }
-        let cluster = Cluster { programs: programs()?, user, data: root.join("data"), folder };
+        let cluster = Cluster { programs: programs()?, user, data: root.join("data"), extras, folder };
         if !cluster.data.exists() {
             cluster.initialise()?;
         }
@@ -219,6 +226,8 @@ impl Cluster {
         ] {
             command.arg("-c").arg(setting);
         }
+        command.args(&self.extras.arguments);
+        command.envs(self.extras.environment.iter().map(|(name, value)| (name, value)));
         command.stderr(log.try_clone().map_err(Error::io("share PostgreSQL's log"))?).stdout(log);
         let orphaned = Orphaned { signal: Signal::SIGQUIT, remove: self.folder.leftover() };
         let mut server = Process::spawn("postgres", &mut command, &orphaned)?;

@@ -131,6 +131,11 @@ impl Service {
         self.process.kill().map(drop)
     }
 
+    /// The status that `/readyz` answers now; none when nobody answers.
+    pub fn readiness(&self) -> Option<u16> {
+        get_status(self.port, "/readyz").ok()
+    }
+
     /// Asks the service to end with SIGTERM and gives its exit status.
     pub fn terminate(&mut self, within: Duration) -> Result<ExitStatus, Error> {
         self.process.signal(Signal::SIGTERM)?;
@@ -150,9 +155,15 @@ impl Service {
     /// Starts the service again with the same port and environment, and waits until it is ready; kills it first if it
     /// runs.
     pub fn restart(&mut self) -> Result<(), Error> {
+        self.relaunch()?;
+        self.wait_ready(READY_WITHIN)
+    }
+
+    /// Like [`Service::restart`], but does not wait: for one that will stand by.
+    pub fn relaunch(&mut self) -> Result<(), Error> {
         self.kill()?;
         self.process = launch(&self.binary, self.port, &self.environment, &self.folder)?;
-        self.wait_ready(READY_WITHIN)
+        Ok(())
     }
 }
 
