@@ -45,6 +45,18 @@ pub struct Findings {
     pub first: Vec<String>,
 }
 
+impl Report {
+    /// All of it in a line.
+    pub fn line(&self) -> String {
+        let Report { acknowledged, lost, twice, findings, .. } = self;
+        let rest = match findings.count {
+            0 => "hash = replay".to_owned(),
+            count => format!("{count} findings: the promises are broken"),
+        };
+        format!("acknowledged {acknowledged} · lost {lost} · twice {twice} · {rest}")
+    }
+}
+
 impl Findings {
     /// Adds one.
     pub fn add(&mut self, finding: impl Into<String>) {

@@ -26,6 +26,14 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// The service did not come back.
+    #[error("{error}; the last lines of its log:\n{log}")]
+    Stuck {
+        /// What was awaited.
+        error: String,
+        /// What it said last.
+        log: String,
+    },
     /// A line of the log cannot be read.
     #[error("a row of the log cannot be read: {0}")]
     Row(String),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use matching::{Decimal, Side};
 use reqwest::{Client, StatusCode};
@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use crate::Error;
 use crate::answers::{self, Answer};
 use crate::history::{CancelAnswer, CancelSent, History, OrderSent, PlaceAnswer, Span, Try};
 use crate::random::Random;
@@ -25,6 +26,8 @@ const IMPATIENT: Duration = Duration::from_secs(3);
 const PATIENT: Duration = Duration::from_secs(20);
 /// A client that was refused waits this long, so that an outage is not a storm.
 const AFTER_REFUSAL: Duration = Duration::from_millis(20);
+/// What is in the stream is executed by then.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// An order with a key is tried so often before its client gives up.
 const TRIES: usize = 200;
 /// Orders that a client may want to cancel later.
@@ -110,6 +113,23 @@ impl Load {
     }
 }
 
+/// Places one more order with a key, and waits until it is committed: then so is everything that was enqueued before.
+pub(crate) fn settle(runtime: &Handle, urls: &[String]) -> Result<(), Error> {
+    let http = Client::builder().timeout(IMPATIENT).build();
+    let http = http.unwrap_or_else(|error| panic!("a client without TLS needs nothing that can fail: {error}"));
+    let body = json!({
+        "symbol": SYMBOLS[0], "side": "BUY", "price": "1", "quantity": "1", "account": "settle", "client_order_id": "last"
+    });
+    let attempt = async |url: &String| {
+        let request = http.post(format!("{url}/api/orders/")).json(&body);
+        let answer = answers::of_order(answers::read(request.send().await).await);
+        matches!(answer, PlaceAnswer::Committed { .. })
+    };
+    let settled = || urls.iter().any(|url| runtime.block_on(attempt(url)));
+    testbed::wait_until(SETTLED_WITHIN, "the last order to be committed", settled)?;
+    Ok(())
+}
+
 /// One client.
 struct Trader {
     number: u64,
@@ -145,7 +165,11 @@ impl Trader {
     /// what the original service takes.
     async fn place(&mut self) {
         let mut order = self.order();
-        let body = body_of(&order);
+        let mut body = body_of(&order);
+        if order.key.is_none() && self.random.chance(5) {
+            body["time_in_force"] = json!("GTD");
+            body["expire_at"] = json!(since_1970() + 0.5 + self.random.below(30) as f64 / 10.0);
+        }
         let again = order.key.is_some() && self.random.chance(20);
         let mut settled = 0;
         for _ in 0..TRIES {
@@ -238,7 +262,11 @@ impl Trader {
     }
 }
 
-/// The request, with numbers as numbers or as texts: both are exact.
+fn since_1970() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default()
+}
+
+/// The request.
 fn body_of(order: &OrderSent) -> Value {
     let mut body = json!({
         "symbol": order.symbol,
