@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-memory
+.PHONY: help run prepare build stack test lint prove chaos bench bench-memory
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -30,6 +30,20 @@ lint: prepare ## format and warnings, of Rust and Python
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	.venv/bin/ruff check api_tests
 	.venv/bin/ruff format --check api_tests
+
+# The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
+PLANTED := $(BINARIES)/pricetime-planted
+PROVEN := $(if $(filter-out everysec,$(PLANT)),$(PLANTED),$(BINARIES)/pricetime)
+
+prove: build ## a minute of load, kills and power cuts, and the verdict; PLANT=ack-before-fsync must fail
+	cargo build --release --locked -p chaos
+	@$(if $(filter-out everysec,$(PLANT)),scripts/planted.sh $(PLANTED))
+	@$(BINARIES)/chaos --binary $(PROVEN) $(if $(SEED),--seed $(SEED)) prove $(if $(PLANT),--plant $(PLANT))
+
+chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or CYCLES=100, SEED=1
+	cargo build --release --locked -p chaos
+	@$(BINARIES)/chaos --binary $(BINARIES)/pricetime $(if $(SEED),--seed $(SEED)) run \
+		$(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
 
 bench: prepare ## orders a second through the service, beside a bare handler
 	cargo bench --locked -p pricetime --bench http

@@ -139,7 +139,7 @@ fn resume(campaign: &Campaign) -> Progress {
 }
 
 fn keep(path: &Path, progress: &Progress) -> Result<(), Error> {
-    let written = serde_json::to_vec(progress).map_err(Into::into).and_then(|text| {
+    let written = serde_json::to_vec(progress).map_err(std::io::Error::from).and_then(|text| {
         path.parent().map_or(Ok(()), fs::create_dir_all)?;
         fs::write(path, text)
     });

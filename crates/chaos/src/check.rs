@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use journal::position::Epoch;
 use journal::{Position, Record, encoding};
-use matching::{Command, Engine, Event, Seq, Sequenced, Symbol};
+use matching::{Command, Engine, Event, Sequenced};
 
 use crate::history::History;
 use crate::orders::Orders;
@@ -157,21 +157,11 @@ impl<'a> Checker<'a> {
                 self.agrees = false;
                 self.findings.add(format!("row {}: its command, applied again, gives other events", row.seq));
             }
-            self.check_uncrossed(row.seq, row.symbol);
         }
         for event in events {
             self.orders.event(row.seq, event, &mut self.findings);
         }
-    }
-
-    fn check_uncrossed(&mut self, seq: Seq, symbol: Option<Symbol>) {
-        let book = symbol.and_then(|symbol| self.engine.book(symbol));
-        if let Some(book) = book
-            && let (Some(bid), Some(ask)) = (book.best_bid(), book.best_ask())
-            && bid >= ask
-        {
-            self.findings.add(format!("row {seq}: {} is crossed: bid {bid:?}, ask {ask:?}", book.symbol()));
-        }
+        self.orders.check_uncrossed(row.seq, row.symbol, &mut self.findings);
     }
 
     /// What was shown at this row must be its state.

@@ -95,11 +95,11 @@ impl Load {
     }
 
     /// Stops the clients and gives what they remember.
-    pub fn finish(self, runtime: &Handle) -> History {
+    pub async fn finish(self) -> History {
         self.shared.stop.store(true, Ordering::Relaxed);
         let mut history = History::default();
         for client in self.clients {
-            match runtime.block_on(client) {
+            match client.await {
                 Ok(own) => {
                     history.orders.extend(own.orders);
                     history.cancels.extend(own.cancels);
@@ -114,20 +114,24 @@ impl Load {
 }
 
 /// Places one more order with a key, and waits until it is committed: then so is everything that was enqueued before.
-pub(crate) fn settle(runtime: &Handle, urls: &[String]) -> Result<(), Error> {
+pub async fn settle(urls: &[String]) -> Result<(), Error> {
     let http = Client::builder().timeout(IMPATIENT).build();
     let http = http.unwrap_or_else(|error| panic!("a client without TLS needs nothing that can fail: {error}"));
     let body = json!({
         "symbol": SYMBOLS[0], "side": "BUY", "price": "1", "quantity": "1", "account": "settle", "client_order_id": "last"
     });
-    let attempt = async |url: &String| {
-        let request = http.post(format!("{url}/api/orders/")).json(&body);
-        let answer = answers::of_order(answers::read(request.send().await).await);
-        matches!(answer, PlaceAnswer::Committed { .. })
-    };
-    let settled = || urls.iter().any(|url| runtime.block_on(attempt(url)));
-    testbed::wait_until(SETTLED_WITHIN, "the last order to be committed", settled)?;
-    Ok(())
+    let began = Instant::now();
+    while began.elapsed() < SETTLED_WITHIN {
+        for url in urls {
+            let request = http.post(format!("{url}/api/orders/")).json(&body);
+            let answer = answers::of_order(answers::read(request.send().await).await);
+            if matches!(answer, PlaceAnswer::Committed { .. }) {
+                return Ok(());
+            }
+        }
+        sleep(AFTER_REFUSAL).await;
+    }
+    Err(testbed::Error::Late { what: "the last order to be committed".to_owned(), within: SETTLED_WITHIN }.into())
 }
 
 /// One client.

@@ -1,9 +1,9 @@
 //! Every order of the log, by its events alone: how often it was executed, what came of it, and whether its amounts add
 //! up. A second, simpler fold than the ledger's, which is under test.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use matching::{Decimal, Event, Seq, Side};
+use matching::{Decimal, Event, Seq, Side, Symbol};
 
 use crate::check::Findings;
 
@@ -34,6 +34,8 @@ pub(crate) struct Orders {
     by_key: HashMap<(String, String), Vec<u64>>,
     /// Executed orders of an account without a key.
     by_account: HashMap<String, Vec<u64>>,
+    /// Prices of open orders by market: bids and asks.
+    open: HashMap<String, [BTreeSet<(i128, u64)>; 2]>,
 }
 
 impl Orders {
@@ -113,6 +115,9 @@ impl Orders {
             (Some(account), None) => self.by_account.entry(account.clone()).or_default().push(order_id),
             (None, _) => {}
         }
+        if !order.rejected {
+            self.side(&order.symbol.clone(), order.side).insert((units(order.price), order_id));
+        }
         self.by_id.entry(order_id).and_modify(|known| known.executions += 1).or_insert(order);
     }
 
@@ -130,6 +135,30 @@ impl Orders {
         }
         if order.remaining == 0 {
             order.ended = Some(("FILLED", seq));
+            self.leaves(order_id);
+        }
+    }
+
+    fn side(&mut self, symbol: &str, side: Side) -> &mut BTreeSet<(i128, u64)> {
+        &mut self.open.entry(symbol.to_owned()).or_default()[usize::from(side == Side::Sell)]
+    }
+
+    /// The order is in no book any more.
+    fn leaves(&mut self, order_id: u64) {
+        if let Some(order) = self.by_id.get(&order_id) {
+            let (symbol, side, price) = (order.symbol.clone(), order.side, units(order.price));
+            self.side(&symbol, side).remove(&(price, order_id));
+        }
+    }
+
+    /// Between two rows no bid is at or above an ask.
+    pub(crate) fn check_uncrossed(&self, seq: Seq, symbol: Option<Symbol>, findings: &mut Findings) {
+        let Some(symbol) = symbol.map(|symbol| symbol.to_string()) else { return };
+        let Some([bids, asks]) = self.open.get(&symbol) else { return };
+        if let (Some((bid, _)), Some((ask, _))) = (bids.last(), asks.first())
+            && bid >= ask
+        {
+            findings.add(format!("row {seq}: {symbol} is crossed: bid {bid}, ask {ask}"));
         }
     }
 
@@ -151,6 +180,7 @@ impl Orders {
             findings.add(format!("row {seq}: order {order_id} is {status} with {left}, not {}", order.remaining));
         }
         order.ended = Some((status, seq));
+        self.leaves(order_id);
     }
 
     /// Always quantity = remaining + filled.

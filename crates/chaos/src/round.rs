@@ -68,12 +68,13 @@ impl Round {
         let mut random = Random::new(self.plan.seed);
         let mut verdict = Attack { tallies: BTreeMap::new(), findings: Vec::new(), outages: Vec::new() };
         let attacked = verdict.all(&mut target, &load, &self.faults, self.between, &mut random, &mut tell);
-        let mut history = load.finish(target.runtime.handle());
+        let mut history = target.runtime.block_on(load.finish());
         attacked?;
         let Attack { tallies, findings, outages } = verdict;
         history.outages = outages;
         if findings.is_empty() {
-            settle(target.runtime.handle(), &target.urls())?;
+            let urls = target.urls();
+            target.runtime.block_on(settle(&urls))?;
         }
         tell("the clients have stopped; the log is read and applied again");
         let verified_beside = target.verify()?;

@@ -4,7 +4,6 @@ mod black_box;
 mod commands;
 mod concurrent;
 mod http;
-mod kill;
 mod recovery;
 mod stop;
 mod support;
