@@ -33,6 +33,8 @@ pub(crate) fn of_order(answer: Answer) -> PlaceAnswer {
         }
         (StatusCode::ACCEPTED, Some(order_id)) => PlaceAnswer::Enqueued { order_id },
         _ if is_not_now(status) && body["outcome"] == "not_taken" => PlaceAnswer::NotTaken,
+        // It was so long on its way that its expiry has passed.
+        _ if body["code"] == "INVALID_TIME" => PlaceAnswer::NotTaken,
         _ if is_not_now(status) && body["outcome"] == "unknown" => PlaceAnswer::Unknown { order_id },
         _ => PlaceAnswer::Unexpected(format!("{status} {body}")),
     }

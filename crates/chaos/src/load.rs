@@ -172,7 +172,7 @@ impl Trader {
         let mut body = body_of(&order);
         if order.key.is_none() && self.random.chance(5) {
             body["time_in_force"] = json!("GTD");
-            body["expire_at"] = json!(since_1970() + 0.5 + self.random.below(30) as f64 / 10.0);
+            body["expire_at"] = json!((millis_since_1970() + 500 + self.random.below(3_000)) as f64 / 1_000.0);
         }
         let again = order.key.is_some() && self.random.chance(20);
         let mut settled = 0;
@@ -266,8 +266,8 @@ impl Trader {
     }
 }
 
-fn since_1970() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs_f64()).unwrap_or_default()
+fn millis_since_1970() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// The request.
