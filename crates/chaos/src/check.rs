@@ -66,6 +66,15 @@ impl Findings {
         }
     }
 
+    /// Adds some before the others.
+    pub fn put_first(&mut self, findings: impl Iterator<Item = String>) {
+        let others = std::mem::take(self);
+        findings.for_each(|finding| self.add(finding));
+        self.count += others.count;
+        self.first.extend(others.first);
+        self.first.truncate(SPELLED_OUT);
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.count == 0

@@ -17,6 +17,8 @@ pub struct History {
     pub projected: Vec<Projected>,
     /// When a part of the service was away, so that some promises could not be given.
     pub outages: Vec<Outage>,
+    /// Where the log ended when everything that could write it had died.
+    pub crashes: Vec<Crash>,
 }
 
 /// An order as its client meant it.
@@ -119,6 +121,8 @@ pub enum CancelAnswer {
 /// A state that the service showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
+    /// When it was seen.
+    pub at: Instant,
     /// The row that it is the state at.
     pub seq: u64,
     /// The hash of the ledger.
@@ -128,6 +132,8 @@ pub struct Shown {
 /// A position that Redis showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Projected {
+    /// When it was seen.
+    pub at: Instant,
     /// The row.
     pub seq: u64,
     /// The chain's value there.
@@ -152,6 +158,22 @@ pub struct Outage {
     pub from: Instant,
     /// Until then.
     pub to: Instant,
+}
+
+/// A moment at which nothing ran, and the log as it was then: no row after its end can have been told before.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Crash {
+    /// When.
+    pub at: Instant,
+    /// The last row.
+    pub log_end: u64,
+}
+
+impl Crash {
+    /// Whether somebody was told of this row before it was in the log.
+    pub fn exposes(&self, seq: u64, told: Instant) -> bool {
+        told <= self.at && seq > self.log_end
+    }
 }
 
 impl Outage {

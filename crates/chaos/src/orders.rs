@@ -13,6 +13,8 @@ pub(crate) struct Logged {
     /// Rows that accepted or rejected it: one.
     pub(crate) executions: u32,
     pub(crate) rejected: bool,
+    /// The row that did.
+    pub(crate) seq: Seq,
     pub(crate) symbol: String,
     pub(crate) side: Side,
     pub(crate) price: Decimal,
@@ -64,6 +66,7 @@ impl Orders {
             Event::OrderAccepted(order) => self.executed(order.order_id.get(), Logged {
                 executions: 1,
                 rejected: false,
+                seq,
                 symbol: order.symbol.to_string(),
                 side: order.side,
                 price: order.price,
@@ -77,6 +80,7 @@ impl Orders {
             Event::OrderRejected(order) => self.executed(order.order_id.get(), Logged {
                 executions: 1,
                 rejected: true,
+                seq,
                 symbol: order.symbol.to_string(),
                 side: order.side,
                 price: order.price,

@@ -1,9 +1,10 @@
 //! Whether every promise that a client was given was kept.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use crate::check::Findings;
-use crate::history::{CancelAnswer, CancelSent, History, OrderSent, Outage, PlaceAnswer, Rests, Span};
+use crate::history::{CancelAnswer, CancelSent, Crash, History, OrderSent, Outage, PlaceAnswer, Rests, Span};
 use crate::orders::{Logged, Orders, units};
 
 /// How many promises there were, and how many were broken.
@@ -30,6 +31,12 @@ pub(crate) fn check(history: &History, orders: &Orders, findings: &mut Findings)
                 _ => (false, false),
             };
             check_outages(&history.outages, attempt.span, promises_queue, is_final, "an order", findings);
+            if let PlaceAnswer::Committed { order_id, .. } = attempt.answer
+                && let Some(logged) = orders.get(order_id)
+            {
+                let (seq, told) = (logged.seq.get(), attempt.span.to);
+                check_crashes(&history.crashes, seq, told, "an order was committed", findings);
+            }
         }
     }
     let mut cancelled = HashSet::new();
@@ -41,9 +48,26 @@ pub(crate) fn check(history: &History, orders: &Orders, findings: &mut Findings)
         {
             kept.acknowledged += 1;
         }
+        if let CancelAnswer::Cancelled { seq, .. } = sent.answer {
+            check_crashes(&history.crashes, seq, sent.span.to, "an order was cancelled", findings);
+        }
         check_cancel(sent, orders.get(sent.order_id), &mut kept, findings);
     }
+    for shown in &history.shown {
+        check_crashes(&history.crashes, shown.seq, shown.at, "the service showed the state", findings);
+    }
+    for projected in &history.projected {
+        check_crashes(&history.crashes, projected.seq, projected.at, "Redis showed the state", findings);
+    }
     kept
+}
+
+/// Nothing is told before it is committed: a crash shows what was.
+fn check_crashes(crashes: &[Crash], seq: u64, told: Instant, what: &str, findings: &mut Findings) {
+    if let Some(crash) = crashes.iter().find(|crash| crash.exposes(seq, told)) {
+        let end = crash.log_end;
+        findings.add(format!("{what} by row {seq} before a crash that left the log at row {end}"));
+    }
 }
 
 fn check_order(sent: &OrderSent, orders: &Orders, kept: &mut Kept, findings: &mut Findings) {
@@ -152,7 +176,7 @@ fn check_outages(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     #[test]
     fn a_promise_within_an_outage_is_found() {

@@ -8,6 +8,7 @@ use testbed::wait_until;
 use crate::Error;
 use crate::check::{Checker, Report};
 use crate::fault::Fault;
+use crate::history::{Crash, Outage};
 use crate::load::{Load, Plan, settle};
 use crate::random::Random;
 use crate::rows::Rows;
@@ -66,12 +67,12 @@ impl Round {
         tell(&format!("{} clients trade", self.plan.clients));
         let load = Load::start(target.runtime.handle(), target.urls(), target.redis_url(), &self.plan);
         let mut random = Random::new(self.plan.seed);
-        let mut verdict = Attack { tallies: BTreeMap::new(), findings: Vec::new(), outages: Vec::new() };
-        let attacked = verdict.all(&mut target, &load, &self.faults, self.between, &mut random, &mut tell);
+        let mut attack = Attack::default();
+        let attacked = attack.all(&mut target, &load, &self.faults, self.between, &mut random, &mut tell);
         let mut history = target.runtime.block_on(load.finish());
         attacked?;
-        let Attack { tallies, findings, outages } = verdict;
-        history.outages = outages;
+        let Attack { tallies, findings, outages, crashes } = attack;
+        (history.outages, history.crashes) = (outages, crashes);
         if findings.is_empty() {
             let urls = target.urls();
             target.runtime.block_on(settle(&urls))?;
@@ -86,9 +87,7 @@ impl Round {
             checker.row(&row?);
         }
         let mut report = checker.finish();
-        for finding in findings.into_iter().chain(stopped).chain(verified_beside.err()) {
-            report.findings.add(finding);
-        }
+        report.findings.put_first(findings.into_iter().chain(stopped).chain(verified_beside.err()));
         match verified {
             Ok(hash) if hash == report.state_hash => {}
             Ok(hash) => {
@@ -101,10 +100,13 @@ impl Round {
     }
 }
 
+/// What the faults of a round did.
+#[derive(Default)]
 struct Attack {
     tallies: BTreeMap<&'static str, Tally>,
     findings: Vec<String>,
-    outages: Vec<crate::history::Outage>,
+    outages: Vec<Outage>,
+    crashes: Vec<Crash>,
 }
 
 impl Attack {
@@ -133,6 +135,7 @@ impl Attack {
             }
             tally.acknowledged += served - before;
             self.outages.extend(struck.outages);
+            self.crashes.extend(struck.crash);
             let told = [struck.told, if struck.effective { String::new() } else { "MISSED".to_owned() }];
             let told: Vec<String> = told.into_iter().filter(|text| !text.is_empty()).collect();
             let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };

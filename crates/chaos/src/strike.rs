@@ -10,12 +10,12 @@ use testbed::{Service, wait_until};
 use crate::Error;
 use crate::disk::Disk;
 use crate::fault::{Fault, Parts, Server, Trouble};
-use crate::history::{Outage, Rests};
+use crate::history::{Crash, Outage, Rests};
 use crate::proxy::Weather;
 use crate::random::Random;
 use crate::target::{READY_WITHIN, Servers, Target, is_serving};
 
-/// A signal to many processes has reached all of them by then, and what was on its way has arrived.
+/// What was on its way through a proxy has arrived by then.
 const SETTLED: Duration = Duration::from_millis(50);
 /// A woken writer learns within this that it is none any more: its beat is refused.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(20);
@@ -35,6 +35,8 @@ pub struct Struck {
     pub findings: Vec<String>,
     /// When parts were away.
     pub outages: Vec<Outage>,
+    /// Where the log was left, when nothing that writes it was.
+    pub crash: Option<Crash>,
 }
 
 /// Does `fault` to the target, and mends the target.
@@ -43,7 +45,7 @@ pub fn strike(target: &mut Target, fault: Fault, random: &mut Random) -> Result<
         Fault::Kill(parts) => kill(target, parts, random)?,
         Fault::Pause(parts) => pause(target, parts, random)?,
         Fault::FlushAll => flush_all(target)?,
-        Fault::PowerCutRedis => power_cut_redis(target)?,
+        Fault::PowerCutRedis => power_cut_redis(target, random)?,
         Fault::PowerCutMachine => power_cut_machine(target, random)?,
         Fault::PowerCutFile => power_cut_file(target)?,
         Fault::Proxy(server, trouble) => proxy(target, server, trouble, random)?,
@@ -106,7 +108,18 @@ fn kill(target: &mut Target, parts: Parts, random: &mut Random) -> Result<Struck
     // Clients run into what is away.
     sleep(Duration::from_millis(random.below(400)));
     let outages = ended(away);
-    Ok(Struck { effective, outages, ..Struck::default() })
+    let crash = if parts.service && parts.postgres { Some(crash(servers(target))?) } else { None };
+    Ok(Struck { effective, outages, crash, ..Struck::default() })
+}
+
+/// Where the log ends, now that nothing runs: PostgreSQL is started alone and asked.
+fn crash(servers: &mut Servers) -> Result<Crash, Error> {
+    let at = Instant::now();
+    servers.postgres.restart()?;
+    let url = servers.postgres.url();
+    let answer = servers.postgres.sql(&url, "SELECT seq FROM writer_position WHERE partition = 0")?;
+    let log_end = answer.trim().parse().map_err(|_| Error::Row(format!("the writer's position is {answer:?}")))?;
+    Ok(Crash { at, log_end })
 }
 
 /// The outages, which end now.
@@ -123,11 +136,11 @@ fn pause(target: &mut Target, parts: Parts, random: &mut Random) -> Result<Struc
     }
     if parts.redis {
         servers(target).redis.pause()?;
-        away.push((Rests::Queue, Instant::now() + SETTLED));
+        away.push((Rests::Queue, Instant::now()));
     }
     if parts.postgres {
         servers(target).postgres.pause()?;
-        away.push((Rests::Log, Instant::now() + SETTLED));
+        away.push((Rests::Log, Instant::now()));
     }
     sleep(SETTLED + Duration::from_millis(random.below(1_500)));
     let outages = ended(away);
@@ -146,10 +159,12 @@ fn pause(target: &mut Target, parts: Parts, random: &mut Random) -> Result<Struc
 /// PostgreSQL stands still meanwhile, so that what is acknowledged then can only come back from the service's memory.
 fn flush_all(target: &mut Target) -> Result<Struck, Error> {
     servers(target).postgres.pause()?;
+    let away = vec![(Rests::Log, Instant::now())];
     sleep(SETTLED * 4);
     let struck = empty_redis(target);
+    let outages = ended(away);
     servers(target).postgres.resume()?;
-    struck
+    Ok(Struck { outages, ..struck? })
 }
 
 fn empty_redis(target: &mut Target) -> Result<Struck, Error> {
@@ -159,11 +174,12 @@ fn empty_redis(target: &mut Target) -> Result<Struck, Error> {
     Ok(Struck { effective: there, ..Struck::default() })
 }
 
-fn power_cut_redis(target: &mut Target) -> Result<Struck, Error> {
+fn power_cut_redis(target: &mut Target, random: &mut Random) -> Result<Struck, Error> {
     let (effective, _) = aim(target, Parts::REDIS)?;
     let servers = servers(target);
     servers.redis.kill()?;
     let away = vec![(Rests::Queue, Instant::now())];
+    sleep(Duration::from_millis(random.below(300)));
     let told = cut(&servers.redis_disk)?;
     let outages = ended(away);
     Ok(Struck { effective, told, outages, ..Struck::default() })
@@ -174,17 +190,17 @@ fn power_cut_redis(target: &mut Target) -> Result<Struck, Error> {
 fn power_cut_machine(target: &mut Target, random: &mut Random) -> Result<Struck, Error> {
     let (effective, index) = aim(target, Parts::ALL)?;
     servers(target).postgres.pause()?;
-    let behind = Instant::now() + SETTLED;
+    let behind = Instant::now();
     sleep(SETTLED + Duration::from_millis(200 + random.below(800)));
     servers(target).redis.kill()?;
     let away = vec![(Rests::Log, behind), (Rests::Queue, Instant::now())];
     target.services[index].kill()?;
     let servers = servers(target);
+    servers.postgres.kill()?;
     let told = cut(&servers.redis_disk)?;
     let outages = ended(away);
-    servers.postgres.resume()?;
-    servers.postgres.kill()?;
-    Ok(Struck { effective, told, outages, ..Struck::default() })
+    let crash = Some(crash(servers)?);
+    Ok(Struck { effective, told, outages, crash, ..Struck::default() })
 }
 
 fn power_cut_file(target: &mut Target) -> Result<Struck, Error> {

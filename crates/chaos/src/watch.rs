@@ -1,7 +1,7 @@
 //! Watchers: they remember states that were shown, which must be states of the log.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use reqwest::Client;
@@ -25,7 +25,7 @@ pub(crate) async fn watch_services(shared: Arc<Shared>) -> History {
             let Ok(answer) = http.get(format!("{url}/api/debug/hash/")).send().await else { continue };
             let Ok(body) = answer.json::<Value>().await else { continue };
             if let (Some(seq), Some(hash)) = (body["seq"].as_u64(), body["ledger_hash"].as_str()) {
-                history.shown.push(Shown { seq, ledger_hash: hash.to_owned() });
+                history.shown.push(Shown { at: Instant::now(), seq, ledger_hash: hash.to_owned() });
             }
         }
         sleep(LOOK_AT_SERVICES).await;
@@ -55,7 +55,7 @@ async fn look(mut connection: MultiplexedConnection, history: &mut History) -> O
     let (seq, chain): (Option<u64>, Option<String>) =
         timeout(ANSWER_WITHIN, ask.query_async(&mut connection)).await.ok()?.ok()?;
     if let (Some(seq), Some(chain)) = (seq, chain) {
-        history.projected.push(Projected { seq, chain });
+        history.projected.push(Projected { at: Instant::now(), seq, chain });
     }
     Some(connection)
 }

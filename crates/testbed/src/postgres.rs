@@ -18,7 +18,7 @@ use crate::Error;
 use crate::extras::Extras;
 use crate::folder::Folder;
 use crate::port::start_on_free_port;
-use crate::process::{self, Orphaned, Process, signal_if_alive};
+use crate::process::{self, Orphaned, Process, SIGNAL_WITHIN, is_stopped, signal_if_alive};
 use crate::wait::{poll, wait_until};
 
 const LOG: &str = "postgres.log";
@@ -26,8 +26,6 @@ const LOG: &str = "postgres.log";
 /// Crash recovery replays the log since the last checkpoint, a gigabyte at most by default.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-/// Killed and stopped processes are so in milliseconds; the rest is for a busy machine.
-const SIGNAL_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running PostgreSQL; it ends, and its temporary folder goes, when this is dropped.
 pub struct Postgres {
@@ -119,7 +117,7 @@ impl Postgres {
     pub fn kill(&mut self) -> Result<(), Error> {
         if self.is_running()? {
             // A stopped postmaster starts no new process while the others are killed.
-            self.stop_postmaster()?;
+            self.server.pause()?;
         }
         self.cluster.signal_all(Signal::SIGKILL);
         self.server.kill()?;
@@ -141,9 +139,11 @@ impl Postgres {
 
     /// Freezes all processes of the cluster with SIGSTOP: connections stay and nothing is answered.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.stop_postmaster()?;
+        self.server.pause()?;
         self.cluster.signal_all(Signal::SIGSTOP);
-        Ok(())
+        // None is started meanwhile: the postmaster stands still already. One that ended is no process any more.
+        let still = || self.cluster.processes().into_iter().all(is_stopped);
+        wait_until(SIGNAL_WITHIN, "PostgreSQL's processes to stand still", still)
     }
 
     /// Lets a paused cluster go on.
@@ -156,11 +156,6 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    fn stop_postmaster(&mut self) -> Result<(), Error> {
-        self.server.signal(Signal::SIGSTOP)?;
-        let pid = self.server.pid();
-        wait_until(SIGNAL_WITHIN, "the postmaster to stand still", || is_stopped(pid))
-    }
 }
 
 impl Drop for Postgres {
@@ -322,10 +317,4 @@ fn closed_to(user: &User, dir: &Path) -> Option<PathBuf> {
     let mut folders: Vec<&Path> = dir.ancestors().collect();
     folders.reverse();
     folders.into_iter().find(|folder| !enters(folder)).map(Path::to_path_buf)
-}
-
-fn is_stopped(pid: u32) -> bool {
-    // The state follows the name, which is in parentheses and may contain any character.
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    text.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }

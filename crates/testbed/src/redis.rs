@@ -90,7 +90,7 @@ impl Redis {
 
     /// Freezes the server with SIGSTOP: it keeps its connections and answers nothing.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.server.signal(Signal::SIGSTOP)
+        self.server.pause()
     }
 
     /// Lets a paused server go on.

@@ -144,7 +144,7 @@ impl Service {
 
     /// Freezes the service with SIGSTOP.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.process.signal(Signal::SIGSTOP)
+        self.process.pause()
     }
 
     /// Lets a paused service go on.

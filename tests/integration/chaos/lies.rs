@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use chaos::check::{Checker, Report};
 use chaos::history::{
-    CancelAnswer, CancelSent, History, OrderSent, Outage, PlaceAnswer, Projected, Rests, Shown, Span, Try,
+    CancelAnswer, CancelSent, Crash, History, OrderSent, Outage, PlaceAnswer, Projected, Rests, Shown, Span, Try,
 };
 use journal::position::{Epoch, StreamId};
 use journal::{Position, Record, encoding};
@@ -105,9 +105,10 @@ fn true_history(script: &Script) -> History {
             refused,
         ],
         cancels: vec![CancelSent { order_id: 1, span: span(), answer: cancelled }],
-        shown: vec![Shown { seq: 4, ledger_hash: script.engine.ledger().hash().to_string() }],
-        projected: vec![Projected { seq: 4, chain: end.chain.to_string() }],
+        shown: vec![Shown { at: Instant::now(), seq: 4, ledger_hash: script.engine.ledger().hash().to_string() }],
+        projected: vec![Projected { at: Instant::now(), seq: 4, chain: end.chain.to_string() }],
         outages: Vec::new(),
+        crashes: Vec::new(),
     }
 }
 
@@ -225,6 +226,21 @@ fn lies_to_clients_are_found() {
             },
             expected,
         );
+    }
+}
+
+/// What was told before a crash was in the log that the crash left.
+#[test]
+fn what_was_told_before_its_commit_is_found() {
+    let script = Script::true_one();
+    let mut history = true_history(&script);
+    let at = Instant::now();
+    history.crashes.push(Crash { at, log_end: 4 });
+    assert!(check(&script.rows, &history).findings.is_empty());
+    history.crashes.push(Crash { at, log_end: 2 });
+    let report = check(&script.rows, &history);
+    for what in ["committed by row 3", "cancelled by row 4", "the service showed the state by row 4", "Redis showed the state"] {
+        found(&report, what);
     }
 }
 
