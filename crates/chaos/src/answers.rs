@@ -55,10 +55,7 @@ pub(crate) fn of_cancel(answer: Answer) -> CancelAnswer {
 
 /// What a good request may be refused with while something is away or overloaded.
 fn is_not_now(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
-    )
+    matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }
 
 #[cfg(test)]
@@ -85,7 +82,9 @@ mod tests {
         ] {
             assert_eq!(of_order(answer), expected);
         }
-        for (code, body) in [(202, json!({})), (400, json!({"outcome": "not_taken"})), (500, json!({})), (503, json!({}))] {
+        for (code, body) in
+            [(202, json!({})), (400, json!({"outcome": "not_taken"})), (500, json!({})), (503, json!({}))]
+        {
             assert!(matches!(of_order(status(code, body)), PlaceAnswer::Unexpected(_)), "{code}");
         }
     }

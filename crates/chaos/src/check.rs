@@ -125,7 +125,8 @@ impl<'a> Checker<'a> {
     /// Takes in the next row.
     pub fn row(&mut self, row: &Record) {
         if !row.follows(&self.position) {
-            self.findings.add(format!("row {} does not follow row {}: the chain is broken", row.seq, self.position.seq));
+            self.findings
+                .add(format!("row {} does not follow row {}: the chain is broken", row.seq, self.position.seq));
         }
         if row.stream_id < self.position.stream_id {
             self.findings.add(format!("row {} goes back in the stream", row.seq));
@@ -135,10 +136,7 @@ impl<'a> Checker<'a> {
         }
         self.position = row.position();
         self.epoch = row.epoch;
-        match (
-            encoding::decode_command(row.format, &row.command),
-            encoding::decode_events(row.format, &row.events),
-        ) {
+        match (encoding::decode_command(row.format, &row.command), encoding::decode_events(row.format, &row.events)) {
             (Ok(command), Ok(events)) => self.decoded(row, command, &events),
             (command, events) => {
                 self.findings.add(format!("row {} cannot be read: {:?} {:?}", row.seq, command.err(), events.err()));

@@ -168,7 +168,9 @@ fn stop(target: &mut Target) -> Result<Vec<String>, Error> {
         }
         match service.terminate(STOPS_WITHIN) {
             Ok(status) if status.success() => {}
-            Ok(status) => told.push(format!("a service that was asked to stop ended with {status}:\n{}", service.log())),
+            Ok(status) => {
+                told.push(format!("a service that was asked to stop ended with {status}:\n{}", service.log()))
+            }
             Err(error) => told.push(format!("a service that was asked to stop did not: {error}")),
         }
     }

@@ -155,7 +155,6 @@ impl Postgres {
     fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
-
 }
 
 impl Drop for Postgres {

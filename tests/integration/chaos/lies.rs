@@ -9,9 +9,7 @@ use chaos::history::{
 use journal::position::{Epoch, StreamId};
 use journal::{Position, Record, encoding};
 use matching::command::{CancelOrder, ListInstrument, NewOrder};
-use matching::{
-    Account, Command, CommandId, Engine, Event, Instrument, Micros, OrderId, Seq, Sequenced, Side, Symbol,
-};
+use matching::{Account, Command, CommandId, Engine, Event, Instrument, Micros, OrderId, Seq, Sequenced, Side, Symbol};
 
 /// A log that is written row by row; `edit` falsifies the events of the rows that it is given.
 struct Script {
@@ -208,7 +206,10 @@ fn lies_to_clients_are_found() {
     lie(&answer(0, PlaceAnswer::Unexpected("500".to_owned())), "a good order was answered 500");
     lie(&|history| history.orders[0].price = "99".parse().expect("a price"), "not what was acknowledged");
     lie(&|history| history.orders[0].side = Side::Buy, "not what was acknowledged");
-    lie(&|history| history.orders[1].tries.iter_mut().for_each(|one| one.answer = PlaceAnswer::NotTaken), "not to be taken");
+    lie(
+        &|history| history.orders[1].tries.iter_mut().for_each(|one| one.answer = PlaceAnswer::NotTaken),
+        "not to be taken",
+    );
     lie(&cancel(cancelled("1", 4)), "with 1 left");
     lie(&cancel(cancelled("2", 3)), "at row 3");
     lie(&cancel(CancelAnswer::NotOpen { status: "FILLED".to_owned() }), "was said to be FILLED");
@@ -239,7 +240,9 @@ fn what_was_told_before_its_commit_is_found() {
     assert!(check(&script.rows, &history).findings.is_empty());
     history.crashes.push(Crash { at, log_end: 2 });
     let report = check(&script.rows, &history);
-    for what in ["committed by row 3", "cancelled by row 4", "the service showed the state by row 4", "Redis showed the state"] {
+    for what in
+        ["committed by row 3", "cancelled by row 4", "the service showed the state by row 4", "Redis showed the state"]
+    {
         found(&report, what);
     }
 }
