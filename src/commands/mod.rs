@@ -27,6 +27,8 @@ pub fn run(command: impl AsyncFnOnce(&Settings) -> Result<(), End>) -> ExitCode 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(async {
+            #[cfg(feature = "planted")]
+            crate::planted::plant_from_environment().map_err(|problem| End::Configuration(vec![problem]))?;
             let (settings, _) = Settings::load().map_err(End::Configuration)?;
             command(&settings).await
         }),

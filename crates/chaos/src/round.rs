@@ -141,6 +141,10 @@ impl Attack {
             let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
             tell(&format!("{fault}{told}: serving again after {took:.1} s; acknowledged {served}"));
             self.findings.extend(struck.findings);
+            if !self.findings.is_empty() {
+                // Nobody may serve any more.
+                return Ok(());
+            }
         }
         self.progressed(load, load.acknowledged(), between);
         Ok(())
