@@ -121,7 +121,7 @@ impl Attack {
     ) -> Result<(), Error> {
         for fault in faults {
             let before = load.acknowledged();
-            if !self.progressed(load, before, between + Duration::from_millis(random.below(200))) {
+            if !self.progressed(target, load, before, between + Duration::from_millis(random.below(200))) {
                 return Ok(());
             }
             let struck_at = Instant::now();
@@ -146,18 +146,19 @@ impl Attack {
                 return Ok(());
             }
         }
-        self.progressed(load, load.acknowledged(), between);
+        self.progressed(target, load, load.acknowledged(), between);
         Ok(())
     }
 
     /// Whether clients are served again; if they are not, that is a finding.
-    fn progressed(&mut self, load: &Load, since: u64, at_least: Duration) -> bool {
+    fn progressed(&mut self, target: &Target, load: &Load, since: u64, at_least: Duration) -> bool {
         let begin = Instant::now();
         let waited = wait_until(READY_WITHIN, "clients to be served", || {
             begin.elapsed() >= at_least && load.acknowledged() >= since + PROGRESS
         });
         if waited.is_err() {
-            self.findings.push(format!("clients were not served for {READY_WITHIN:?}"));
+            let logs: Vec<String> = target.services.iter().map(testbed::Service::log).collect();
+            self.findings.push(format!("clients were not served for {READY_WITHIN:?}:\n{}", logs.join("\n\n")));
         }
         waited.is_ok()
     }

@@ -26,6 +26,12 @@ fn power_cuts_and_flushes_lose_nothing() {
     survives(&round(build(Mode::Full), &[once.clone(), once].concat(), 3));
 }
 
+/// Several times: what is in flight differs.
+#[test]
+fn flushes_lose_nothing() {
+    survives(&round(build(Mode::Full), &[Fault::FlushAll; 6], 8));
+}
+
 #[test]
 fn a_full_disk_loses_nothing() {
     survives(&round(build(Mode::Full), &[Fault::DiskFull(Server::Redis), Fault::DiskFull(Server::Postgres)], 4));
