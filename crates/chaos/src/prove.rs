@@ -34,7 +34,9 @@ pub const EVERYSEC: &str = "everysec";
 pub fn minute(binary: &Path, plant: Option<&str>, seed: u64) -> Round {
     let build = planted(Build::new(binary, Mode::Full), plant);
     let plan = Plan { clients: 32, seed, pause: Duration::from_millis(4) };
-    Round { build, standby: true, plan, faults: MINUTE.to_vec(), between: Duration::from_millis(1_800) }
+    // What only a woken writer shows needs more than one of them.
+    let faults = if plant == Some("no-fence") { vec![Fault::SplitBrain; 5] } else { MINUTE.to_vec() };
+    Round { build, standby: true, plan, faults, between: Duration::from_millis(1_800) }
 }
 
 /// A build with a plant, if there is one.

@@ -121,7 +121,7 @@ impl Attack {
     ) -> Result<(), Error> {
         for fault in faults {
             let before = load.acknowledged();
-            if !self.progressed(target, load, before, between + Duration::from_millis(random.below(200))) {
+            if !self.progressed(target, load, before, between + Duration::from_millis(random.below(200)))? {
                 return Ok(());
             }
             let struck_at = Instant::now();
@@ -146,21 +146,26 @@ impl Attack {
                 return Ok(());
             }
         }
-        self.progressed(target, load, load.acknowledged(), between);
+        self.progressed(target, load, load.acknowledged(), between)?;
         Ok(())
     }
 
-    /// Whether clients are served again; if they are not, that is a finding.
-    fn progressed(&mut self, target: &Target, load: &Load, since: u64, at_least: Duration) -> bool {
+    /// Whether clients are served again, and nothing ends by itself; otherwise that is a finding.
+    fn progressed(&mut self, target: &mut Target, load: &Load, since: u64, at_least: Duration) -> Result<bool, Error> {
         let begin = Instant::now();
+        let mut failure = None;
         let waited = wait_until(READY_WITHIN, "clients to be served", || {
-            begin.elapsed() >= at_least && load.acknowledged() >= since + PROGRESS
+            match target.supervise() {
+                Ok(endings) => self.findings.extend(endings),
+                Err(error) => failure = Some(error),
+            }
+            let enough = begin.elapsed() >= at_least && load.acknowledged() >= since + PROGRESS;
+            enough || failure.is_some() || !self.findings.is_empty()
         });
         if waited.is_err() {
-            let logs: Vec<String> = target.services.iter().map(testbed::Service::log).collect();
-            self.findings.push(format!("clients were not served for {READY_WITHIN:?}:\n{}", logs.join("\n\n")));
+            self.findings.push(format!("clients were not served for {READY_WITHIN:?}:\n{}", target.logs()));
         }
-        waited.is_ok()
+        failure.map_or(Ok(self.findings.is_empty()), Err)
     }
 }
 

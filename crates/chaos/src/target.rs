@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use signal_hook::consts::SIGKILL;
 use tempfile::TempDir;
 use testbed::{Extras, Postgres, Redis, Service, listens, wait_until};
 use tokio::runtime::Runtime;
@@ -18,8 +20,8 @@ use crate::proxy::Proxy;
 
 /// A start waits 5 s for a writer that is paused, and reads the log; the rest is for a busy machine.
 pub const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Exit codes that say that an operator must look: nothing that is done here may lead to them.
-const FINAL_CODES: [i32; 3] = [2, 4, 6];
+/// How a service may end here: asked to, without Redis or PostgreSQL, or because another one has taken over.
+const EXPECTED_CODES: [i32; 3] = [0, 3, 5];
 
 /// What the service stands on.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -113,6 +115,9 @@ pub struct Servers {
 impl Target {
     /// Starts all of it and waits until the service serves.
     pub fn start(build: &Build) -> Result<Target, Error> {
+        // Tools run in another folder, where a relative path would mean something else.
+        let binary = build.binary.canonicalize();
+        let binary = binary.map_err(Error::io(format!("find the service {}", build.binary.display())))?;
         let folder = tempfile::Builder::new().prefix("pricetime-chaos-").tempdir();
         let folder = folder.map_err(Error::io("make a temporary folder"))?;
         // PostgreSQL's user passes through, and loads the shim from there.
@@ -139,9 +144,9 @@ impl Target {
                 file_disk = Some(disk);
             }
         }
-        let service = Service::start(&build.binary, environment.clone())?;
+        let service = Service::start(&binary, environment.clone())?;
         let services = vec![service];
-        Ok(Target { services, servers, file_disk, runtime, binary: build.binary.clone(), environment, _folder: folder })
+        Ok(Target { services, servers, file_disk, runtime, binary, environment, _folder: folder })
     }
 
     /// Starts a second service on the same servers and waits until it stands by.
@@ -172,31 +177,41 @@ impl Target {
         Ok(found.unwrap_or_default())
     }
 
-    /// Starts again whatever has ended, as an operator's supervisor would, and waits until a service serves. What ended in
-    /// a way that a supervisor must not mend is told.
-    pub fn heal(&mut self) -> Result<Vec<String>, Error> {
-        let mut told = Vec::new();
+    /// Starts again whatever has ended, as an operator's supervisor would. What ended as it never should is told.
+    pub fn supervise(&mut self) -> Result<Vec<String>, Error> {
         if let Some(servers) = &mut self.servers {
             servers.heal()?;
         }
-        let mut serving = false;
+        let mut told = Vec::new();
+        for service in &mut self.services {
+            told.extend(mend(service)?);
+        }
+        Ok(told)
+    }
+
+    /// Does so until a service serves.
+    pub fn heal(&mut self) -> Result<Vec<String>, Error> {
+        let mut told = Vec::new();
         let mut failure = None;
-        let Target { services, .. } = self;
-        wait_until(READY_WITHIN, "a service to be ready again", || {
-            for service in services.iter_mut() {
-                match mend(service) {
-                    Ok(ending) => told.extend(ending),
-                    Err(error) => failure = Some(error),
-                }
-                serving |= service.readiness() == Some(200);
+        let healed = wait_until(READY_WITHIN, "a service to be ready again", || {
+            match self.supervise() {
+                Ok(endings) => told.extend(endings),
+                Err(error) => failure = Some(error),
             }
-            serving || failure.is_some() || !told.is_empty()
-        })
-        .map_err(|error| match services.iter().map(Service::log).next() {
-            Some(log) => Error::Stuck { error: error.to_string(), log },
-            None => error.into(),
-        })?;
-        failure.map_or(Ok(told), Err)
+            let serves = self.services.iter().any(|service| service.readiness() == Some(200));
+            serves || failure.is_some() || !told.is_empty()
+        });
+        match (failure, healed) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(told),
+            (None, Err(error)) => Err(Error::Stuck { error: error.to_string(), log: self.logs() }),
+        }
+    }
+
+    /// The last lines that each service wrote.
+    pub fn logs(&self) -> String {
+        let logs: Vec<String> = self.services.iter().map(Service::log).collect();
+        logs.join("\n\n")
     }
 
     /// What the tools of the service are run with: its settings, without the disk's shim.
@@ -229,14 +244,13 @@ impl Target {
     }
 }
 
-/// Starts a service again that has ended; an ending that must not happen is told.
+/// Starts a service again that has ended; an ending that must not happen is told. SIGKILL is what faults send.
 fn mend(service: &mut Service) -> Result<Option<String>, Error> {
     let Some(status) = service.exited()? else { return Ok(None) };
-    if status.code().is_some_and(|code| FINAL_CODES.contains(&code)) {
-        return Ok(Some(format!("the service ended with {status}, which no restart mends:\n{}", service.log())));
-    }
+    let expected = status.signal() == Some(SIGKILL) || status.code().is_some_and(|code| EXPECTED_CODES.contains(&code));
+    let told = (!expected).then(|| format!("the service ended by itself with {status}:\n{}", service.log()));
     service.relaunch()?;
-    Ok(None)
+    Ok(told)
 }
 
 impl Servers {
