@@ -44,6 +44,28 @@ async fn a_lost_stream_is_restored_from_what_was_acknowledged() {
     until("nothing is kept for long", || engine.pipeline.intake.waiting() == 0).await;
 }
 
+/// A read that waited when the stream was lost woke with the first entries of the restored one, which were then read
+/// again: a row went back in the stream, and the process ended.
+#[actix::test]
+async fn a_waiting_read_does_not_see_a_stream_that_is_half_restored() {
+    let engine = Engine::fresh().await;
+    take(&engine, Lane::Orders, buy(1, "100", "1")).await.expect("taken");
+    engine.committed(1).await;
+    engine.world.log.hold_commits();
+    for id in 2..=40 {
+        take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+    }
+    engine.world.queue.lose();
+    // Now everything that was read is committed, and a read waits for more.
+    engine.world.log.let_pass(1_000);
+    until("commands are refused", || !engine.pipeline.intake.is_open()).await;
+    until("commands are taken again", || engine.pipeline.intake.is_open()).await;
+    take(&engine, Lane::Orders, buy(41, "100", "1")).await.expect("taken");
+    engine.committed(41).await;
+    assert_eq!(accepted(&engine.world), (1..=41).collect::<Vec<_>>());
+    assert_eq!(engine.world.log.rows().len(), 42, "some were read twice");
+}
+
 /// While the loss is not noticed yet, an enqueue is certainly not taken.
 #[actix::test]
 async fn nothing_is_acknowledged_into_a_lost_stream() {

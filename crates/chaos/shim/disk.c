@@ -12,8 +12,8 @@
  * What is not synced is lost entirely: the worst that a disk may do. A file is copied before it is synced, so the
  * shadow never holds more than the program has a right to rely on, plus writes that a disk may have done early. Where
  * it is not known what changed since the last sync (written through stdio, or by an earlier process), everything is
- * copied. Files that are mapped and written through memory are not supported. System calls are made directly, so that
- * nothing here calls itself. */
+ * copied. sync_file_range and O_DSYNC make nothing durable here, which errs on the safe side. Files that are mapped and
+ * written through memory are not supported. System calls are made directly, so that nothing here calls itself. */
 
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -93,7 +93,10 @@ impl CommandQueue for MemoryQueue {
         if unreachable || lost {
             return Err(EnqueueError::NotTaken("as the test asked".to_owned()));
         }
-        Ok(self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text: text.to_owned() })))
+        let id = self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text: text.to_owned() }));
+        // As with a real queue, readers see the entry before its sender hears of it.
+        tokio::task::yield_now().await;
+        Ok(id)
     }
 
     async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError> {
