@@ -65,6 +65,11 @@ impl MemoryQueue {
         self.grown.notify_waiters();
     }
 
+    /// Whether the stream is lost.
+    pub fn is_lost(&self) -> bool {
+        lock(&self.stream).lost
+    }
+
     /// How many reads gave entries.
     pub fn reads(&self) -> u64 {
         lock(&self.stream).reads
