@@ -211,6 +211,11 @@ impl DispatcherActor {
                 return;
             }
         };
+        // A read of the lost stream that still waits would see what is appended now, before all of it is there: what is
+        // committed then would count as the commit of everything kept from before the loss, whose old places are lower.
+        if let Some(reading) = self.reading.take() {
+            ctx.cancel_future(reading);
+        }
         let (intake, read_to) = (Arc::clone(&self.parts.intake), self.parts.read_to);
         let restored = async move {
             loop {

@@ -5,7 +5,7 @@
 //! [`PATIENCE`], the projection is behind: rows are folded and callers answered without it, since what they are told is
 //! committed, and what changed is collected until the projection takes it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,7 +108,7 @@ pub(crate) struct ProjectionActor {
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
     transfers: u64,
     waiting: VecDeque<Waiting>,
-    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+    expected: BTreeMap<CommandId, oneshot::Sender<Outcome>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     questions: Vec<ReadLedger>,
 }
@@ -136,7 +136,7 @@ impl ProjectionActor {
             transfer: Transfer::Idle,
             transfers: 0,
             waiting: VecDeque::new(),
-            expected: HashMap::new(),
+            expected: BTreeMap::new(),
             answers: Vec::new(),
             questions: Vec::new(),
         }

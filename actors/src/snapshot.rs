@@ -65,8 +65,7 @@ impl Handler<TakeSnapshot> for SnapshotActor {
     type Result = AtomicResponse<Self, Result<Seq, SnapshotError>>;
 
     fn handle(&mut self, _: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
-        let (dispatcher, store, placement) =
-            (self.dispatcher.clone(), Arc::clone(&self.store), self.placement.clone());
+        let (dispatcher, store, placement) = (self.dispatcher.clone(), Arc::clone(&self.store), self.placement.clone());
         let (retain, newest) = (self.retain, self.newest);
         let taken = async move { take(dispatcher, store, placement, retain, newest).await };
         AtomicResponse::new(Box::pin(taken.into_actor(self).map(|taken, actor, _| {

@@ -1,16 +1,24 @@
 //! Whether a simulated process runs, is paused, or is dead. A dead one has no effect on anything any more: its calls to
 //! the ports never return, and nobody hears its answers. To the rest of the world that is what a crash is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
+
+use crate::lock;
 
 /// One process, from its start to its end.
 #[derive(Clone)]
 pub struct Life {
     /// Counts the processes of a simulation: 1, 2, 3, ...
     pub number: u64,
-    state: Arc<watch::Sender<State>>,
+    shared: Arc<Shared>,
+}
+
+/// No watch channel: that one wakes its receivers in random order.
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
 }
 
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -23,44 +31,36 @@ enum State {
 impl Life {
     /// A process that runs.
     pub fn new(number: u64) -> Life {
-        Life { number, state: Arc::new(watch::Sender::new(State::Running)) }
+        Life { number, shared: Arc::new(Shared { state: Mutex::new(State::Running), changed: Notify::new() }) }
     }
 
     /// Ends it, at once and for ever.
     pub fn kill(&self) {
-        self.state.send_replace(State::Dead);
+        self.set(State::Dead);
     }
 
     /// Stops it where it is; the world goes on.
     pub fn pause(&self) {
-        self.state.send_if_modified(|state| {
-            let running = *state == State::Running;
-            if running {
-                *state = State::Paused;
-            }
-            running
-        });
+        if self.state() == State::Running {
+            self.set(State::Paused);
+        }
     }
 
     /// Lets it go on where it was.
     pub fn resume(&self) {
-        self.state.send_if_modified(|state| {
-            let paused = *state == State::Paused;
-            if paused {
-                *state = State::Running;
-            }
-            paused
-        });
+        if self.state() == State::Paused {
+            self.set(State::Running);
+        }
     }
 
     /// Whether it runs.
     pub fn is_running(&self) -> bool {
-        *self.state.borrow() == State::Running
+        self.state() == State::Running
     }
 
     /// Whether it is dead.
     pub fn is_dead(&self) -> bool {
-        *self.state.borrow() == State::Dead
+        self.state() == State::Dead
     }
 
     /// Returns when the process may go on: at once, when it is resumed, or never.
@@ -73,9 +73,22 @@ impl Life {
         self.until(State::Dead).await;
     }
 
+    fn state(&self) -> State {
+        *lock(&self.shared.state)
+    }
+
+    fn set(&self, state: State) {
+        *lock(&self.shared.state) = state;
+        self.shared.changed.notify_waiters();
+    }
+
     async fn until(&self, wanted: State) {
-        let mut watcher = self.state.subscribe();
-        // The sender is held here, so waiting fails never.
-        let _ = watcher.wait_for(|state| *state == wanted).await;
+        loop {
+            let changed = self.shared.changed.notified();
+            if self.state() == wanted {
+                return;
+            }
+            changed.await;
+        }
     }
 }

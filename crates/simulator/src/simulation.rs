@@ -48,17 +48,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// What to print of a seed that broke a promise: the promises, the end of the trace, and how to see it again.
-    pub fn explain(&self) -> String {
+    /// What to print of a seed that broke a promise: so many last lines of the trace, the promises, and how to see it again.
+    pub fn explain(&self, lines: usize) -> String {
         let mut text = String::new();
-        for line in &self.tail {
+        for line in &self.tail[self.tail.len().saturating_sub(lines)..] {
             text.push_str(line);
             text.push('\n');
         }
         for violation in self.violations.iter().take(10) {
             text.push_str(&format!("seed {} breaks \"{}\": {}\n", self.seed, violation.rule, violation.what));
         }
-        text.push_str(&format!("run it again: make simulate SEED={} SEEDS=1\n", self.seed));
+        text.push_str(&format!("run it again: make simulate SEED={} SEEDS=1 LINES=20000\n", self.seed));
         text
     }
 }

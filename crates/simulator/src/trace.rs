@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 /// Lines that are kept.
-const KEPT: usize = 400;
+const KEPT: usize = 20_000;
 
 /// The lines so far.
 pub struct Trace {

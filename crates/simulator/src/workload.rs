@@ -73,7 +73,7 @@ impl Client {
         let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
         let price = match random.below(60) {
             0 => "0".to_owned(),
-            1 => "100.123456789".to_owned(),
+            1 => "100000000".to_owned(),
             _ => (95 + random.below(10)).to_string(),
         };
         let quantity = if random.below(40) == 0 { 1 + random.below(200) } else { 1 + random.below(20) };

@@ -8,7 +8,7 @@ fn run(seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
         let report = simulate(seed);
         if !report.violations.is_empty() {
-            println!("{}", report.explain());
+            println!("{}", report.explain(60));
             failed.push(seed);
         }
         if seed % 100 == 0 {

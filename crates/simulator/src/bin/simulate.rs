@@ -29,7 +29,10 @@ struct Arguments {
     /// How many at a time.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Print the end of every trace, not only of those that break a promise.
+    /// How many of the last lines of its trace to print of a seed that breaks a promise.
+    #[arg(long, default_value_t = 60)]
+    lines: usize,
+    /// Print the traces of the others too.
     #[arg(long)]
     trace: bool,
     /// Add the counts to this ledger.
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
             }
             let report = run(seed);
             if arguments.trace || !report.violations.is_empty() {
-                println!("{}", report.explain());
+                println!("{}", report.explain(arguments.lines));
             }
             let Ok(mut sums) = sums.lock() else { return };
             add(&mut sums.0, &report);
