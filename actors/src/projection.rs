@@ -305,7 +305,8 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection.
+    /// Notices that somebody emptied the projection, or set it back: a process that wakes after its term may still end a
+    /// rebuild that it had begun. One that is ahead belongs to a newer writer, who will have this one stopped.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
         if self.transfer != Transfer::Idle {
             return;
@@ -316,7 +317,12 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            if unchanged && state == Ok(ProjectionState::Unusable) {
+            let gone = match (state, expected) {
+                (Ok(ProjectionState::Unusable), _) => true,
+                (Ok(ProjectionState::At(found)), Shown::At(shown)) => found.seq < shown,
+                (Ok(ProjectionState::At(_)), Shown::Unusable) | (Err(_), _) => false,
+            };
+            if unchanged && gone {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }
