@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint prove chaos bench bench-memory
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -24,6 +24,10 @@ stack: build ## run the service on private Redis and PostgreSQL, data in data/st
 
 test: prepare ## every test suite, the black-box checks among them
 	cargo test --workspace --locked
+
+simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, RECORD=docs/campaigns.jsonl adds the counts
+	cargo run --release --locked -p simulator --bin simulate -- --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--seeds $(or $(SEEDS),500)) --lines $(or $(LINES),60) $(if $(RECORD),--record $(RECORD))
 
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check

@@ -222,7 +222,8 @@ impl DispatcherActor {
                 return;
             }
         };
-        // A read that is under way would bring entries of the half restored stream, which are read again behind `last`.
+        // A read of the lost stream that still waits would see what is appended now, before all of it is there: what is
+        // committed then would count as the commit of everything kept from before the loss, whose old places are lower.
         self.stop_reading(ctx);
         let (intake, read_to) = (Arc::clone(&self.parts.intake), self.parts.read_to);
         let restored = async move {

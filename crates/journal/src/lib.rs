@@ -10,7 +10,7 @@ pub mod record;
 pub mod snapshot;
 
 pub use chain::Chain;
-pub use clock::{Clock, ServiceClock};
+pub use clock::{Clock, ServiceClock, Times};
 pub use ports::{
     CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, Payload, Projection, ProjectionError,
     ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
