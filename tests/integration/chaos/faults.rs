@@ -21,8 +21,8 @@ fn pauses_lose_nothing() {
 }
 
 #[test]
-fn power_cuts_and_flushes_lose_nothing() {
-    let once = of_kinds(Mode::Full, &["power-cut", "flushall"]);
+fn power_cuts_lose_nothing() {
+    let once = of_kinds(Mode::Full, &["power-cut"]);
     survives(&round(build(Mode::Full), &[once.clone(), once].concat(), 3));
 }
 
