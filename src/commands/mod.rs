@@ -3,6 +3,7 @@
 mod ask;
 mod compare;
 pub mod config_check;
+pub mod export;
 pub mod healthcheck;
 pub mod log;
 pub mod openapi;
