@@ -6,6 +6,7 @@ pub mod config;
 pub mod exit;
 pub mod http;
 pub mod ids;
+mod last_words;
 pub mod startup;
 pub mod storage;
 pub mod telemetry;

@@ -32,8 +32,13 @@ struct Arguments {
 enum Command {
     /// Run the service until SIGTERM or SIGINT.
     #[command(after_help = "Examples:\n  pricetime serve\n  PORT=9000 DATA_DIR=/var/lib/pricetime pricetime serve\n  \
-                            REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me@127.0.0.1/prices pricetime serve")]
-    Serve,
+                            REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me@127.0.0.1/prices pricetime serve\n  \
+                            pricetime serve --forget-stops")]
+    Serve {
+        /// Start although the service has stopped itself three times at the same row: what was wrong is mended.
+        #[arg(long)]
+        forget_stops: bool,
+    },
     /// Prove that the log is whole, that its commands give its events, and that readers are shown what they give.
     #[command(
         after_help = "Works beside a running service.\n\nExamples:\n  pricetime verify\n  pricetime verify --full --json"
@@ -152,7 +157,7 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve => startup::serve(),
+        Command::Serve { forget_stops } => startup::serve(forget_stops),
         Command::Verify { full, json } => {
             commands::run(async |settings| commands::verify::verify(settings, full, json).await)
         }

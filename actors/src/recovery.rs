@@ -8,7 +8,7 @@ use journal::{
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
 use matching::{Changes, Engine, Event, Seq};
-use tracing::info;
+use tracing::{error, info};
 
 /// Rows read at once: a short transaction, a few megabytes.
 const PAGE_ROWS: usize = 5_000;
@@ -63,7 +63,7 @@ pub async fn recover(
         ProjectionState::At(shown) => Some(shown),
         ProjectionState::Unusable => None,
     };
-    let mut replay = Replay::from_snapshot(snapshots, Seq::LAST, retain_closed).await?;
+    let mut replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
     if let Some(shown) = shown {
         check_shown(log, shown, end.seq).await?;
@@ -85,6 +85,10 @@ pub async fn recover(
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
     }
+    if let Some(row) = log.page(end.seq, 1).await?.first() {
+        let error = format!("the log goes on behind row {}, where the writer's position says that it ends", end.seq);
+        return Err(damaged(row.seq, error).into());
+    }
     info!(
         seq = %end.seq,
         %snapshot,
@@ -95,6 +99,47 @@ pub async fn recover(
     let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
     let projected = collecting.map(|seq| (seq, replay.changes));
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
+}
+
+/// The state of the newest snapshot that is whole and of this log; without one, the state before the first row. What a
+/// damaged snapshot would have spared, the log gives: every row that is read instead is proven.
+async fn from_sound_snapshot(
+    log: &dyn EventLog,
+    snapshots: &dyn SnapshotStore,
+    end: Seq,
+    retain_closed: u64,
+) -> Result<Replay, RecoveryError> {
+    let mut until = Seq::LAST;
+    loop {
+        let damage = match Replay::from_snapshot(snapshots, until, retain_closed).await {
+            Ok(replay) if replay.position.seq > end => {
+                let seq = replay.position.seq;
+                let error =
+                    format!("there is a snapshot of it, and the writer's position says that the log ends at row {end}");
+                return Err(damaged(seq, error).into());
+            }
+            Ok(replay) => match is_of_this_log(log, &replay.position).await? {
+                true => return Ok(replay),
+                false => (replay.position.seq, "its position is not that of the log's row".to_owned()),
+            },
+            Err(SnapshotError::Damaged { seq, error }) => (seq, error),
+            Err(error) => return Err(error.into()),
+        };
+        let (seq, error) = damage;
+        error!(%seq, error, "a snapshot is damaged: going on with the one before it, or from the first row");
+        match seq.previous() {
+            Some(previous) => until = previous,
+            None => return Ok(Replay::from_the_start(retain_closed)),
+        }
+    }
+}
+
+/// Whether the row that a snapshot was taken at is the log's; one that was detached since can only be believed, and the
+/// row after it tells.
+async fn is_of_this_log(log: &dyn EventLog, position: &Position) -> Result<bool, LogError> {
+    let Some(before) = position.seq.previous() else { return Ok(*position == Position::START) };
+    let rows = log.page(before, 1).await?;
+    Ok(rows.iter().find(|row| row.seq == position.seq).is_none_or(|row| row.position() == *position))
 }
 
 /// Holds that what the projection shows is a row of this log, which ends at row `end`.
@@ -165,7 +210,7 @@ impl Replay {
                 return Err(damaged(self.position.seq.next(), "the row is missing").into());
             }
             for row in &rows {
-                let events = self.check(row)?;
+                let events = next_events(&self.position, row)?;
                 each(row, &events)?;
                 self.engine.fold(row.seq, row.time, &events, &mut self.changes);
                 self.position = row.position();
@@ -173,16 +218,16 @@ impl Replay {
         }
         Ok(())
     }
-
-    /// The events of the next row, if it is the next row.
-    fn check(&self, row: &Record) -> Result<Vec<Event>, LogError> {
-        if row.follows(&self.position) {
-            return encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error));
-        }
-        Err(damaged(self.position.seq.next(), "the row is missing or was altered: its chain does not follow"))
-    }
 }
 
-fn damaged(seq: Seq, error: impl ToString) -> LogError {
+/// The events of a row, if it is the one that follows `before`.
+pub(crate) fn next_events(before: &Position, row: &Record) -> Result<Vec<Event>, LogError> {
+    if row.follows(before) {
+        return encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error));
+    }
+    Err(damaged(before.seq.next(), "the row is missing or was altered: its chain does not follow"))
+}
+
+pub(crate) fn damaged(seq: Seq, error: impl ToString) -> LogError {
     LogError::Damaged { seq, error: error.to_string() }
 }

@@ -44,7 +44,7 @@ pub fn end(ended: Result<(), End>) -> ExitCode {
         Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(end) => {
             eprintln!("pricetime: {end}");
-            end.code()
+            ExitCode::from(end.code())
         }
     }
 }

@@ -74,6 +74,54 @@ async fn an_altered_row_is_found_at_its_number() {
     assert_eq!(seq.get(), 42);
 }
 
+/// A damaged snapshot costs time, not the start: the one before it and the log give the same state.
+#[actix::test]
+async fn a_damaged_snapshot_is_passed_over() {
+    type Damage = fn(&mut journal::Snapshot);
+    let damages: [(&str, Damage); 4] = [
+        ("a flipped bit", |snapshot| snapshot.parts[0][20] ^= 1),
+        ("a part that is missing", |snapshot| drop(snapshot.parts.pop())),
+        ("another chain value", |snapshot| snapshot.position.chain = Chain::START),
+        ("a format of the future", |snapshot| snapshot.format += 1),
+    ];
+    for (what, damage) in damages {
+        let world = busy_world(true).await;
+        let sound = world.recover().await;
+        let first = world.start(&Placement::here()).await;
+        world.queue.push(&mixed_commands(24, 1));
+        until("the last command is committed", || world.log.rows().len() > sound.position.seq.get() as usize).await;
+        let newest = first.pipeline.snapshots.send(TakeSnapshot).await.expect("an actor").expect("a snapshot");
+        first.projected().await;
+        assert_eq!(world.recover().await.snapshot, newest, "{what}");
+
+        world.snapshots.tamper(1, damage);
+        let recovered = world.recover().await;
+        assert_eq!(recovered.snapshot, sound.snapshot, "{what}: the one before it");
+        let hash_before = hash(&recovered.engine);
+        world.snapshots.tamper(0, damage);
+        let recovered = world.recover().await;
+        assert_eq!(recovered.snapshot, Seq::ZERO, "{what}: the whole log");
+        assert_eq!(hash(&recovered.engine), hash_before, "{what}");
+    }
+}
+
+/// A snapshot of a row that the log does not reach: the log lost its end, or its position.
+#[actix::test]
+async fn a_log_that_ends_before_its_snapshot_is_damaged() {
+    let world = busy_world(true).await;
+    let row = &world.log.rows()[9];
+    let ended = recover(&*world.log, &*world.snapshots, &*world.projection, row.position(), RETAIN_CLOSED).await;
+    let Err(RecoveryError::Log(LogError::Damaged { seq, error })) = ended else { panic!("it recovered") };
+    assert!(seq > row.seq && error.contains("says that the log ends at row 10"), "row {seq}: {error}");
+    // Without a snapshot, the rows behind the end tell.
+    let world = busy_world(false).await;
+    world.projection.claim(ProjectionPosition { seq: Seq::ZERO, epoch: Epoch(0), chain: Chain::START });
+    let row = &world.log.rows()[9];
+    let ended = recover(&*world.log, &*world.snapshots, &*world.projection, row.position(), RETAIN_CLOSED).await;
+    let Err(RecoveryError::Log(LogError::Damaged { seq, error })) = ended else { panic!("it recovered") };
+    assert!(seq.get() == 11 && error.contains("goes on behind row 10"), "row {seq}: {error}");
+}
+
 #[actix::test]
 async fn a_log_that_went_back_is_noticed() {
     let world = busy_world(false).await;

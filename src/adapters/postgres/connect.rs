@@ -157,12 +157,13 @@ impl Postgres {
     }
 
     async fn problems(&self, owner: &mut PgConnection) -> Result<Vec<String>, PostgresError> {
-        let server = sqlx::query_as::<_, (i32, String, bool, String, String)>(
+        let server = sqlx::query_as::<_, (i32, String, bool, String, String, String)>(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
-             pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes')",
+             pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes'), \
+             current_setting('synchronous_commit')",
         );
         let server = server.fetch_one(&mut *owner).await.map_err(|error| self.unreachable(&error))?;
-        let (version_number, version, is_standby, fsync, full_page_writes) = server;
+        let (version_number, version, is_standby, fsync, full_page_writes, synchronous_commit) = server;
         if version_number < OLDEST_VERSION {
             return Err(PostgresError::TooOld { address: self.address(), version });
         }
@@ -178,7 +179,14 @@ impl Postgres {
                 ));
             }
         }
-        // Each session of ours sets synchronous_commit itself: nothing to ask here.
+        // Each session of ours sets it itself; who switched it off for all the others expects that it is off here too.
+        if synchronous_commit == "off" {
+            problems.push(
+                "its synchronous_commit is off and must be on (committed orders would be lost when it stops): ALTER SYSTEM \
+                 SET synchronous_commit = on, then SELECT pg_reload_conf(); or ALTER DATABASE … SET synchronous_commit = on"
+                    .to_owned(),
+            );
+        }
         Ok(problems)
     }
 

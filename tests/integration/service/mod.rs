@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod audit;
 mod black_box;
 mod commands;
 mod concurrent;
