@@ -143,7 +143,7 @@ impl End {
             End::Redis(_) | End::Postgres(_) => 2,
             End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
-            End::Embedded(EmbeddedError::Database { .. }) => 6,
+            End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
             End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Output(_) | End::NotWell { .. } => 3,
             End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,

@@ -198,7 +198,7 @@ fn lines(rows: &[Value]) -> String {
 }
 
 /// Gives every row the chain value of what it holds now.
-fn chain_anew(rows: &mut [Value]) {
+pub fn chain_anew(rows: &mut [Value]) {
     let mut chain = Chain::START;
     for row in rows {
         let number = |name: &str| row[name].as_u64().expect("a number");

@@ -4,6 +4,7 @@ mod audit;
 mod black_box;
 mod commands;
 mod concurrent;
+mod damage;
 mod http;
 mod kill;
 mod recovery;
