@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
+use actors::recovery::check_end;
 use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Sweep, guard, recover, standby};
 use journal::ServiceClock;
 use matching::Instrument;
@@ -119,6 +120,7 @@ async fn start(
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    check_end(&*log, writer.position.seq).await?;
     queue.open(writer.position.stream_id).await?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;

@@ -85,10 +85,6 @@ pub async fn recover(
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
     }
-    if let Some(row) = log.page(end.seq, 1).await?.first() {
-        let error = format!("the log goes on behind row {}, where the writer's position says that it ends", end.seq);
-        return Err(damaged(row.seq, error).into());
-    }
     info!(
         seq = %end.seq,
         %snapshot,
@@ -140,6 +136,14 @@ async fn is_of_this_log(log: &dyn EventLog, position: &Position) -> Result<bool,
     let Some(before) = position.seq.previous() else { return Ok(*position == Position::START) };
     let rows = log.page(before, 1).await?;
     Ok(rows.iter().find(|row| row.seq == position.seq).is_none_or(|row| row.position() == *position))
+}
+
+/// Holds that the log has no row behind `end`, the writer's position: one that was reset would hide them, and the service
+/// would start with less than it has promised.
+pub async fn check_end(log: &dyn EventLog, end: Seq) -> Result<(), RecoveryError> {
+    let Some(row) = log.page(end, 1).await?.into_iter().next() else { return Ok(()) };
+    let error = format!("the log goes on behind row {end}, where the writer's position says that it ends");
+    Err(damaged(row.seq, error).into())
 }
 
 /// Holds that what the projection shows is a row of this log, which ends at row `end`.
