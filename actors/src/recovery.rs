@@ -8,10 +8,16 @@ use journal::{
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
 use matching::{Changes, Engine, Event, Seq};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tracing::{error, info};
+
+use crate::guard;
 
 /// Rows read at once: a short transaction, a few megabytes.
 const PAGE_ROWS: usize = 5_000;
+/// Pages that wait to be folded: reading goes on meanwhile, within some tens of megabytes.
+const PAGES_AHEAD: usize = 8;
 
 /// The state at the end of the log, and how much of it the projection shows.
 pub struct Recovered {
@@ -63,25 +69,14 @@ pub async fn recover(
         ProjectionState::At(shown) => Some(shown),
         ProjectionState::Unusable => None,
     };
-    let mut replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
+    let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
     if let Some(shown) = shown {
         check_shown(log, shown, end.seq).await?;
     }
-    let mut collecting = None;
-    loop {
-        if shown.is_some_and(|shown| shown.seq == replay.position.seq) {
-            collecting = Some(replay.position.seq);
-            replay.changes = Changes::default();
-        }
-        if replay.position.seq == end.seq {
-            break;
-        }
-        // A page ends where collecting begins.
-        let stop = shown.map(|shown| shown.seq).filter(|seq| *seq > replay.position.seq);
-        let until = stop.unwrap_or(end.seq).min(end.seq);
-        replay.advance::<RecoveryError>(log, until, |_, _| Ok(())).await?;
-    }
+    // What changed before the projection's row is in the projection.
+    let collect_after = shown.map(|shown| shown.seq).filter(|seq| *seq >= snapshot);
+    let replay = read_and_fold(replay, log, end.seq, collect_after).await?;
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
     }
@@ -93,8 +88,50 @@ pub async fn recover(
         "the state is recovered"
     );
     let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
-    let projected = collecting.map(|seq| (seq, replay.changes));
+    let projected = collect_after.map(|seq| (seq, replay.changes));
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
+}
+
+/// Folds the rows up to `to` on a thread of its own, while the next ones are read; keeps what changed after row
+/// `collect_after`.
+async fn read_and_fold(
+    mut replay: Replay,
+    log: &dyn EventLog,
+    to: Seq,
+    collect_after: Option<Seq>,
+) -> Result<Replay, LogError> {
+    let mut at = replay.position.seq;
+    let (pages, mut read) = mpsc::channel::<Vec<Record>>(PAGES_AHEAD);
+    let folding = spawn_blocking(move || {
+        // An assertion that fails here ends the process, as in the engine.
+        guard::mark_this_thread();
+        while let Some(rows) = read.blocking_recv() {
+            for row in rows {
+                let events = next_events(&replay.position, &row)?;
+                replay.fold(&row, &events);
+                if collect_after.is_none_or(|after| row.seq <= after) {
+                    replay.changes = Changes::default();
+                }
+            }
+        }
+        Ok(replay)
+    });
+    while at < to {
+        let wanted = (to.get() - at.get()).min(PAGE_ROWS as u64) as usize;
+        let rows = log.page(at, wanted).await?;
+        let Some(last) = rows.last() else { break };
+        at = last.seq;
+        if pages.send(rows).await.is_err() {
+            // The folding ended, and says why.
+            break;
+        }
+    }
+    drop(pages);
+    let replay = match folding.await {
+        Ok(folded) => folded?,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    if replay.position.seq == to { Ok(replay) } else { Err(damaged(replay.position.seq.next(), "the row is missing")) }
 }
 
 /// The state of the newest snapshot that is whole and of this log; without one, the state before the first row. What a
@@ -216,11 +253,15 @@ impl Replay {
             for row in &rows {
                 let events = next_events(&self.position, row)?;
                 each(row, &events)?;
-                self.engine.fold(row.seq, row.time, &events, &mut self.changes);
-                self.position = row.position();
+                self.fold(row, &events);
             }
         }
         Ok(())
+    }
+
+    fn fold(&mut self, row: &Record, events: &[Event]) {
+        self.engine.fold(row.seq, row.time, events, &mut self.changes);
+        self.position = row.position();
     }
 }
 
