@@ -71,14 +71,15 @@ pub async fn recover(
     };
     let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
-    if let Some(shown) = shown {
-        check_shown(log, shown, end.seq).await?;
-    }
     // What changed before the projection's row is in the projection.
     let collect_after = shown.map(|shown| shown.seq).filter(|seq| *seq >= snapshot);
     let replay = read_and_fold(replay, log, end.seq, collect_after).await?;
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
+    }
+    // Behind the rows themselves, so that damage is told at its first row.
+    if let Some(shown) = shown {
+        check_shown(log, shown, end.seq).await?;
     }
     info!(
         seq = %end.seq,
