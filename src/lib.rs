@@ -7,6 +7,8 @@ pub mod exit;
 pub mod http;
 pub mod ids;
 mod last_words;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod startup;
 pub mod storage;
 pub mod telemetry;
