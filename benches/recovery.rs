@@ -180,7 +180,7 @@ async fn make(database_url: &str) {
 /// An order that rests at one of 20,000 prices, or one that takes from the best.
 fn order(id: u64, symbol: Symbol, takes: bool) -> Command {
     let number = |text: String| text.parse::<Decimal>().expect("a number");
-    let side = if id % 2 == 0 { Side::Buy } else { Side::Sell };
+    let side = if id.is_multiple_of(2) { Side::Buy } else { Side::Sell };
     let away = id * 7_919 % 10_000;
     let price = match (side, takes) {
         (Side::Buy, false) => 10_000 - away,
