@@ -25,6 +25,7 @@ const RETAIN_CLOSED: u64 = 500_000;
 const ROWS_PER_COMMIT: usize = 5_000;
 const STARTS: usize = 3;
 const KILLS: u64 = 100;
+const LOAD_OVER: Duration = Duration::from_secs(30);
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
 fn main() {
@@ -53,6 +54,7 @@ fn main() {
     starts.sort_unstable();
     println!("start to ready, Redis found equal    {:>8.2} s (median of {STARTS})", starts[STARTS / 2].as_secs_f64());
     verify(&service);
+    println!("the sweep, beside an idle service    {:>8.1} % of one core", 100.0 * load_of(service.pid()));
 
     service.kill().expect("a kill");
     runtime.block_on(empty(&redis.url()));
@@ -67,6 +69,19 @@ fn main() {
     }
     println!("start after {KILLS} kills in the middle  {:>8.2} s", start(&mut service).as_secs_f64());
     verify(&service);
+}
+
+/// How much of one core an idle service takes: what it does then is to prove its log.
+fn load_of(pid: u32) -> f64 {
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running service");
+        let after_name = stat.rsplit(')').next().expect("fields").split_whitespace();
+        // User and system time, in hundredths of a second.
+        after_name.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let before = ticks();
+    std::thread::sleep(LOAD_OVER);
+    (ticks() - before) as f64 / 100.0 / LOAD_OVER.as_secs_f64()
 }
 
 fn start(service: &mut Service) -> Duration {
