@@ -288,9 +288,11 @@ async fn an_ordinary_owner_suffices() {
 async fn unsafe_settings_are_named_with_their_remedy() {
     let cluster = testbed::Postgres::start().expect("PostgreSQL starts");
     let url = cluster.create_database().expect("a database");
-    for setting in ["full_page_writes", "fsync", "synchronous_commit"] {
+    let database = url.rsplit('/').next().expect("a name");
+    let commit = format!("ALTER DATABASE {database} SET synchronous_commit");
+    for (setting, set) in [("full_page_writes", "ALTER SYSTEM SET full_page_writes"), ("synchronous_commit", &commit)] {
         let set = |value: &str| {
-            cluster.sql(&url, &format!("ALTER SYSTEM SET {setting} = {value}")).expect("runs");
+            cluster.sql(&url, &format!("{set} = {value}")).expect("runs");
             cluster.sql(&url, "SELECT pg_reload_conf()").expect("runs");
             testbed::wait_until(Duration::from_secs(5), "the setting", || {
                 cluster.sql(&url, &format!("SHOW {setting}")).expect("runs").trim() == value
