@@ -1,12 +1,12 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the service and run it on a local file, data in ./data; PORT=8000
 	@scripts/prepare.sh run
@@ -54,3 +54,6 @@ bench: prepare ## orders a second through the service, beside a bare handler
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory
+
+bench-recovery: prepare ## a start with a million open orders and a million events behind the snapshot
+	cargo bench --locked -p pricetime --bench recovery

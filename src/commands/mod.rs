@@ -3,6 +3,7 @@
 mod ask;
 mod compare;
 pub mod config_check;
+pub mod export;
 pub mod healthcheck;
 pub mod log;
 pub mod openapi;
@@ -45,7 +46,7 @@ pub fn end(ended: Result<(), End>) -> ExitCode {
         Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(end) => {
             eprintln!("pricetime: {end}");
-            end.code()
+            ExitCode::from(end.code())
         }
     }
 }

@@ -9,3 +9,4 @@ mod recovery;
 mod snapshot;
 mod stop;
 mod stream;
+mod sweep;

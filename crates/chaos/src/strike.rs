@@ -296,7 +296,7 @@ fn split_brain(target: &mut Target) -> Result<Struck, Error> {
         Err(_) => struck.findings.push(format!("the woken writer went on for {GIVES_UP_WITHIN:?}")),
     }
     let woken = &mut target.services[writer];
-    woken.relaunch()?;
+    woken.relaunch(&[])?;
     wait_until(READY_WITHIN, "the woken writer to stand by", || woken.readiness().is_some())?;
     Ok(struck)
 }

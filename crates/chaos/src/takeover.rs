@@ -43,7 +43,7 @@ fn once(target: &mut Target, asleep: bool) -> Result<Duration, Error> {
     wait_until(READY_WITHIN, "the standby to take over", || next.readiness() == Some(200))?;
     let took = began.elapsed();
     let old = &mut target.services[writer];
-    old.relaunch()?;
+    old.relaunch(&[])?;
     wait_until(READY_WITHIN, "the old writer to stand by", || old.readiness() == Some(503))?;
     Ok(took)
 }

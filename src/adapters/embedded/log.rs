@@ -146,6 +146,6 @@ async fn read_position(from: impl SqliteExecutor<'_>) -> Result<WriterPosition, 
 }
 
 /// A file that cannot be read now may be readable later; one that is malformed never.
-fn failed(error: sqlx::Error) -> LogError {
+pub(super) fn failed(error: sqlx::Error) -> LogError {
     super::writer::WriteError::from(error).into()
 }

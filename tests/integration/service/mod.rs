@@ -1,8 +1,10 @@
 //! The whole service as a process, from the outside.
 
+mod audit;
 mod black_box;
 mod commands;
 mod concurrent;
+mod damage;
 mod http;
 mod recovery;
 mod stop;
