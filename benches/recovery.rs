@@ -225,6 +225,9 @@ async fn rebuild(database_url: &str, redis_url: &str) -> Duration {
 
 async fn empty(redis_url: &str) {
     let client = redis::Client::open(redis_url).expect("a client");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    // Millions of keys take longer than the library's default of 500 ms.
+    let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connection = client.get_multiplexed_async_connection_with_config(&patient).await;
+    let mut connection = connection.expect("a connection");
     redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await.expect("an empty Redis");
 }
