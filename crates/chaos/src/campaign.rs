@@ -103,7 +103,7 @@ fn round(binary: &Path, seed: u64) -> Round {
     let standby = mode == Mode::Full && random.chance(33);
     let mut faults: Vec<Fault> = (0..FAULTS_IN_A_ROUND).map(|_| Fault::choose(&mut random, mode)).collect();
     if standby {
-        let split = |index: usize, fault| if index % 2 == 0 { Fault::SplitBrain } else { fault };
+        let split = |index: usize, fault| if index.is_multiple_of(2) { Fault::SplitBrain } else { fault };
         faults = faults.into_iter().enumerate().map(|(index, fault)| split(index, fault)).collect();
     }
     let build = match mode {

@@ -79,7 +79,7 @@ impl Load {
         let mut clients: Vec<JoinHandle<History>> = Vec::new();
         for number in 0..plan.clients {
             let patience = if number % 4 == 0 { PATIENT } else { IMPATIENT };
-            let client = Trader::new(number, Random::new(seeds.next()), Arc::clone(&shared), patience, plan.pause);
+            let client = Trader::new(number, Random::new(seeds.number()), Arc::clone(&shared), patience, plan.pause);
             clients.push(runtime.spawn(client.trade()));
         }
         clients.push(runtime.spawn(watch::watch_services(Arc::clone(&shared))));
