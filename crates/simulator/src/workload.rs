@@ -54,6 +54,10 @@ impl Client {
                 continue;
             }
             let serving = Arc::clone(&serving[self.random.below(serving.len() as u64) as usize]);
+            // A paused process hears of its clients when it goes on.
+            if self.hear(&serving, async {}).await.is_none() {
+                continue;
+            }
             match self.random.below(100) {
                 0..45 => self.place(&serving).await,
                 45..62 => self.place_named(&serving).await,
