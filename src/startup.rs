@@ -107,7 +107,8 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
     let Stores { queue, log, snapshots, projection } = storage::open(settings).await?;
     let writer = standby::become_writer(&*log).await?;
     api.recovering();
-    let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    let recovery = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders);
+    let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
     queue.open(writer.position.stream_id).await?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
