@@ -121,7 +121,8 @@ async fn start(
     let writer = standby::become_writer(&*log).await?;
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
-    let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    let recovery = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders);
+    let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
     check_end(&*log, writer.position.seq).await?;
     queue.open(writer.position.stream_id).await?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));

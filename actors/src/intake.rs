@@ -109,7 +109,7 @@ impl Intake {
     /// way, it would not know what was acknowledged.
     pub async fn enqueue(&self, lane: Lane, text: String) -> Result<(), IntakeError> {
         let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        self.admit(lane)?;
+        let known = self.admit(lane)?;
         if is_planted(Bug::AckBeforeFsync) {
             self.state().lane(lane).under_way -= 1;
             let queue = Arc::clone(&self.queue);
@@ -119,7 +119,15 @@ impl Intake {
         let enqueued = self.queue.enqueue(&text).await;
         let mut state = self.state();
         state.lane(lane).under_way -= 1;
-        state.keep(enqueued?, Kept { lane, text });
+        let id = enqueued?;
+        if id <= known {
+            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
+            // will be replaced.
+            return Err(
+                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
+            );
+        }
+        state.keep(id, Kept { lane, text });
         Ok(())
     }
 
@@ -133,7 +141,8 @@ impl Intake {
         self.state().kept.len()
     }
 
-    fn admit(&self, lane: Lane) -> Result<(), IntakeError> {
+    /// Counts a command that is under way; returns the last place in the stream that is known now, which it must come behind.
+    fn admit(&self, lane: Lane) -> Result<StreamId, IntakeError> {
         let limit = match lane {
             Lane::Orders => self.limits.orders,
             Lane::Cancels => self.limits.cancels,
@@ -145,7 +154,8 @@ impl Intake {
             return Err(IntakeError::Behind { waiting: count });
         }
         waiting.under_way += 1;
-        Ok(())
+        let last_kept = state.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
+        Ok(last_kept.max(state.committed))
     }
 
     /// Everything up to `committed` is committed.

@@ -10,6 +10,8 @@ use tracing::info;
 
 /// A writer that has not moved for this long is taken to be gone: five of its beats.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How often a writer that is not serving yet says that it lives.
+const BEAT: Duration = Duration::from_secs(1);
 /// How often a standby looks.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -32,6 +34,34 @@ pub async fn become_writer(log: &dyn EventLog) -> Result<WriterPosition, LogErro
         }
         sleep(LOOK).await;
     }
+}
+
+/// Does what the writer of `epoch` has to do before its engine runs, such as recovering the state, and says meanwhile that it
+/// lives: recovery may take longer than a standby waits. Whatever goes wrong when another process has taken over is that it
+/// has: what the other one wrote meanwhile must not be taken for damage.
+pub async fn while_beating<T, E: From<LogError>>(
+    log: &dyn EventLog,
+    epoch: Epoch,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let fenced = async {
+        loop {
+            sleep(BEAT).await;
+            if log.beat(epoch).await == Err(LogError::Fenced) {
+                return;
+            }
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        done = work => done,
+        () = fenced => return Err(LogError::Fenced.into()),
+    };
+    // Only who is still the writer, for certain, can tell that something is wrong.
+    if done.is_err() {
+        log.beat(epoch).await?;
+    }
+    done
 }
 
 /// Whether the last writer is gone, judged as a standby does, without taking over.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
-use journal::{EnqueueError, encoding};
+use journal::{CommandQueue, EnqueueError, StreamId, encoding};
 use matching::command::NewOrder;
 use matching::{Command, Event, Micros, Reason};
 
@@ -60,6 +60,25 @@ async fn a_stream_that_is_restored_in_part_is_not_read() {
     engine.world.log.let_pass(1_000);
     until("every order is executed", || accepted(&engine.world).len() == 40).await;
     assert_eq!(accepted(&engine.world), (1..=40).collect::<Vec<_>>());
+}
+
+/// The stream is lost, and an old request to make it comes late: what is enqueued then is in no stream that is ever read.
+/// Found by simulation.
+#[actix::test]
+async fn nothing_is_acknowledged_into_a_stream_of_old_places() {
+    let engine = Engine::fresh().await;
+    for id in 1..=5 {
+        take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+    }
+    engine.committed(5).await;
+    engine.world.queue.lose();
+    engine.world.queue.open(StreamId { millis: 2, index: 0 }).await.expect("opens");
+    let refused = take(&engine, Lane::Orders, buy(6, "100", "1")).await;
+    assert!(matches!(refused, Err(IntakeError::Queue(EnqueueError::Unknown(_)))), "{refused:?}");
+    until("the loss is noticed", || !engine.pipeline.intake.is_open()).await;
+    until("commands are taken again", || engine.pipeline.intake.is_open()).await;
+    take(&engine, Lane::Orders, buy(7, "100", "1")).await.expect("taken");
+    until("the order is executed", || accepted(&engine.world).contains(&7)).await;
 }
 
 /// While the loss is not noticed yet, an enqueue is certainly not taken.

@@ -149,7 +149,8 @@ impl Process {
         let queue = Arc::new(QueueLink(link));
         let writer = standby::become_writer(&*log).await?;
         let position = writer.position;
-        let recovered = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed).await?;
+        let recovery = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed);
+        let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
         queue.open(position.stream_id).await?;
         let times = SimulatedTimes(Arc::clone(&self.world));
         let clock: Arc<dyn Clock> = Arc::new(ServiceClock::on(times, recovered.engine.ledger().time()));
@@ -193,7 +194,9 @@ impl Process {
             | End::Recovery(
                 RecoveryError::Log(LogError::Unknown(_)) | RecoveryError::Snapshot(_) | RecoveryError::Projection(_),
             ) => {}
-            End::Fatal(Fatal::Fenced) | End::Log(LogError::Fenced) => {
+            End::Fatal(Fatal::Fenced)
+            | End::Log(LogError::Fenced)
+            | End::Recovery(RecoveryError::Log(LogError::Fenced)) => {
                 let writer = lock(&self.world.history).writers.last_key_value().map(|(_, life)| *life);
                 if writer == Some(self.life.number) {
                     self.world

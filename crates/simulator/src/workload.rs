@@ -101,7 +101,7 @@ impl Client {
     async fn place(&mut self, serving: &Arc<Serving>) {
         let order = self.order(serving);
         self.remember(order.order_id);
-        self.send(serving, Lane::Orders, vec![Command::NewOrder(order)]).await;
+        self.send(serving, Lane::Orders, vec![Command::NewOrder(order)], self.world.now()).await;
     }
 
     /// Several commands in one entry.
@@ -118,7 +118,7 @@ impl Client {
             };
             commands.push(command);
         }
-        self.send(serving, Lane::Orders, commands).await;
+        self.send(serving, Lane::Orders, commands, self.world.now()).await;
     }
 
     /// An order with a name: the answer comes after its commit, and without one it is sent again.
@@ -238,14 +238,13 @@ impl Client {
         }
     }
 
-    /// Sends commands as one entry; the answer is that they are on disk.
-    async fn send(&mut self, serving: &Arc<Serving>, lane: Lane, commands: Vec<Command>) -> bool {
+    /// Sends commands, made up at `at`, as one entry; the answer is that they are on disk.
+    async fn send(&mut self, serving: &Arc<Serving>, lane: Lane, commands: Vec<Command>, at: u64) -> bool {
         let ids: Vec<CommandId> = commands.iter().filter_map(Command::id).collect();
         let texts: Vec<String> = commands.iter().map(encoding::encode_command).collect();
         let text = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(",")) };
-        let now = self.world.now();
         for (id, command) in ids.iter().zip(commands) {
-            lock(&self.world.history).sent(*id, command, serving.life.number, now);
+            lock(&self.world.history).sent(*id, command, serving.life.number, at);
         }
         // In a task of its own, as the service has it.
         let intake = Arc::clone(&serving.pipeline.intake);
@@ -264,10 +263,10 @@ impl Client {
 
     /// Sends a command and waits for what becomes of it, as the service does.
     async fn commit(&mut self, serving: &Arc<Serving>, lane: Lane, command: Command) -> Option<Outcome> {
-        let id = command.id()?;
+        let (id, at) = (command.id()?, self.world.now());
         let awaited = self.hear(serving, serving.outcomes.expect(id)).await?.ok()?;
         let deadline = Instant::now() + COMMITTED_WITHIN;
-        if !self.send(serving, lane, vec![command]).await {
+        if !self.send(serving, lane, vec![command], at).await {
             return None;
         }
         let outcome = self.hear(serving, awaited.until(deadline)).await?.ok()?;
