@@ -158,6 +158,7 @@ impl End {
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
             End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
+            End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. }) => 6,
             End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,

@@ -57,7 +57,7 @@ async fn nothing_is_acknowledged_into_a_lost_stream() {
 /// With the log away, orders are taken up to their limit, and cancels have a share of their own.
 #[actix::test]
 async fn a_flood_of_orders_leaves_room_for_cancels() {
-    let limits = IntakeLimits { orders: 5, cancels: 2 };
+    let limits = IntakeLimits { orders: 5, cancels: 2, wait: Duration::from_secs(3_600) };
     let engine =
         World::default().start_with(&Placement::here(), PipelineSettings { intake: limits, ..settings() }).await;
     engine.committed(0).await;
