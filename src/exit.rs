@@ -157,6 +157,7 @@ impl End {
             End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => 2,
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
+            End::Embedded(EmbeddedError::Folder { error, .. }) if error.kind() == io::ErrorKind::StorageFull => 3,
             End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
             End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
