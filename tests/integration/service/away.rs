@@ -142,7 +142,7 @@ async fn a_redis_that_answers_nothing_is_told_soon() {
         let redis = Redis::start().expect("a Redis");
         let proxy = Proxy::to(redis.port()).await;
         let url = format!("redis://127.0.0.1:{}/0", proxy.port);
-        let mut stack = Stack::on_servers(redis, None, &[("REDIS_URL", &url)]);
+        let mut stack = Stack::on_servers(redis, None, &[("REDIS_URL", url.as_str())]);
         let resting = stack.place("BTC_USDT", "BUY", "1", "1").await;
         stack.state_with([resting]).await;
         if frozen {
@@ -185,7 +185,7 @@ async fn a_lost_acknowledgement_is_an_unknown_outcome_and_no_second_order() {
     let redis = Redis::start().expect("a Redis");
     let proxy = Proxy::to(redis.port()).await;
     let url = format!("redis://127.0.0.1:{}/0", proxy.port);
-    let stack = Stack::on_servers(redis, None, &[("REDIS_URL", &url)]);
+    let stack = Stack::on_servers(redis, None, &[("REDIS_URL", url.as_str())]);
     let mut lost = Vec::new();
     for _ in 0..5 {
         proxy.set(Way::CutAnswers);
