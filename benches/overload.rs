@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use testbed::{Postgres, Redis, Service, wait_until};
@@ -185,25 +185,24 @@ fn cancel_all(port: u16, order_ids: &[u64]) -> Vec<Duration> {
 
 /// Offers orders at a rate whatever is answered; counts the answers by status and code.
 fn flood(port: u16, rate: f64, mut meanwhile: impl FnMut()) -> BTreeMap<String, u64> {
-    let counts = Arc::new(Mutex::new(BTreeMap::new()));
-    let (ended, all_ended) = mpsc::channel::<()>();
     let deadline = Instant::now() + FLOOD;
-    for _ in 0..SENDERS {
-        let (counts, ended) = (Arc::clone(&counts), ended.clone());
-        thread::spawn(move || {
-            let sent = send(port, rate / SENDERS as f64, CONNECTIONS / SENDERS, deadline);
-            let mut counts = counts.lock().expect("the counts");
-            for (answer, count) in sent {
-                *counts.entry(answer).or_default() += count;
-            }
-            drop(ended);
-        });
-    }
-    drop(ended);
-    while matches!(all_ended.recv_timeout(Duration::from_millis(200)), Err(mpsc::RecvTimeoutError::Timeout)) {
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| thread::spawn(move || send(port, rate / SENDERS as f64, CONNECTIONS / SENDERS, deadline)))
+        .collect();
+    while senders.iter().any(|sender| !sender.is_finished()) {
+        thread::sleep(Duration::from_millis(200));
         meanwhile();
     }
-    Arc::into_inner(counts).expect("all have ended").into_inner().expect("the counts")
+    merged(senders)
+}
+
+/// What several threads counted, together.
+fn merged(counted: Vec<JoinHandle<BTreeMap<String, u64>>>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (answer, count) in counted.into_iter().flat_map(|thread| thread.join().expect("counts")) {
+        *counts.entry(answer).or_default() += count;
+    }
+    counts
 }
 
 struct Client {
@@ -258,11 +257,7 @@ fn send(port: u16, rate: f64, connections: usize, deadline: Instant) -> BTreeMap
     for client in clients {
         client.stream.shutdown(std::net::Shutdown::Both).expect("an end");
     }
-    let mut counts = BTreeMap::new();
-    for (answer, count) in readers.into_iter().flat_map(|reader| reader.join().expect("a reader")) {
-        *counts.entry(answer).or_default() += count;
-    }
-    counts
+    merged(readers)
 }
 
 /// Counts answers by status and code until the connection ends; refusals must say when to try again.
