@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId};
+use matching::planted::{Bug, is_planted};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
@@ -111,6 +112,11 @@ impl Permit {
     pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
         let intake = Arc::clone(&self.intake);
         let _open = intake.gate.try_read().map_err(|_| IntakeError::Closed)?;
+        if is_planted(Bug::AckBeforeFsync) {
+            let queue = Arc::clone(&intake.queue);
+            tokio::spawn(async move { queue.enqueue(&text).await });
+            return Ok(());
+        }
         intake.state().asked();
         let enqueued = intake.queue.enqueue(&text).await;
         let mut state = intake.state();
@@ -249,7 +255,8 @@ impl Intake {
         let (last, texts) = {
             let state = self.state();
             let last = state.kept.last_key_value().map_or(read_to, |(id, _)| read_to.max(*id));
-            (last, state.kept.values().map(|kept| kept.text.clone()).collect::<Vec<_>>())
+            let kept = state.kept.values().filter(|_| !is_planted(Bug::RestoreNothing));
+            (last, kept.map(|kept| kept.text.clone()).collect::<Vec<_>>())
         };
         self.queue.open(last).await?;
         let mut ids = Vec::with_capacity(texts.len());

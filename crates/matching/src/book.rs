@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{Account, ClientOrderId};
+use crate::planted::{Bug, is_planted};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Side, SymbolSeq};
 
@@ -301,6 +302,7 @@ impl Book {
             let maker_remaining = maker.remaining - quantity;
             self.reduce(head, quantity, maker_remaining);
             self.count_event();
+            let price = if is_planted(Bug::TakersPrice) { limit } else { price };
             out.push(BookEvent::Traded {
                 price,
                 quantity,
@@ -320,7 +322,7 @@ impl Book {
             Side::Buy => self.asks.first_key_value().filter(|(price, _)| **price <= limit)?,
             Side::Sell => self.bids.last_key_value().filter(|(price, _)| **price >= limit)?,
         };
-        Some((*price, level.head))
+        Some((*price, if is_planted(Bug::LastInFirstOut) { level.tail } else { level.head }))
     }
 
     /// Puts an order at the end of its level.

@@ -16,6 +16,7 @@ mod keys;
 pub mod ledger;
 pub mod naive;
 pub mod names;
+pub mod planted;
 pub mod router;
 pub mod symbol;
 pub mod units;

@@ -16,6 +16,7 @@ use crate::event::{
 };
 use crate::instrument::Instrument;
 use crate::keys::{Key, Keys, Terms};
+use crate::planted::{Bug, is_planted};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Seq, TradeId};
 
@@ -57,6 +58,7 @@ type Index = u16;
 macro_rules! named {
     ($order:expr) => {
         Key::of($order.symbol, $order.account.as_ref(), $order.client_order_id.as_ref())
+            .filter(|_| !is_planted(Bug::SkipDedupe))
             .map(|key| (key, Terms::of($order.side, $order.price, $order.quantity, $order.expire_at)))
     };
 }
@@ -104,7 +106,7 @@ impl Router {
 
     /// When the next open order expires, as far as the router has heard which are open.
     pub fn next_due(&self) -> Option<Micros> {
-        self.due.first().map(|(expire_at, _)| *expire_at)
+        self.due.first().map(|(expire_at, _)| *expire_at).filter(|_| !is_planted(Bug::ForgetExpiry))
     }
 
     /// A listed instrument.
@@ -433,7 +435,8 @@ impl Router {
 
     fn has_seen(&self, command_id: CommandId) -> bool {
         let order_id = OrderId::new(command_id.get());
-        self.commands.contains(&command_id) || order_id.is_some_and(|order_id| self.orders.contains_key(&order_id))
+        let seen = self.commands.contains(&command_id) || order_id.is_some_and(|id| self.orders.contains_key(&id));
+        seen && !is_planted(Bug::SkipDedupe)
     }
 
     fn keep_order(&mut self, order_id: OrderId, known: Known, named: Option<(Key, Terms)>) {
@@ -494,7 +497,9 @@ struct RouterImage {
 impl From<Router> for RouterImage {
     fn from(router: Router) -> RouterImage {
         let mut orders: Vec<(OrderId, Known)> = router.orders.into_iter().collect();
-        orders.sort_unstable();
+        if !is_planted(Bug::HashOverMapOrder) {
+            orders.sort_unstable();
+        }
         RouterImage {
             seq: router.seq,
             time: router.time,
