@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -51,6 +51,9 @@ chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or
 
 bench: prepare ## orders a second through the service, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
+
+bench-overload: prepare ## three times the load that the service can do: goodput, refusals, memory, cancels
+	cargo bench --locked -p pricetime --bench overload
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory

@@ -1,14 +1,21 @@
 //! The way in: passes commands to the queue and remembers those that are acknowledged and not committed yet.
 //!
-//! What it remembers bounds how far the service may fall behind, and is what a lost stream is restored from. Cancels
-//! have a share of their own, so that a flood of orders never keeps anybody from leaving the market.
+//! What it remembers bounds how far the service may fall behind, in commands and in time, and is what a lost stream is
+//! restored from. Cancels have a share of their own and no bound in time, so that a flood of orders neither keeps anybody
+//! from leaving the market nor lets a cancel wait behind more than that time of orders.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId};
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::time::Instant;
+
+/// A queue that has commands and has answered none for this long is stuck: whoever comes now is told so at once, and
+/// knows that its command was not taken, rather than wait with those whose outcome is unknown.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// Whose share a command counts in.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -19,13 +26,16 @@ pub enum Lane {
     Cancels,
 }
 
-/// How many commands of each lane may be acknowledged or on their way and not committed.
+/// How many commands of each lane may be acknowledged or on their way and not committed, and for how long.
 #[derive(Debug, Copy, Clone)]
 pub struct IntakeLimits {
     /// Of new orders.
     pub orders: usize,
     /// Of cancels.
     pub cancels: usize,
+    /// While the log commits, no new order is taken when the oldest command has waited for longer. A log that commits
+    /// nothing is not too slow but away: then only the numbers count.
+    pub wait: Duration,
 }
 
 /// A command that was not acknowledged.
@@ -34,6 +44,9 @@ pub enum IntakeError {
     /// The stream is being restored; it certainly was not taken.
     #[error("the command stream is being restored")]
     Closed,
+    /// The queue answers nobody; it certainly was not taken.
+    #[error("the command queue has answered nobody for a second")]
+    Stuck,
     /// Too much is waiting already; it certainly was not taken.
     #[error("{waiting} commands are waiting to be committed")]
     Behind {
@@ -67,11 +80,58 @@ struct State {
     committed: StreamId,
     orders: Waiting,
     cancels: Waiting,
+    /// Whether the oldest command had waited for too long at the last commit.
+    late: bool,
+    /// Commands that the queue has and has not answered.
+    unanswered: usize,
+    /// When the queue last answered, or was given something after it had nothing to answer.
+    heard: Option<Instant>,
 }
 
 struct Kept {
     lane: Lane,
     text: String,
+    since: Instant,
+}
+
+/// A command's place in its lane's share: from its admission until it is acknowledged, or given up.
+pub struct Permit {
+    intake: Arc<Intake>,
+    lane: Lane,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.intake.state().lane(self.lane).under_way -= 1;
+    }
+}
+
+impl Permit {
+    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
+    /// way, it would not know what was acknowledged.
+    pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
+        let intake = Arc::clone(&self.intake);
+        let _open = intake.gate.try_read().map_err(|_| IntakeError::Closed)?;
+        if is_planted(Bug::AckBeforeFsync) {
+            let queue = Arc::clone(&intake.queue);
+            tokio::spawn(async move { queue.enqueue(&text).await });
+            return Ok(());
+        }
+        let known = intake.state().asked();
+        let enqueued = intake.queue.enqueue(&text).await;
+        let mut state = intake.state();
+        state.answered();
+        let id = enqueued?;
+        if id <= known {
+            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
+            // will be replaced.
+            return Err(
+                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
+            );
+        }
+        state.keep(id, Kept { lane: self.lane, text, since: Instant::now() });
+        Ok(())
+    }
 }
 
 /// Commands of one lane.
@@ -81,7 +141,32 @@ struct Waiting {
     kept: usize,
 }
 
+impl Waiting {
+    fn count(&self) -> usize {
+        self.under_way + self.kept
+    }
+}
+
 impl State {
+    /// Counts a request to the queue; returns the last place in the stream that is known now, which it must come behind.
+    fn asked(&mut self) -> StreamId {
+        if self.unanswered == 0 {
+            self.heard = Some(Instant::now());
+        }
+        self.unanswered += 1;
+        let last_kept = self.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
+        last_kept.max(self.committed)
+    }
+
+    fn answered(&mut self) {
+        self.unanswered -= 1;
+        self.heard = Some(Instant::now());
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.unanswered > 0 && self.heard.is_some_and(|heard| heard.elapsed() > STUCK)
+    }
+
     fn lane(&mut self, lane: Lane) -> &mut Waiting {
         match lane {
             Lane::Orders => &mut self.orders,
@@ -105,30 +190,28 @@ impl Intake {
         Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
     }
 
-    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
-    /// way, it would not know what was acknowledged.
-    pub async fn enqueue(&self, lane: Lane, text: String) -> Result<(), IntakeError> {
-        let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        let known = self.admit(lane)?;
-        if is_planted(Bug::AckBeforeFsync) {
-            self.state().lane(lane).under_way -= 1;
-            let queue = Arc::clone(&self.queue);
-            tokio::spawn(async move { queue.enqueue(&text).await });
-            return Ok(());
+    /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
+    /// refused after all.
+    pub fn admit(self: &Arc<Self>, lane: Lane) -> Result<Permit, IntakeError> {
+        if !self.is_open() {
+            return Err(IntakeError::Closed);
         }
-        let enqueued = self.queue.enqueue(&text).await;
         let mut state = self.state();
-        state.lane(lane).under_way -= 1;
-        let id = enqueued?;
-        if id <= known {
-            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
-            // will be replaced.
-            return Err(
-                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
-            );
+        if state.is_stuck() {
+            return Err(IntakeError::Stuck);
         }
-        state.keep(id, Kept { lane, text });
-        Ok(())
+        let late = lane == Lane::Orders && state.late;
+        let count = state.lane(lane).count();
+        if late || count >= self.limit(lane) {
+            return Err(IntakeError::Behind { waiting: count });
+        }
+        state.lane(lane).under_way += 1;
+        Ok(Permit { intake: Arc::clone(self), lane })
+    }
+
+    /// Admits and appends an entry, for callers that have it already; see [`Permit::enqueue`].
+    pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
+        self.admit(lane)?.enqueue(text).await
     }
 
     /// Whether the stream is there to take commands.
@@ -141,21 +224,21 @@ impl Intake {
         self.state().kept.len()
     }
 
-    /// Counts a command that is under way; returns the last place in the stream that is known now, which it must come behind.
-    fn admit(&self, lane: Lane) -> Result<StreamId, IntakeError> {
-        let limit = match lane {
+    /// Commands of a lane that are acknowledged or on their way and not committed.
+    pub fn waiting_in(&self, lane: Lane) -> usize {
+        self.state().lane(lane).count()
+    }
+
+    /// Whether as many orders wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting_in(Lane::Orders) >= self.limits.orders
+    }
+
+    fn limit(&self, lane: Lane) -> usize {
+        match lane {
             Lane::Orders => self.limits.orders,
             Lane::Cancels => self.limits.cancels,
-        };
-        let mut state = self.state();
-        let waiting = state.lane(lane);
-        let count = waiting.under_way + waiting.kept;
-        if count >= limit {
-            return Err(IntakeError::Behind { waiting: count });
         }
-        waiting.under_way += 1;
-        let last_kept = state.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
-        Ok(last_kept.max(state.committed))
     }
 
     /// Everything up to `committed` is committed.
@@ -168,6 +251,7 @@ impl Intake {
             let lane = entry.remove().lane;
             state.lane(lane).kept -= 1;
         }
+        state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }
 
     /// Takes no more commands, and waits for those on their way.

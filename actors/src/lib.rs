@@ -23,7 +23,7 @@ pub mod sweep;
 
 pub use audit::{Audit, AuditError};
 pub use fatal::Fatal;
-pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
+pub use intake::{Intake, IntakeError, IntakeLimits, Lane, Permit};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::Placement;

@@ -249,7 +249,7 @@ fn mend(service: &mut Service) -> Result<Option<String>, Error> {
     let Some(status) = service.exited()? else { return Ok(None) };
     let expected = status.signal() == Some(SIGKILL) || status.code().is_some_and(|code| EXPECTED_CODES.contains(&code));
     let told = (!expected).then(|| format!("the service ended by itself with {status}:\n{}", service.log()));
-    service.relaunch()?;
+    service.relaunch(&[])?;
     Ok(told)
 }
 

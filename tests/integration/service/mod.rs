@@ -1,11 +1,17 @@
 //! The whole service as a process, from the outside.
 
 mod audit;
+mod away;
 mod black_box;
+mod clock;
 mod commands;
 mod concurrent;
 mod damage;
+mod disk;
 mod http;
+mod overload;
+mod proxy;
 mod recovery;
 mod stop;
 mod support;
+mod zombie;
