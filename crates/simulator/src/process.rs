@@ -46,7 +46,7 @@ impl ProcessSettings {
                 retain_snapshots: 3,
                 queue_retention_entries: random.pick(&[0, 10, 1_000]),
                 max_queue_age: random.pick(&[None, Some(Duration::from_secs(3))]),
-                intake: IntakeLimits { orders: lag, cancels: lag },
+                intake: IntakeLimits { orders: lag, cancels: lag, wait: Duration::from_secs(1) },
             },
             retain_closed: random.pick(&[10, 100, 500_000]),
         }

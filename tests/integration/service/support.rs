@@ -35,10 +35,17 @@ pub struct Stack {
     servers: Option<Servers>,
 }
 
-/// PostgreSQL is the tests' shared one.
+/// PostgreSQL is the tests' shared one unless a test wants to harm it.
 struct Servers {
     redis: Redis,
+    postgres: Option<testbed::Postgres>,
     database_url: String,
+}
+
+impl Servers {
+    fn cluster(&self) -> &testbed::Postgres {
+        self.postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"))
+    }
 }
 
 /// Makes a test for each mode of functions that take one.
@@ -75,15 +82,9 @@ impl Stack {
         let servers = (mode == Mode::Full).then(|| {
             let cluster = shared_postgres().expect("the shared PostgreSQL");
             let database_url = cluster.create_database().expect("a database");
-            Servers { redis: Redis::start().expect("a Redis"), database_url }
+            Servers { redis: Redis::start().expect("a Redis"), postgres: None, database_url }
         });
         Stack::with(servers, settings)
-    }
-
-    /// A stack whose PostgreSQL may be killed.
-    pub fn with_own_postgres() -> Stack {
-        let postgres = testbed::Postgres::start().expect("a PostgreSQL");
-        Stack::on_servers(Redis::start().expect("a Redis"), Some(postgres), &[])
     }
 
     /// A stack on these servers, the shared PostgreSQL where none is given; a REDIS_URL among the settings is another way
@@ -120,9 +121,15 @@ impl Stack {
         &mut self.servers.as_mut().expect("the full mode").redis
     }
 
+    /// The PostgreSQL that belongs to this stack alone.
+    pub fn postgres_mut(&mut self) -> &mut testbed::Postgres {
+        let servers = self.servers.as_mut().expect("the full mode");
+        servers.postgres.as_mut().expect("its own PostgreSQL")
+    }
+
     /// The environment of a second service on the same servers.
     pub fn environment(&self) -> [(&'static str, String); 3] {
-        let Servers { redis, database_url } = self.servers();
+        let Servers { redis, database_url, .. } = self.servers();
         [("REDIS_URL", redis.url()), ("DATABASE_URL", database_url.clone()), ("DEBUG", "true".to_owned())]
     }
 
@@ -133,8 +140,7 @@ impl Stack {
     /// One statement on the service's database; the text that psql gives.
     pub fn sql(&self, statement: &str) -> String {
         let servers = self.servers();
-        let cluster = shared_postgres().expect("the shared PostgreSQL");
-        cluster.sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
+        servers.cluster().sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
     }
 
     /// Runs `pricetime <arguments>` with the service's settings, in its folder.
