@@ -3,110 +3,20 @@
 //! Invariants: a level is never empty; the best bid is below the best ask between two commands; within a level, orders
 //! stand in the order of their priority.
 
+mod messages;
+
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Account, ClientOrderId};
+pub use messages::{BookCommand, BookEvent, Ended, Indication, Owner, Placed, Selection, Traded};
+
+use crate::instrument::Instrument;
+use crate::planted::{Bug, is_planted};
+use crate::reason::Reason;
 use crate::symbol::Symbol;
-use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Side, SymbolSeq};
-
-/// A limit order as it comes to its book, in its instrument's units.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// The order.
-    pub order_id: OrderId,
-    /// Its side.
-    pub side: Side,
-    /// Its limit.
-    pub price: Price,
-    /// How much; not zero.
-    pub quantity: Quantity,
-    /// When the request was received.
-    pub received_at: Micros,
-    /// Whose it is.
-    pub account: Option<Account>,
-    /// The client's name for it.
-    pub client_order_id: Option<ClientOrderId>,
-    /// When it expires; the router keeps the time, the book only repeats this.
-    pub expire_at: Option<Micros>,
-}
-
-/// What a book is asked to do, in its instrument's units.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BookCommand {
-    /// Place a limit order.
-    Place(Placed),
-    /// Cancel what is left of an order.
-    Cancel {
-        /// The cancel's own id.
-        command_id: CommandId,
-        /// The order.
-        order_id: OrderId,
-        /// The caller's words.
-        reason_text: Option<String>,
-    },
-    /// Take out what is left of an order whose time has come, if it is still there.
-    Expire {
-        /// The order.
-        order_id: OrderId,
-    },
-}
-
-/// What happened in a book, in its instrument's units.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BookEvent {
-    /// An order has its place; its trades, if any, follow.
-    Accepted {
-        /// The order.
-        order: Placed,
-        /// This event's number in the book.
-        priority: SymbolSeq,
-    },
-    /// Two orders met.
-    Traded {
-        /// The maker's price.
-        price: Price,
-        /// How much changed hands.
-        quantity: Quantity,
-        /// The order that was in the book.
-        maker_order_id: OrderId,
-        /// The order that came.
-        taker_order_id: OrderId,
-        /// The side of the order that came.
-        taker_side: Side,
-        /// What is left of the maker.
-        maker_remaining: Quantity,
-        /// What is left of the taker.
-        taker_remaining: Quantity,
-    },
-    /// What was left of an order was taken out.
-    Cancelled {
-        /// The order.
-        order_id: OrderId,
-        /// The cancel that did it.
-        command_id: CommandId,
-        /// What was left.
-        remaining: Quantity,
-        /// The caller's words.
-        reason_text: Option<String>,
-    },
-    /// What was left of an order was taken out because its time had come.
-    Expired {
-        /// The order.
-        order_id: OrderId,
-        /// What was left.
-        remaining: Quantity,
-    },
-    /// The order to cancel is not in the book.
-    CancelRejected {
-        /// The cancel.
-        command_id: CommandId,
-        /// The order it named.
-        order_id: OrderId,
-    },
-}
+use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
 
 /// A place in the slab of orders.
 type Slot = u32;
@@ -163,9 +73,9 @@ pub struct RestingOrder {
 
 impl Book {
     /// An empty book.
-    pub fn new(symbol: Symbol) -> Book {
+    pub fn new(instrument: Instrument) -> Book {
         Book {
-            symbol,
+            symbol: instrument.symbol(),
             symbol_seq: SymbolSeq::ZERO,
             bids: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -210,11 +120,15 @@ impl Book {
     }
 
     /// Applies a command and adds what happened to `out`. It cannot fail: a refusal is an event.
-    pub fn apply(&mut self, command: BookCommand, out: &mut Vec<BookEvent>) {
+    pub fn apply(&mut self, _: Seq, command: BookCommand, out: &mut Vec<BookEvent>) {
         match command {
             BookCommand::Place(order) => {
-                let Placed { order_id, side, price, quantity, .. } = order;
+                let (order_id, side, quantity) = (order.order_id, order.side, order.quantity);
                 let priority = self.count_event();
+                let Some(price) = order.price else {
+                    out.push(BookEvent::Rejected { order, symbol_seq: priority, reason: Reason::Incoherent });
+                    return;
+                };
                 out.push(BookEvent::Accepted { order, priority });
                 let remaining = self.trade(order_id, side, price, quantity, out);
                 if !remaining.is_zero() {
@@ -226,8 +140,9 @@ impl Book {
                 self.count_event();
                 out.push(match self.by_id.get(&order_id).copied() {
                     Some(slot) => {
-                        let remaining = self.remove(slot).remaining;
-                        BookEvent::Cancelled { order_id, command_id, remaining, reason_text }
+                        let ended = self.end(slot);
+                        let command_id = Some(command_id);
+                        BookEvent::Cancelled { ended, command_id, reason: Reason::ByUser, reason_text }
                     }
                     None => BookEvent::CancelRejected { command_id, order_id },
                 });
@@ -236,43 +151,43 @@ impl Book {
                 // It may have closed in a row that the router had not heard of when it asked.
                 if let Some(slot) = self.by_id.get(&order_id).copied() {
                     self.count_event();
-                    out.push(BookEvent::Expired { order_id, remaining: self.remove(slot).remaining });
+                    out.push(BookEvent::Expired { ended: self.end(slot), reason: Reason::Due });
                 }
             }
+            _ => {}
         }
+    }
+
+    fn end(&mut self, slot: Slot) -> Ended {
+        let Resting { order_id, side, remaining, price, .. } = self.remove(slot);
+        let released = match side {
+            Side::Buy => price.times(remaining),
+            Side::Sell => u128::from(remaining.units()),
+        };
+        Ended { order_id, side, remaining, released: Some(released), owner: Owner::default() }
     }
 
     /// Takes in what happened: the same state as applying the command that it happened to.
     ///
     /// # Panics
     /// If the event does not fit the book: a broken invariant.
-    pub fn fold(&mut self, event: &BookEvent) {
+    pub fn fold(&mut self, _: Seq, event: &BookEvent) {
         let number = self.count_event();
         match event {
             BookEvent::Accepted { order, priority } => {
-                let Placed { order_id, side, price, quantity, .. } = *order;
-                assert!(
-                    *priority == number,
-                    "order {order_id} has priority {priority} at event {number} of {}",
-                    self.symbol
-                );
+                let (order_id, side, quantity) = (order.order_id, order.side, order.quantity);
+                assert!(*priority == number, "order {order_id} has priority {priority} at event {number}");
+                let Some(price) = order.price else { return };
                 self.rest(side, RestingOrder { order_id, price, remaining: quantity, priority: *priority });
             }
-            BookEvent::Traded {
-                quantity, maker_order_id, taker_order_id, maker_remaining, taker_remaining, ..
-            } => {
-                self.reduce(self.slot_of(*maker_order_id), *quantity, *maker_remaining);
-                self.reduce(self.slot_of(*taker_order_id), *quantity, *taker_remaining);
+            BookEvent::Traded(traded) => {
+                self.reduce(self.slot_of(traded.maker_order_id), traded.quantity, traded.maker_remaining);
+                self.reduce(self.slot_of(traded.taker_order_id), traded.quantity, traded.taker_remaining);
             }
-            BookEvent::Cancelled { order_id, remaining, .. } | BookEvent::Expired { order_id, remaining } => {
-                let order = self.remove(self.slot_of(*order_id));
-                assert!(
-                    order.remaining == *remaining,
-                    "order {order_id} had {:?} left, not {remaining:?}",
-                    order.remaining
-                );
+            BookEvent::Cancelled { ended, .. } | BookEvent::Expired { ended, .. } => {
+                self.remove(self.slot_of(ended.order_id));
             }
-            BookEvent::CancelRejected { .. } => {}
+            _ => {}
         }
     }
 
@@ -301,7 +216,8 @@ impl Book {
             let maker_remaining = maker.remaining - quantity;
             self.reduce(head, quantity, maker_remaining);
             self.count_event();
-            out.push(BookEvent::Traded {
+            let price = if is_planted(Bug::TakersPrice) { limit } else { price };
+            out.push(BookEvent::Traded(Traded {
                 price,
                 quantity,
                 maker_order_id: maker.order_id,
@@ -309,7 +225,12 @@ impl Book {
                 taker_side,
                 maker_remaining,
                 taker_remaining,
-            });
+                taker_quote_remaining: None,
+                improvement: 0,
+                auction: false,
+                maker: Owner::default(),
+                taker: Owner::default(),
+            }));
         }
         taker_remaining
     }
@@ -320,7 +241,7 @@ impl Book {
             Side::Buy => self.asks.first_key_value().filter(|(price, _)| **price <= limit)?,
             Side::Sell => self.bids.last_key_value().filter(|(price, _)| **price >= limit)?,
         };
-        Some((*price, level.head))
+        Some((*price, if is_planted(Bug::LastInFirstOut) { level.tail } else { level.head }))
     }
 
     /// Puts an order at the end of its level.
@@ -449,7 +370,7 @@ impl TryFrom<BookImage> for Book {
     type Error = ImpossibleBook;
 
     fn try_from(image: BookImage) -> Result<Book, ImpossibleBook> {
-        let mut book = Book::new(image.symbol);
+        let mut book = Book::new(Instrument::finest(image.symbol));
         book.symbol_seq = image.symbol_seq;
         for (side, orders) in [(Side::Buy, image.bids), (Side::Sell, image.asks)] {
             for order in orders {
