@@ -6,6 +6,8 @@ pub mod config;
 pub mod exit;
 pub mod http;
 pub mod ids;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod startup;
 pub mod storage;
 pub mod telemetry;

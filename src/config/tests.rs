@@ -113,6 +113,19 @@ fn all_problems_are_reported_at_once() {
     );
 }
 
+/// A bug is planted by what tests build alone; for anybody else the name is a mistake.
+#[cfg(not(feature = "planted"))]
+#[test]
+fn what_ships_refuses_to_plant_a_bug() {
+    bad("PRICETIME_PLANT=takers-price", "", &["PRICETIME_PLANT is no setting"]);
+}
+
+#[cfg(feature = "planted")]
+#[test]
+fn a_build_for_tests_may_plant_a_bug() {
+    good("PRICETIME_PLANT=takers-price", "");
+}
+
 #[test]
 fn half_of_the_full_mode_is_an_error_that_says_so() {
     bad("REDIS_URL=redis://h:1/0", "", &["DATABASE_URL is not set although REDIS_URL is; give both"]);

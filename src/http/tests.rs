@@ -481,6 +481,7 @@ fn the_schema_lists_every_route_with_its_answers() {
     let mut expected = [
         "/api/orders/",
         "/api/orders/{order_id}/cancel/",
+        "/api/debug/hash/",
         "/api/debug/orders/",
         "/api/debug/state/",
         "/api/schema/",

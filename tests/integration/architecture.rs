@@ -16,17 +16,24 @@ const ALLOWED: [(&str, &[&str]); 6] = [
     ("testbed", &[]),
 ];
 
-#[test]
-fn imports_point_one_way() {
+/// The crates of the service itself.
+const SHIPPED: [&str; 4] = ["matching", "journal", "actors", "pricetime"];
+
+fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("cargo");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("metadata");
-    let packages = metadata["packages"].as_array().expect("packages");
+    metadata["packages"].as_array().expect("packages").clone()
+}
+
+#[test]
+fn imports_point_one_way() {
+    let packages = packages();
     let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
-    for package in packages {
+    for package in &packages {
         let name = package["name"].as_str().expect("a name");
         let allowed = ALLOWED.iter().find(|(crate_name, _)| *crate_name == name);
         let (_, allowed) = allowed.unwrap_or_else(|| panic!("{name} has no line in this test's table"));
@@ -36,6 +43,36 @@ fn imports_point_one_way() {
             assert!(!names.contains(&imported) || allowed.contains(&imported), "{name} must not import {imported}");
         }
     }
+}
+
+/// Bugs are planted in tests alone: no default feature leads to `planted`, and nothing that ships asks another crate for
+/// it. What tests ask for (dev-dependencies, and the crates for tests) is inert until a bug is planted.
+#[test]
+fn nothing_that_ships_can_have_a_bug_planted() {
+    let mut switches = 0;
+    for package in packages() {
+        let name = package["name"].as_str().expect("a name");
+        let features = package["features"].as_object().expect("features");
+        switches += usize::from(features.contains_key("planted"));
+        let mut reached = vec!["default".to_owned()];
+        let mut next = 0;
+        while next < reached.len() {
+            let enabled = features.get(&reached[next]).and_then(Value::as_array).into_iter().flatten();
+            let enabled: Vec<String> = enabled.filter_map(Value::as_str).map(str::to_owned).collect();
+            reached.extend(enabled.into_iter().filter(|feature| !reached.contains(feature)).collect::<Vec<_>>());
+            next += 1;
+        }
+        assert!(!reached.iter().any(|feature| feature.ends_with("planted")), "{name} has planted by default");
+        if !SHIPPED.contains(&name) {
+            continue;
+        }
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let asked = dependency["features"].as_array().expect("features");
+            let shipped = dependency["kind"].is_null() && asked.iter().any(|feature| feature == "planted");
+            assert!(!shipped, "{name} asks {} for planted", dependency["name"]);
+        }
+    }
+    assert!(switches >= 3, "the feature has another name now");
 }
 
 /// Words that the core must not contain: clocks, randomness, I/O, async, floats, maps that iterate in random order.
