@@ -57,11 +57,11 @@ struct BookHandle {
     planned: Vec<(usize, Seq, BookCommand)>,
 }
 
-/// A row of the batch while the books are at work: the router's own event, or what the books answered, by symbol.
+/// A row of the batch while the books are at work: the router's own events, and what the books answered, by symbol.
 struct Row {
     command: Sequenced<Command>,
     stream_id: StreamId,
-    own: Option<Event>,
+    own: Vec<Event>,
     answers: Vec<(Symbol, Vec<BookEvent>)>,
 }
 
@@ -98,7 +98,7 @@ impl Matcher {
     pub(crate) fn plan_listings(&mut self, instruments: Vec<Instrument>) {
         self.stamp();
         for instrument in instruments {
-            self.plan(Command::ListInstrument(ListInstrument { instrument }));
+            self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
         }
     }
 
@@ -146,14 +146,15 @@ impl Matcher {
     }
 
     fn plan_command(&mut self, mut command: Command) {
-        if let Command::NewOrder(order) = &mut command {
+        if let Command::NewOrder(new) = &mut command {
+            let order = &new.order;
             let unlisted = self.router.instrument(order.symbol).is_none();
             if unlisted && self.rules.auto_list && self.books.len() < MAX_SYMBOLS {
-                let listing = ListInstrument { instrument: Instrument::finest(order.symbol) };
-                self.plan(Command::ListInstrument(listing));
+                let instrument = Instrument::finest(order.symbol);
+                self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
             }
             let waited = || self.rules.clock.since(order.received_at);
-            order.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
+            new.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
         }
         self.plan(command);
     }
@@ -161,10 +162,10 @@ impl Matcher {
     /// Gives a command its number and sends it where it belongs.
     fn plan(&mut self, command: Command) {
         let command = Sequenced { seq: self.router.seq().next(), time: self.now, value: command };
-        let mut routed = Vec::new();
-        let own = self.router.route(&command, &mut routed);
-        if let Some(Event::InstrumentListed(listed)) = &own {
-            self.start_book(Book::new(listed.instrument.symbol()));
+        let (mut own, mut routed) = (Vec::new(), Vec::new());
+        self.router.route(&command, &mut own, &mut routed);
+        if let [Event::InstrumentListed(listed)] = own.as_slice() {
+            self.start_book(Book::new(listed.instrument));
         }
         for (symbol, book_command) in routed {
             let Some(book) = self.books.get_mut(&symbol) else { panic!("{symbol} is listed and has no book") };
@@ -196,7 +197,7 @@ impl Matcher {
     }
 
     fn merge(&mut self, row: Row) -> Matched {
-        let mut events: Vec<Event> = row.own.into_iter().collect();
+        let mut events = row.own;
         for (symbol, answers) in row.answers {
             events.extend(answers.into_iter().map(|event| self.router.publish(row.command.seq, symbol, event)));
         }

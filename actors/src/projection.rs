@@ -16,7 +16,7 @@ use journal::{
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
+use matching::{Changes, Command, CommandId, EngineImage, Event, Instrument, Ledger, OrderId, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
@@ -185,7 +185,7 @@ impl ProjectionActor {
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
-                let order = subject(&row.command.value).and_then(|id| self.ledger.order(id)).cloned();
+                let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
                 self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
             }
         }
@@ -227,6 +227,7 @@ impl ProjectionActor {
             from,
             to: self.position,
             orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
+            left_places: changes.left_places,
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
             dropped_trades: changes.dropped_trades,
@@ -327,11 +328,17 @@ impl ProjectionActor {
 }
 
 /// The order that a command is about.
-fn subject(command: &Command) -> Option<matching::OrderId> {
+fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
     match command {
-        Command::NewOrder(order) => Some(order.order_id),
+        Command::NewOrder(new) => Some(new.order.order_id),
         Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::ListInstrument(_) | Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
+        Command::AmendOrder(amend) => Some(amend.order_id),
+        Command::CancelByKey(_) => events.iter().find_map(|event| match event {
+            Event::OrderCancelled(cancelled) => Some(cancelled.order_id),
+            Event::CancelRejected(rejected) => rejected.order_id,
+            _ => None,
+        }),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Ledger, Symbol};
+use matching::{Ledger, Phase, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,9 +13,6 @@ use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::{Api, submit};
 use crate::views::{DebugOrder, DebugTrade};
-
-/// The phase of every market so far.
-const PHASE: &str = "CONTINUOUS";
 
 /// All orders that are kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,7 +129,7 @@ pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
 struct Image {
     orders: Vec<OrderRecord>,
     trades: Vec<TradeRecord>,
-    symbols: Vec<Symbol>,
+    symbols: Vec<(Symbol, Phase)>,
     seq: u64,
 }
 
@@ -141,7 +138,7 @@ impl Image {
         Image {
             orders: ledger.orders().cloned().collect(),
             trades: ledger.trades().cloned().collect(),
-            symbols: ledger.instruments().map(|instrument| instrument.symbol()).collect(),
+            symbols: ledger.markets().map(|market| (market.instrument.symbol(), market.phase)).collect(),
             seq: ledger.seq().get(),
         }
     }
@@ -150,7 +147,11 @@ impl Image {
         DebugState {
             orders: self.orders.iter().map(DebugOrder::from).collect(),
             trades: self.trades.iter().map(DebugTrade::from).collect(),
-            symbols: self.symbols.iter().map(|symbol| (*symbol, DebugSymbol { phase: PHASE })).collect(),
+            symbols: self
+                .symbols
+                .iter()
+                .map(|(symbol, phase)| (*symbol, DebugSymbol { phase: phase.as_str() }))
+                .collect(),
             seq: self.seq,
         }
     }

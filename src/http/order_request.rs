@@ -5,7 +5,9 @@ use std::str::FromStr;
 use matching::command::NewOrder;
 use matching::names::ParseNameError;
 use matching::router::MAX_SYMBOLS;
-use matching::{Account, ClientOrderId, Decimal, Instrument, Micros, OrderId, Reason, Side, Symbol};
+use matching::{
+    Account, ClientOrderId, Decimal, Instrument, Micros, Order, OrderId, Reason, Side, Symbol, TimeInForce,
+};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -168,13 +170,15 @@ impl Checked {
     /// The command that places it.
     pub fn command(self, order_id: OrderId) -> NewOrder {
         let Checked { symbol, side, price, quantity, received_at, .. } = self;
-        NewOrder {
+        let time_in_force = if self.expire_at.is_some() { TimeInForce::Gtd } else { TimeInForce::Gtc };
+        let order = Order {
             account: self.account,
             client_order_id: self.client_order_id,
+            time_in_force,
             expire_at: self.expire_at,
-            deadline: self.deadline,
-            ..NewOrder::limit(order_id, symbol, side, price, quantity, received_at)
-        }
+            ..Order::limit(order_id, symbol, side, price, quantity, received_at)
+        };
+        NewOrder { deadline: self.deadline, ..NewOrder::from(order) }
     }
 }
 

@@ -77,10 +77,10 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
     let key = idempotency_key(&request)?;
     let order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
     let order = order.command(engine.order_id()?);
-    if order.client_order_id.is_some() {
+    if order.order.client_order_id.is_some() {
         return place_once(engine, order).await;
     }
-    let order_id = order.order_id;
+    let order_id = order.order.order_id;
     let began = Instant::now();
     submit::enqueue(engine, &Command::NewOrder(order), order_id).await?;
     api.counters.enqueued(began.elapsed());
@@ -92,7 +92,7 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
 
 /// Places an order with a name, unless one of that name is there already.
 async fn place_once(engine: &Engine, order: NewOrder) -> Result<HttpResponse, Problem> {
-    let order_id = order.order_id;
+    let order_id = order.order.order_id;
     let Outcome { events, seq, .. } = submit::commit(engine, &Command::NewOrder(order), order_id).await?;
     let committed = |order_id: OrderId, duplicate| {
         let order_id = order_id.get();

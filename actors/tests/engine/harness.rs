@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actors::{Fatal, IntakeLimits, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby};
 use journal::{EventLog, Record, encoding};
-use matching::command::{CancelOrder, NewOrder};
-use matching::{Command, CommandId, Event, Instrument, Micros, OrderId, Side, Symbol};
+use matching::command::CancelOrder;
+use matching::{Command, CommandId, Event, Instrument, Micros, Order, OrderId, Side, Symbol};
 use simulator::{ManualClock, MemoryLog, MemoryProjection, MemoryQueue, MemorySnapshots};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -144,7 +144,7 @@ pub fn order_id(id: u64) -> OrderId {
 }
 
 pub fn place(id: u64, market: &str, side: Side, price: &str, quantity: &str) -> Command {
-    Command::NewOrder(NewOrder::limit(
+    Command::from(Order::limit(
         order_id(id),
         symbol(market),
         side,

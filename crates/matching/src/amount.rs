@@ -132,7 +132,8 @@ mod tests {
             assert_eq!(amount.to_units(decimals), Some(units));
         }
         assert_eq!(Amount::from_units(15, 1).to_units(0), None);
-        for text in ["", ".", "1.", ".5", "-1", "1e3", "1.00000000000000001", "999999999999999999999999999999999999999"] {
+        for text in ["", ".", "1.", ".5", "-1", "1e3", "1.00000000000000001", "999999999999999999999999999999999999999"]
+        {
             assert_eq!(text.parse::<Amount>(), Err(ParseAmountError), "{text:?}");
         }
     }

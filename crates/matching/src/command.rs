@@ -104,6 +104,12 @@ impl From<Order> for NewOrder {
     }
 }
 
+impl From<Order> for Command {
+    fn from(order: Order) -> Command {
+        Command::NewOrder(order.into())
+    }
+}
+
 /// Change an order's price or quantity. Less of it at the same price keeps its place; anything else loses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

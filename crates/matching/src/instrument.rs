@@ -72,10 +72,14 @@ pub enum InvalidInstrument {
     #[error("the lot must be above zero and have no more decimals than quantities have")]
     Lot,
     /// A limit of quantity that is zero, too large, finer than the quantity's scale, or below the other.
-    #[error("min_quantity and max_quantity must be above zero, in order, and have no more decimals than quantities have")]
+    #[error(
+        "min_quantity and max_quantity must be above zero, in order, and have no more decimals than quantities have"
+    )]
     Quantity,
     /// A limit of notional that is finer than a price times a quantity, or below the other.
-    #[error("min_notional and max_notional must be in order and have no more decimals than prices and quantities together")]
+    #[error(
+        "min_notional and max_notional must be in order and have no more decimals than prices and quantities together"
+    )]
     Notional,
     /// A band of nothing.
     #[error("price_band must be above zero")]
@@ -110,7 +114,8 @@ impl TryFrom<InstrumentSpec> for Instrument {
             price_band: spec.price_band,
             max_open_orders: spec.max_open_orders,
         };
-        let in_order = |least: Option<u128>, most: Option<u128>| least.zip(most).is_none_or(|(least, most)| least <= most);
+        let in_order =
+            |least: Option<u128>, most: Option<u128>| least.zip(most).is_none_or(|(least, most)| least <= most);
         let units = |quantity: Option<Quantity>| quantity.map(|quantity| u128::from(quantity.units()));
         let notional = |decimal: Option<Decimal>| {
             decimal.map(|decimal| instrument.quote_units(decimal).ok_or(InvalidInstrument::Notional)).transpose()
@@ -247,7 +252,8 @@ impl Instrument {
 
     /// Whether another instrument is of the same market and scale.
     pub fn has_scale_of(&self, other: &Instrument) -> bool {
-        let scale = |instrument: &Instrument| (instrument.symbol, instrument.price_decimals, instrument.quantity_decimals);
+        let scale =
+            |instrument: &Instrument| (instrument.symbol, instrument.price_decimals, instrument.quantity_decimals);
         scale(self) == scale(other)
     }
 

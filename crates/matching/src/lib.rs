@@ -11,6 +11,7 @@ pub mod command;
 pub mod decimal;
 pub mod engine;
 pub mod event;
+mod event_line;
 pub mod image;
 pub mod instrument;
 mod keys;

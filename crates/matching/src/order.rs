@@ -202,8 +202,10 @@ impl Order {
             && (order_type == OrderType::TrailingStop) == self.trailing_delta.is_some()
             && (!self.post_only || (order_type == OrderType::Limit && !immediate && self.min_quantity.is_none()))
             && (self.display_quantity.is_none() || (limited && !immediate))
-            && (self.min_quantity.is_none() || (!by_quote && !order_type.waits() && self.time_in_force != TimeInForce::Fok))
-            && (self.linked_order_id.is_none() || (!market && (order_type.waits() || !immediate) && self.account.is_some()))
+            && (self.min_quantity.is_none()
+                || (!by_quote && !order_type.waits() && self.time_in_force != TimeInForce::Fok))
+            && (self.linked_order_id.is_none()
+                || (!market && (order_type.waits() || !immediate) && self.account.is_some()))
     }
 }
 
@@ -215,10 +217,7 @@ impl OrderType {
 
     /// Whether it has a fixed price that wakes it.
     pub fn has_stop_price(self) -> bool {
-        matches!(
-            self,
-            OrderType::Stop | OrderType::StopLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit
-        )
+        matches!(self, OrderType::Stop | OrderType::StopLimit | OrderType::TakeProfit | OrderType::TakeProfitLimit)
     }
 
     /// Whether it waits for a trade before it enters the book.

@@ -5,7 +5,7 @@ use crate::book::{BookEvent, Ended, Indication, Owner, Placed, Traded};
 use crate::decimal::Decimal;
 use crate::event::{
     AmendRejected, AuctionIndicated, CancelRejected, Event, InstrumentUpdated, OrderAccepted, OrderAmended,
-    OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReduced, OrderReplenished, OrderTriggered,
+    OrderCancelled, OrderExpired, OrderFilled, OrderReduced, OrderRejected, OrderReplenished, OrderTriggered,
     PhaseChanged, Trade,
 };
 use crate::instrument::Instrument;
@@ -248,9 +248,7 @@ pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<Bo
     let quantity = |decimal: Decimal| in_scale(instrument.quantity_units(decimal), decimal);
     let placed = |order: &Order| placed(instrument, order);
     Some(match event {
-        Event::OrderAccepted(event) => {
-            BookEvent::Accepted { order: placed(&event.order), priority: event.priority }
-        }
+        Event::OrderAccepted(event) => BookEvent::Accepted { order: placed(&event.order), priority: event.priority },
         Event::OrderRejected(event) => BookEvent::Rejected {
             // Without a number in the book it did not come as far.
             symbol_seq: event.symbol_seq?,
@@ -285,9 +283,7 @@ pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<Bo
             owner: owner!(event),
         },
         Event::Trade(event) => BookEvent::Traded(traded(instrument, event)),
-        Event::OrderFilled(event) => {
-            BookEvent::Filled(ended!(instrument, event, Quantity::ZERO))
-        }
+        Event::OrderFilled(event) => BookEvent::Filled(ended!(instrument, event, Quantity::ZERO)),
         Event::OrderCancelled(event) => BookEvent::Cancelled {
             ended: ended!(instrument, event, quantity(event.remaining)),
             command_id: event.command_id,
@@ -311,11 +307,9 @@ pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<Bo
                 reason: event.reason_code,
             }
         }
-        Event::PhaseChanged(event) => BookEvent::PhaseChanged {
-            command_id: event.command_id,
-            phase: event.phase,
-            then: event.then.clone(),
-        },
+        Event::PhaseChanged(event) => {
+            BookEvent::PhaseChanged { command_id: event.command_id, phase: event.phase, then: event.then.clone() }
+        }
         Event::InstrumentUpdated(event) => {
             BookEvent::InstrumentUpdated { command_id: event.command_id, instrument: event.instrument }
         }
@@ -338,9 +332,8 @@ pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<Bo
 /// An order of the log in its instrument's units: within its scale, whatever the other rules are by now.
 fn placed(instrument: &Instrument, order: &Order) -> Placed {
     let price = |price: Option<Decimal>| price.map(|price| in_scale(instrument.price_units(price), price));
-    let quantity = |quantity: Option<Decimal>| {
-        quantity.map(|quantity| in_scale(instrument.quantity_units(quantity), quantity))
-    };
+    let quantity =
+        |quantity: Option<Decimal>| quantity.map(|quantity| in_scale(instrument.quantity_units(quantity), quantity));
     Placed {
         order_id: order.order_id,
         side: order.side,
@@ -367,7 +360,8 @@ fn placed(instrument: &Instrument, order: &Order) -> Placed {
 fn traded(instrument: &Instrument, trade: &Trade) -> Traded {
     let quantity = |decimal: Decimal| in_scale(instrument.quantity_units(decimal), decimal);
     let quote = |amount: Amount| in_scale(amount.to_units(instrument.quote_decimals()), amount);
-    let owner = |account: &Option<_>, metadata: &Option<_>| Owner { account: account.clone(), metadata: metadata.clone() };
+    let owner =
+        |account: &Option<_>, metadata: &Option<_>| Owner { account: account.clone(), metadata: metadata.clone() };
     Traded {
         price: in_scale(instrument.price_units(trade.price), trade.price),
         quantity: quantity(trade.quantity),

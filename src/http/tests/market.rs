@@ -87,7 +87,7 @@ impl FakeEngine {
         let seq = self.core.ledger().seq().next();
         let mut events = Vec::new();
         let order = match &value {
-            Command::NewOrder(order) => Some(order.order_id),
+            Command::NewOrder(new) => Some(new.order.order_id),
             Command::CancelOrder(cancel) => Some(cancel.order_id),
             _ => None,
         };
@@ -142,15 +142,15 @@ impl Market {
         let number = |text: &str| text.parse().expect("a number");
         let symbol = |text: &str| text.parse().expect("a symbol");
         let coarse = InstrumentSpec {
-            symbol: symbol("BTC_USDT"),
             price_decimals: 2,
             quantity_decimals: 1,
             tick: number("0.05"),
             lot: number("0.5"),
+            ..Instrument::finest(symbol("BTC_USDT")).into()
         };
         let listed = [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))];
         for instrument in listed {
-            engine.apply(Command::ListInstrument(ListInstrument { instrument }));
+            engine.apply(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
         }
         let instruments: BTreeMap<_, _> = listed.map(|instrument| (instrument.symbol(), instrument)).into();
         let engine = engine.start();

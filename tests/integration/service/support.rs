@@ -362,7 +362,7 @@ pub async fn check_log(stack: &Stack) {
         assert_eq!(encoding::encode_events(&events), row.events, "row {} applied again", row.seq);
         for event in events {
             if let Event::OrderAccepted(order) = event {
-                *accepted.entry(order.order_id.get()).or_default() += 1;
+                *accepted.entry(order.order.order_id.get()).or_default() += 1;
             }
         }
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::decimal::Decimal;
 use crate::event::{
-    AuctionIndicated, Event, OrderAccepted, OrderAmended, OrderRejected, OrderReduced, OrderReplenished,
+    AuctionIndicated, Event, OrderAccepted, OrderAmended, OrderReduced, OrderRejected, OrderReplenished,
     OrderTriggered, Trade,
 };
 use crate::image::StateHash;
@@ -355,8 +355,7 @@ impl Ledger {
             order.remaining =
                 left.unwrap_or_else(|| panic!("trade {} takes more than order {order_id} has", event.trade_id));
         }
-        let remaining =
-            if order_id == event.maker_order_id { event.maker_remaining } else { event.taker_remaining };
+        let remaining = if order_id == event.maker_order_id { event.maker_remaining } else { event.taker_remaining };
         assert!(order.remaining() == remaining, "order {order_id} has {} left, not {remaining}", order.remaining());
         order.show_less(quantity);
         order.quote += u128::from(price) * u128::from(quantity);

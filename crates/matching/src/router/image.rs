@@ -10,9 +10,9 @@ use crate::planted::{Bug, is_planted};
 use crate::symbol::Symbol;
 use crate::units::{CommandId, Micros, OrderId, Seq, TradeId};
 
+use super::Router;
 use super::markets::MAX_SYMBOLS;
 use super::window::Known;
-use super::Router;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct RouterImage {

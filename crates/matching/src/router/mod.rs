@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::book::{BookCommand, BookEvent, Selection};
-use crate::command::{Command, MassCancel, SetCancelAfter, Sequenced};
+use crate::command::{Command, MassCancel, Sequenced, SetCancelAfter};
 use crate::decimal::Decimal;
 use crate::event::{
     AccountBlocked, AccountUnblocked, CancelAfterSet, CommandRejected, DuplicateRejected, EntryRejected, Event,
@@ -30,8 +30,8 @@ use crate::units::{CommandId, Micros, Seq, TradeId};
 
 use due::Due;
 use image::RouterImage;
-use markets::Markets;
 pub use markets::MAX_SYMBOLS;
+use markets::Markets;
 pub use window::ID_WINDOW;
 use window::Window;
 
