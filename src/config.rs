@@ -65,6 +65,10 @@ pub struct Settings {
     pub max_lag_orders: usize,
     /// Cancels that may wait for their commit.
     pub max_lag_cancels: usize,
+    /// How long the oldest command may have waited for an order to be taken, while the log commits.
+    pub max_lag: Duration,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
     /// What is logged.
@@ -164,6 +168,8 @@ impl Settings {
         let max_queue_age = max_queue_age(&mut reader, debug == Some(true));
         let max_lag_orders = reader.read("MAX_LAG_ORDERS", |text| number(text, 1, 10_000_000));
         let max_lag_cancels = reader.read("MAX_LAG_CANCELS", |text| number(text, 1, 10_000_000));
+        let max_lag = reader.read("MAX_LAG_MS", |text| number::<u64>(text, 1, 3_600_000));
+        let max_connections = reader.read("MAX_CONNECTIONS", |text| number(text, 1, 1_000_000));
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
         let log_filter = reader.read("RUST_LOG", log_filter);
         let log_format = reader.read("LOG_FORMAT", log_format);
@@ -186,6 +192,8 @@ impl Settings {
                 max_queue_age: max_queue_age?,
                 max_lag_orders: max_lag_orders?,
                 max_lag_cancels: max_lag_cancels?,
+                max_lag: Duration::from_millis(max_lag?),
+                max_connections: max_connections?,
                 allow_unsafe_durability: allow_unsafe_durability?,
                 log_filter: log_filter?,
                 log_format: log_format?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use journal::{CommandQueue, EventLog, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{Embedded, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
-use crate::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots};
+use crate::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots, PostgresWatch};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -13,7 +13,7 @@ use crate::exit::End;
 /// As PostgreSQL lists the service's connections.
 const APPLICATION_NAME: &str = "pricetime";
 
-/// The four ports.
+/// The four ports, and what watches PostgreSQL.
 #[derive(Clone)]
 pub struct Stores {
     /// Where commands come from.
@@ -24,6 +24,8 @@ pub struct Stores {
     pub snapshots: Arc<dyn SnapshotStore>,
     /// Where outside readers look.
     pub projection: Arc<dyn Projection>,
+    /// Looks at what else goes on in PostgreSQL, where there is one.
+    pub watch: Option<PostgresWatch>,
 }
 
 /// What the tools look at: the log and the snapshots, as they are.
@@ -73,6 +75,7 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
     Ok(Stores {
         queue: Arc::new(EmbeddedQueue::new(file)),
         projection: Arc::new(EmbeddedProjection::at_the_end_of(&log).await?),
+        watch: None,
         log: Arc::new(log),
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
     })
@@ -84,5 +87,6 @@ async fn full(redis_url: &str, postgres: &Postgres) -> Result<Stores, End> {
         log: Arc::new(PostgresLog::new(postgres)),
         snapshots: Arc::new(PostgresSnapshots::new(postgres)),
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
+        watch: Some(PostgresWatch::new(postgres)),
     })
 }

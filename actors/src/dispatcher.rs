@@ -180,8 +180,11 @@ impl DispatcherActor {
         let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
         let check = async move { queue.check(read_to).await };
         ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| {
-            if found == Err(QueueError::Lost) && matches!(dispatcher.stream, Stream::There) {
-                dispatcher.close_gate(ctx);
+            match found {
+                Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
+                // What cannot be asked cannot be appended to either; the next entry or empty read says otherwise.
+                Err(QueueError::Unreachable(_)) => dispatcher.parts.progress.set_reading(false),
+                _ => {}
             }
         }));
     }

@@ -20,7 +20,7 @@ pub mod recovery;
 pub mod standby;
 
 pub use fatal::Fatal;
-pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
+pub use intake::{Intake, IntakeError, IntakeLimits, Lane, Permit};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::Placement;

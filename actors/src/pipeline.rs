@@ -7,6 +7,7 @@ use actix::{Addr, Recipient};
 use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, StreamId};
 use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
@@ -83,6 +84,8 @@ impl Pipeline {
         placement: &Placement,
     ) -> (Pipeline, mpsc::UnboundedReceiver<Fatal>) {
         let progress = Arc::new(Progress::default());
+        // Taking over was a beat.
+        progress.set_beaten(Instant::now());
         let (fatal, ended) = mpsc::unbounded_channel();
         let (listed, instruments) = watch::channel(Instruments::default());
         let (projected_to, projected) = watch::channel(StreamId::ZERO);

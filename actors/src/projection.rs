@@ -234,10 +234,10 @@ impl ProjectionActor {
             instruments: changes.instruments,
             greatest_order_id: self.ledger.greatest_order_id(),
         };
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {
-            match persist(|| projection.write(&write)).await {
+            match persist(&progress, || projection.write(&write)).await {
                 Written::Written | Written::Older => Shown::At(to),
                 Written::Gap => Shown::Unusable,
             }
@@ -251,9 +251,9 @@ impl ProjectionActor {
         self.changes = Changes::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let transfer = async move {
-            persist(|| projection.rebuild(Arc::clone(&ledger), position)).await;
+            persist(&progress, || projection.rebuild(Arc::clone(&ledger), position)).await;
             info!(seq = %position.seq, "the projection is rebuilt");
             Shown::At(position.seq)
         };
@@ -306,8 +306,11 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection.
+    /// Notices that somebody emptied the projection, or wrote another state there: a process that was the writer before and
+    /// stood still in the middle of a write.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
+        // Callers that went away without their outcome.
+        self.expected.retain(|_, caller| !caller.is_closed());
         if self.transfer != Transfer::Idle {
             return;
         }
@@ -317,13 +320,16 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            if unchanged && state == Ok(ProjectionState::Unusable) {
+            let found = match state {
+                Ok(ProjectionState::At(found)) => Shown::At(found.seq),
+                Ok(ProjectionState::Unusable) => Shown::Unusable,
+                Err(_) => return,
+            };
+            if unchanged && found != expected {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }
         }));
-        // Callers that went away without their outcome.
-        self.expected.retain(|_, caller| !caller.is_closed());
     }
 }
 
@@ -342,13 +348,18 @@ fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
     }
 }
 
-/// Tries until the projection answers. Every try is guarded there, so trying again is safe.
-async fn persist<T, F>(attempt: impl Fn() -> F) -> T
+/// Tries until the projection answers. Every try is guarded there, so trying again is safe. A process that may not be the
+/// writer any more, because it stood still, tries nothing until it knows that it is.
+async fn persist<T, F>(progress: &Progress, attempt: impl Fn() -> F) -> T
 where
     F: Future<Output = Result<T, ProjectionError>>,
 {
     let mut failures: u64 = 0;
     loop {
+        if !progress.is_current() {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
         match attempt().await {
             Ok(done) => return done,
             Err(error) => {

@@ -149,6 +149,19 @@ pub const SETTINGS: &[Setting] = &[
         "How many cancels may wait for their commit. A share of their own: no flood of orders keeps anybody from cancelling.",
     ),
     plain(
+        "MAX_LAG_MS",
+        "ms",
+        Default::Text("1000"),
+        "While the log commits, no order is taken when the oldest waiting command has waited for longer: 503 OVERLOADED. \
+         Bounds how long a cancel waits behind a flood of orders. A log that does not answer at all leaves MAX_LAG_ORDERS alone.",
+    ),
+    plain(
+        "MAX_CONNECTIONS",
+        "connections",
+        Default::Text("4096"),
+        "How many clients may be connected at once; others wait until one leaves. Bounds memory and open files.",
+    ),
+    plain(
         "ALLOW_UNSAFE_DURABILITY",
         "",
         Default::Text("false"),

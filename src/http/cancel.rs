@@ -1,7 +1,7 @@
 //! `/api/orders/{order_id}/cancel/`: cancels what is left of an order, and answers once that is committed.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use actors::Outcome;
+use actors::{Lane, Outcome};
 use matching::command::{CancelOrder, MAX_REASON_TEXT};
 use matching::ledger::OrderStatus;
 use matching::{Command, CommandId, Decimal, Event, OrderId, Reason};
@@ -76,13 +76,14 @@ pub async fn cancel(
     body: OptionalJsonBody,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    let permit = submit::admit(engine, Lane::Cancels)?;
     refuse_query(&request)?;
     let order_id = order_id(&path)?;
     let reason_text = reason(&body.0)?;
     let command_id = engine.next_id().and_then(|id| CommandId::new(id).ok_or_else(super::no_ids))?;
     let received_at = engine.clock.now();
     let command = Command::CancelOrder(CancelOrder { command_id, order_id, reason_text, received_at });
-    answer(order_id, command_id, submit::commit(engine, &command, order_id).await?)
+    answer(order_id, command_id, submit::commit(engine, permit, &command, order_id).await?)
 }
 
 /// What a committed cancel comes to.

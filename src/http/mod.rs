@@ -7,6 +7,7 @@ pub mod debug;
 pub mod docs;
 pub mod endpoint;
 pub mod fields;
+mod files;
 pub mod health;
 pub mod metrics;
 pub mod order_request;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -103,6 +105,9 @@ pub struct Api {
     counters: Counters,
     /// Requests that are not answered yet.
     under_way: watch::Sender<usize>,
+    max_connections: usize,
+    /// The age of the oldest transaction in PostgreSQL, as far as it is known.
+    oldest_transaction: watch::Sender<Option<Duration>>,
 }
 
 /// A request that is not answered yet.
@@ -127,6 +132,8 @@ impl Api {
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: watch::Sender::new(0),
+            max_connections: files::room_for(settings.max_connections),
+            oldest_transaction: watch::Sender::new(None),
         })
     }
 
@@ -183,6 +190,15 @@ impl Api {
     /// The engine, for health and metrics, whatever this process does.
     fn running_engine(&self) -> Option<&Engine> {
         self.engine.get()
+    }
+
+    /// The age of the oldest transaction in PostgreSQL was looked at.
+    pub fn set_oldest_transaction(&self, age: Option<Duration>) {
+        self.oldest_transaction.send_replace(age);
+    }
+
+    fn oldest_transaction(&self) -> Option<Duration> {
+        *self.oldest_transaction.borrow()
     }
 
     fn max_body_bytes(&self) -> usize {
@@ -304,6 +320,8 @@ fn no_route() -> Problem {
 
 /// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.
 pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections_per_worker = api.max_connections.div_ceil(workers);
     let shared = Shared::new(api);
     let app = move || {
         let shared = shared.clone();
@@ -315,6 +333,8 @@ pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_WITHIN)
+        .workers(workers)
+        .max_connections(connections_per_worker)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
-use actors::Outcome;
+use actors::{Lane, Outcome, Permit};
 use matching::command::NewOrder;
 use matching::{Command, Event, OrderId};
 use serde::Serialize;
@@ -73,16 +73,17 @@ pub fn endpoint() -> Endpoint {
 )]
 pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    let permit = submit::admit(engine, Lane::Orders)?;
     refuse_query(&request)?;
     let key = idempotency_key(&request)?;
     let order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
     let order = order.command(engine.order_id()?);
     if order.order.client_order_id.is_some() {
-        return place_once(engine, order).await;
+        return place_once(engine, permit, order).await;
     }
     let order_id = order.order.order_id;
     let began = Instant::now();
-    submit::enqueue(engine, &Command::NewOrder(order), order_id).await?;
+    submit::enqueue(permit, &Command::NewOrder(order), order_id).await?;
     api.counters.enqueued(began.elapsed());
     let mut body = String::with_capacity(64);
     // Writing to a string cannot fail.
@@ -91,9 +92,9 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
 }
 
 /// Places an order with a name, unless one of that name is there already.
-async fn place_once(engine: &Engine, order: NewOrder) -> Result<HttpResponse, Problem> {
+async fn place_once(engine: &Engine, permit: Permit, order: NewOrder) -> Result<HttpResponse, Problem> {
     let order_id = order.order.order_id;
-    let Outcome { events, seq, .. } = submit::commit(engine, &Command::NewOrder(order), order_id).await?;
+    let Outcome { events, seq, .. } = submit::commit(engine, permit, &Command::NewOrder(order), order_id).await?;
     let committed = |order_id: OrderId, duplicate| {
         let order_id = order_id.get();
         let body = Enqueued { status: "ENQUEUED", order_id, ack: "committed", duplicate: Some(duplicate) };

@@ -1,9 +1,8 @@
 //! Sends a command into the queue and, where its caller waits, brings its outcome back: once it is committed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{IntakeError, Lane, Outcome, Unanswered};
+use actors::{IntakeError, Lane, Outcome, Permit, Unanswered};
 use journal::{EnqueueError, encoding};
 use matching::{Command, OrderId};
 use tokio::time::Instant;
@@ -14,10 +13,16 @@ use super::problem::{Code, Problem};
 /// How long a caller waits for the commit: a thousand times what one takes, and short enough for a caller's own patience.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(2);
 
+/// A place for a command, asked for before its request is read or given an id: what is refused under a flood costs next
+/// to nothing, and uses up no ids that cancels need.
+pub fn admit(engine: &Engine, lane: Lane) -> Result<Permit, Problem> {
+    engine.intake.admit(lane).map_err(|error| not_taken(&error))
+}
+
 /// Appends a command to the queue, in a task of its own: a client that goes away takes only its handler along. Returns
 /// once it is on disk. `order_id` is the order that the command is about.
-pub async fn enqueue(engine: &Engine, command: &Command, order_id: OrderId) -> Result<(), Problem> {
-    match send(engine, command).await {
+pub async fn enqueue(permit: Permit, command: &Command, order_id: OrderId) -> Result<(), Problem> {
+    match send(permit, command).await {
         Ok(()) => Ok(()),
         Err(IntakeError::Queue(EnqueueError::Unknown(error))) => {
             tracing::warn!(%order_id, error, "an order may have been taken or not");
@@ -29,15 +34,16 @@ pub async fn enqueue(engine: &Engine, command: &Command, order_id: OrderId) -> R
     }
 }
 
-/// Appends a command that can be repeated safely, and waits for its outcome.
-pub async fn commit(engine: &Engine, command: &Command, order_id: OrderId) -> Result<Outcome, Problem> {
+/// Appends a command that can be repeated safely, and waits for its outcome. Those who wait are as many as may be
+/// admitted at most.
+pub async fn commit(engine: &Engine, permit: Permit, command: &Command, order_id: OrderId) -> Result<Outcome, Problem> {
     let Some(command_id) = command.id() else {
         return Err(Problem::new(Code::InternalError, "the command has no id to wait for"));
     };
     // Registered first: a commit can be quicker than the enqueue's own answer.
     let outcome = engine.outcomes.expect(command_id).await.map_err(|error| unanswered(error.into()))?;
     let deadline = Instant::now() + COMMITTED_WITHIN;
-    let late = match send(engine, command).await {
+    let late = match send(permit, command).await {
         Ok(()) => Code::OutcomeLate,
         // The stream may have it all the same; then its outcome will still come.
         Err(IntakeError::Queue(EnqueueError::Unknown(error))) => {
@@ -57,13 +63,9 @@ pub async fn commit(engine: &Engine, command: &Command, order_id: OrderId) -> Re
     })
 }
 
-async fn send(engine: &Engine, command: &Command) -> Result<(), IntakeError> {
-    let lane = match command {
-        Command::CancelOrder(_) => Lane::Cancels,
-        _ => Lane::Orders,
-    };
-    let (intake, text) = (Arc::clone(&engine.intake), encoding::encode_command(command));
-    let task = actix_web::rt::spawn(async move { intake.enqueue(lane, text).await });
+async fn send(permit: Permit, command: &Command) -> Result<(), IntakeError> {
+    let text = encoding::encode_command(command);
+    let task = actix_web::rt::spawn(permit.enqueue(text));
     task.await.unwrap_or_else(|error| Err(EnqueueError::Unknown(error.to_string()).into()))
 }
 
@@ -72,10 +74,11 @@ fn not_taken(error: &IntakeError) -> Problem {
     tracing::debug!(%error, "a command was not taken");
     match error {
         IntakeError::Behind { waiting } => {
-            let detail = format!("{waiting} commands wait to be committed, as many as may; send it again later");
+            let detail =
+                format!("{waiting} commands wait to be committed, or one has waited for too long; send it again later");
             Problem::new(Code::Overloaded, detail)
         }
-        IntakeError::Closed | IntakeError::Queue(_) => Problem::new(
+        IntakeError::Closed | IntakeError::Stuck | IntakeError::Queue(_) => Problem::new(
             Code::QueueUnavailable,
             "the command queue takes no commands at the moment; send it again later",
         ),

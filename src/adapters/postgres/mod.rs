@@ -4,10 +4,12 @@ mod commit;
 pub mod connect;
 pub mod log;
 pub mod snapshots;
+pub mod watch;
 
 pub use connect::{Postgres, PostgresError};
 pub use log::PostgresLog;
 pub use snapshots::PostgresSnapshots;
+pub use watch::PostgresWatch;
 
 /// The partition that this process works for: the only one today, and the first column of every key.
 const PARTITION: i16 = 0;

@@ -160,7 +160,11 @@ impl Market {
         let progress = Arc::new(Progress::default());
         progress.set_beaten(tokio::time::Instant::now());
         service.api.open(Engine {
-            intake: Arc::new(Intake::new(queue.clone(), StreamId::ZERO, IntakeLimits { orders: 100, cancels: 100 })),
+            intake: Arc::new(Intake::new(
+                queue.clone(),
+                StreamId::ZERO,
+                IntakeLimits { orders: 100, cancels: 100, wait: Duration::from_secs(3_600) },
+            )),
             outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
             progress,
             ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
