@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
+use actors::standby::TakeOver;
 use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, guard, recover, standby};
 use journal::{QueueError, ServiceClock, WriterPosition};
 use matching::Instrument;
@@ -108,7 +109,7 @@ async fn run(settings: Settings) -> Result<(), End> {
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
 async fn start(settings: &Settings, api: &Arc<Api>) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
     let Stores { queue, log, snapshots, projection, watch } = storage::open(settings).await?;
-    let writer = standby::become_writer(&*log).await?;
+    let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
     if queue.check(writer.position.stream_id).await == Err(QueueError::Lost) && writer.id_ceiling > 1 {
@@ -121,7 +122,7 @@ async fn start(settings: &Settings, api: &Arc<Api>) -> Result<(Pipeline, mpsc::U
     let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
-        Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+        Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
@@ -163,10 +164,11 @@ fn report_lost_stream(recovered: &Recovered, writer: &WriterPosition) {
     );
 }
 
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+fn pipeline_settings(settings: &Settings, clean: bool) -> PipelineSettings {
     PipelineSettings {
         auto_list_symbols: settings.auto_list_symbols,
         instruments: settings.symbols.iter().copied().map(Instrument::finest).collect(),
+        reopening: settings.reopening.filter(|_| !clean),
         snapshot_interval: settings.snapshot_interval,
         snapshot_rows: SNAPSHOT_ROWS,
         retain_snapshots: settings.retain_snapshots,

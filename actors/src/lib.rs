@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod placement;
 pub mod progress;
 pub mod recovery;
+pub mod reopening;
 pub mod standby;
 
 pub use fatal::Fatal;
@@ -27,4 +28,5 @@ pub use placement::Placement;
 pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
+pub use reopening::Reopening;
 pub use snapshot::TakeSnapshot;

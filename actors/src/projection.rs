@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
-use crate::outcomes::{Expect, Outcome, ReadLedger};
+use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
 use crate::snapshot::StateCopy;
 
@@ -186,7 +186,10 @@ impl ProjectionActor {
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
+                self.answers.push((
+                    caller,
+                    Outcome { seq: row.command.seq, time: row.command.time, events: row.events, order },
+                ));
             }
         }
         assert!(
@@ -330,21 +333,6 @@ impl ProjectionActor {
                 actor.turn(ctx);
             }
         }));
-    }
-}
-
-/// The order that a command is about.
-fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
-    match command {
-        Command::NewOrder(new) => Some(new.order.order_id),
-        Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::AmendOrder(amend) => Some(amend.order_id),
-        Command::CancelByKey(_) => events.iter().find_map(|event| match event {
-            Event::OrderCancelled(cancelled) => Some(cancelled.order_id),
-            Event::CancelRejected(rejected) => rejected.order_id,
-            _ => None,
-        }),
-        _ => None,
     }
 }
 

@@ -16,6 +16,7 @@ const SETTINGS: &str =
 const OLDEST: &str = "SELECT oldest_transaction_age()";
 
 /// Asks for the age of the oldest transaction.
+#[derive(Clone)]
 pub struct PostgresWatch {
     postgres: Postgres,
 }

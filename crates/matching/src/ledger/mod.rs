@@ -144,6 +144,12 @@ impl Ledger {
         self.trades.values()
     }
 
+    /// The trades of an order that are kept, oldest first.
+    pub fn trades_of(&self, order_id: OrderId) -> impl Iterator<Item = &TradeRecord> {
+        let ids = self.orders.get(&order_id).map(|kept| &kept.trades).into_iter().flatten();
+        ids.filter_map(|trade_id| self.trades.get(trade_id))
+    }
+
     /// All instruments, by symbol.
     pub fn instruments(&self) -> impl Iterator<Item = &Instrument> {
         self.markets.values().map(|market| &market.instrument)
