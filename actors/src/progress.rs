@@ -18,6 +18,7 @@ pub struct Progress {
     committed: AtomicU64,
     projected: AtomicU64,
     reading: AtomicBool,
+    appendable: AtomicBool,
     log_reachable: AtomicBool,
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
@@ -77,6 +78,10 @@ impl Progress {
     flag!(
         /// Whether the last read of the stream succeeded.
         reading, set_reading
+    );
+    flag!(
+        /// Whether the stream was there at its last check, on the way that commands go in.
+        appendable, set_appendable
     );
     flag!(
         /// Whether the last commit or beat succeeded.
