@@ -117,6 +117,11 @@ impl Book {
         self.levels.best(Side::Sell).map(|level| level.price)
     }
 
+    /// Whether an order is open: stands in the book, or waits for a trade.
+    pub fn is_open(&self, order_id: OrderId) -> bool {
+        self.orders.find(order_id).is_some()
+    }
+
     /// The orders of one side that stand in the book: best price first, within a price oldest first.
     pub fn orders(&self, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
         self.slots(side).map(|(price, slot)| {
