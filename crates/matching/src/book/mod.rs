@@ -11,6 +11,7 @@ mod cancel;
 mod fold;
 mod image;
 mod incoming;
+mod ladder;
 mod levels;
 mod messages;
 mod orders;
