@@ -76,7 +76,7 @@ fn check_caught(bug: &str, plant: impl FnOnce(&mut Vec<BookEvent>)) {
 
 fn first_trade(events: &mut [BookEvent]) -> &mut matching::book::Traded {
     let trade = events.iter_mut().find_map(|event| match event {
-        BookEvent::Traded(traded) => Some(traded),
+        BookEvent::Traded(traded) if !traded.auction => Some(traded),
         _ => None,
     });
     trade.expect("a trade")
