@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix::System;
 use actix_web::dev::ServerHandle;
 use actors::recovery::check_end;
+use actors::standby::TakeOver;
 use actors::{
     Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, Sweep, guard, recover, standby,
 };
@@ -123,7 +124,7 @@ async fn start(
 ) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
     let Stores { queue, log, snapshots, projection, watch } = storage::open(settings).await?;
     last_words::note_panics(settings);
-    let writer = standby::become_writer(&*log).await?;
+    let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
     let recovery = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders);
@@ -146,7 +147,7 @@ async fn start(
     let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
-        Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+        Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
@@ -189,10 +190,11 @@ fn report_lost_stream(recovered: &Recovered, writer: &WriterPosition) {
     );
 }
 
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+fn pipeline_settings(settings: &Settings, clean: bool) -> PipelineSettings {
     PipelineSettings {
         auto_list_symbols: settings.auto_list_symbols,
         instruments: settings.symbols.iter().copied().map(Instrument::finest).collect(),
+        reopening: settings.reopening.filter(|_| !clean),
         snapshot_interval: settings.snapshot_interval,
         snapshot_rows: SNAPSHOT_ROWS,
         retain_snapshots: settings.retain_snapshots,

@@ -88,21 +88,25 @@ struct State {
     heard: Option<Instant>,
 }
 
+/// An entry of the stream.
 struct Kept {
     lane: Lane,
+    /// Its commands.
+    count: usize,
     text: String,
     since: Instant,
 }
 
-/// A command's place in its lane's share: from its admission until it is acknowledged, or given up.
+/// The place of an entry's commands in their lane's share: from their admission until they are acknowledged, or given up.
 pub struct Permit {
     intake: Arc<Intake>,
     lane: Lane,
+    count: usize,
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.intake.state().lane(self.lane).under_way -= 1;
+        self.intake.state().lane(self.lane).under_way -= self.count;
     }
 }
 
@@ -129,7 +133,7 @@ impl Permit {
                 EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
             );
         }
-        state.keep(id, Kept { lane: self.lane, text, since: Instant::now() });
+        state.keep(id, Kept { lane: self.lane, count: self.count, text, since: Instant::now() });
         Ok(())
     }
 }
@@ -177,7 +181,7 @@ impl State {
     fn keep(&mut self, id: StreamId, kept: Kept) {
         // The commit can be quicker than the acknowledgement.
         if id > self.committed {
-            self.lane(kept.lane).kept += 1;
+            self.lane(kept.lane).kept += kept.count;
             self.kept.insert(id, kept);
         }
     }
@@ -193,6 +197,12 @@ impl Intake {
     /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
     /// refused after all.
     pub fn admit(self: &Arc<Self>, lane: Lane) -> Result<Permit, IntakeError> {
+        self.admit_entry(lane, 1)
+    }
+
+    /// The same for an entry of `count` commands. The share may be exceeded by one entry: otherwise a long one would never
+    /// find room beside single commands.
+    pub fn admit_entry(self: &Arc<Self>, lane: Lane, count: usize) -> Result<Permit, IntakeError> {
         if !self.is_open() {
             return Err(IntakeError::Closed);
         }
@@ -201,12 +211,12 @@ impl Intake {
             return Err(IntakeError::Stuck);
         }
         let late = lane == Lane::Orders && state.late;
-        let count = state.lane(lane).count();
-        if late || count >= self.limit(lane) {
-            return Err(IntakeError::Behind { waiting: count });
+        let waiting = state.lane(lane).count();
+        if late || waiting >= self.limit(lane) {
+            return Err(IntakeError::Behind { waiting });
         }
-        state.lane(lane).under_way += 1;
-        Ok(Permit { intake: Arc::clone(self), lane })
+        state.lane(lane).under_way += count;
+        Ok(Permit { intake: Arc::clone(self), lane, count })
     }
 
     /// Admits and appends an entry, for callers that have it already; see [`Permit::enqueue`].
@@ -221,7 +231,8 @@ impl Intake {
 
     /// Commands that are acknowledged and not committed.
     pub fn waiting(&self) -> usize {
-        self.state().kept.len()
+        let state = self.state();
+        state.orders.kept + state.cancels.kept
     }
 
     /// Commands of a lane that are acknowledged or on their way and not committed.
@@ -248,8 +259,8 @@ impl Intake {
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
-            let lane = entry.remove().lane;
-            state.lane(lane).kept -= 1;
+            let Kept { lane, count, .. } = entry.remove();
+            state.lane(lane).kept -= count;
         }
         state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }

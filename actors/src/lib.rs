@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod placement;
 pub mod progress;
 pub mod recovery;
+pub mod reopening;
 pub mod standby;
 pub mod sweep;
 
@@ -30,5 +31,6 @@ pub use placement::Placement;
 pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
+pub use reopening::Reopening;
 pub use snapshot::TakeSnapshot;
 pub use sweep::{Proof, Sweep};

@@ -13,12 +13,13 @@ use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
 use crate::intake::{Intake, IntakeLimits};
-use crate::matcher::{Matcher, MatcherRules};
+use crate::matcher::{First, Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
 use crate::recovery::Recovered;
+use crate::reopening::Reopening;
 use crate::snapshot::{SnapshotActor, TakeSnapshot};
 
 /// What the engine stands on.
@@ -43,6 +44,8 @@ pub struct PipelineSettings {
     pub auto_list_symbols: bool,
     /// Listed on the first start, before anything is read.
     pub instruments: Vec<Instrument>,
+    /// How markets open again, where the start follows no clean stop; none: at once.
+    pub reopening: Option<Reopening>,
     /// Time between two snapshots.
     pub snapshot_interval: Duration,
     /// A snapshot is taken as well when the log has grown by this many rows since the last.
@@ -91,6 +94,11 @@ impl Pipeline {
         let (projected_to, projected) = watch::channel(StreamId::ZERO);
         let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown } = recovered;
         let (router, books, ledger) = engine.into_parts();
+        // Configuration seeds the instruments on the first start; from then on they change by commands only.
+        let first = First {
+            listings: if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() },
+            reopenings: settings.reopening.map(|reopening| reopening.of(&ledger)).unwrap_or_default(),
+        };
 
         let parts = ProjectionParts {
             projection: ports.projection,
@@ -114,8 +122,6 @@ impl Pipeline {
         };
         let event_log = placement::start(&placement.event_log, event_log);
 
-        // Configuration seeds the instruments on the first start; from then on they change by commands only.
-        let seeds = if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() };
         let parts = DispatcherParts {
             queue: ports.queue,
             intake: Arc::clone(&intake),
@@ -132,7 +138,7 @@ impl Pipeline {
             max_queue_age: settings.max_queue_age,
         };
         let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id);
-        let dispatcher = DispatcherActor::new(parts, matcher, seeds);
+        let dispatcher = DispatcherActor::new(parts, matcher, first);
         let dispatcher = placement::start(&placement.dispatcher, dispatcher);
 
         let snapshots = SnapshotActor {

@@ -16,12 +16,12 @@ use journal::{
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
+use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
-use crate::outcomes::{Expect, Outcome, ReadLedger};
+use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
 use crate::snapshot::StateCopy;
 
@@ -185,8 +185,11 @@ impl ProjectionActor {
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
-                let order = subject(&row.command.value).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
+                let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
+                self.answers.push((
+                    caller,
+                    Outcome { seq: row.command.seq, time: row.command.time, events: row.events, order },
+                ));
             }
         }
         assert!(
@@ -227,6 +230,7 @@ impl ProjectionActor {
             from,
             to: self.position,
             orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
+            left_places: changes.left_places,
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
             dropped_trades: changes.dropped_trades,
@@ -329,15 +333,6 @@ impl ProjectionActor {
                 actor.turn(ctx);
             }
         }));
-    }
-}
-
-/// The order that a command is about.
-fn subject(command: &Command) -> Option<matching::OrderId> {
-    match command {
-        Command::NewOrder(order) => Some(order.order_id),
-        Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::ListInstrument(_) | Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
     }
 }
 

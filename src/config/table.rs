@@ -106,8 +106,9 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "MAX_BODY_BYTES",
         "bytes",
-        Default::Text("65536"),
-        "The largest request body. An order takes about 100 bytes; more would only cost memory for each connection.",
+        Default::Text("262144"),
+        "The largest request body. An order takes about 100 bytes, a batch of 500 about 60,000, or 250,000 where every order \
+         has all of its fields; more would only cost memory for each connection.",
     ),
     plain(
         "SNAPSHOT_INTERVAL",
@@ -134,6 +135,20 @@ pub const SETTINGS: &[Setting] = &[
         Default::Unset,
         "An order that waited in the command stream for longer is rejected as STALE: its price is of another time. 0 is \
          off. Not given, it is 5, and off with DEBUG. Cancels never go stale.",
+    ),
+    plain(
+        "REOPEN_CANCEL_ONLY",
+        "s",
+        Default::Text("5"),
+        "After a start that follows no clean stop, how long every market that trades is CANCEL_ONLY first, so that whoever \
+         wants can leave before anybody trades. 0 leaves it out. Not with DEBUG.",
+    ),
+    plain(
+        "REOPEN_POST_ONLY",
+        "s",
+        Default::Text("5"),
+        "How long such a market is POST_ONLY then, so that prices can form before it is CONTINUOUS. 0 leaves it out. Not with \
+         DEBUG.",
     ),
     plain(
         "MAX_LAG_ORDERS",

@@ -1,6 +1,10 @@
 //! The HTTP side: one file per resource. It meets the engine at two ports, the command queue in and the outcomes out.
 
 pub mod access;
+pub mod accounts;
+pub mod amend;
+pub mod batch;
+pub mod batch_items;
 pub mod body;
 pub mod cancel;
 pub mod debug;
@@ -9,12 +13,18 @@ pub mod endpoint;
 pub mod fields;
 mod files;
 pub mod health;
+pub mod mass_cancel;
 pub mod metrics;
 pub mod order_request;
+pub mod order_schema;
 pub mod orders;
+pub mod placed;
 pub mod problem;
+pub mod query;
 pub mod submit;
+pub mod symbols;
 mod trace;
+pub mod wait;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +40,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use actors::{Instruments, Intake, Outcomes, Progress, Proof};
 use journal::Clock;
+use matching::{CommandId, OrderId};
 use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
 use utoipa::OpenApi as _;
@@ -229,6 +240,16 @@ impl Engine {
     fn next_id(&self) -> Result<u64, Problem> {
         self.ids.next().ok_or_else(no_ids)
     }
+
+    /// An id for a new order.
+    fn order_id(&self) -> Result<OrderId, Problem> {
+        self.next_id().and_then(|id| OrderId::new(id).ok_or_else(no_ids))
+    }
+
+    /// An id for any other command.
+    fn command_id(&self) -> Result<CommandId, Problem> {
+        self.next_id().and_then(|id| CommandId::new(id).ok_or_else(no_ids))
+    }
 }
 
 fn no_ids() -> Problem {
@@ -252,6 +273,8 @@ fn no_ids() -> Problem {
     components(schemas(Problem)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
+        (name = "accounts", description = "What is done to all orders of an account at once."),
+        (name = "markets", description = "Instruments, their rules and phases."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
@@ -272,7 +295,16 @@ pub fn openapi() -> OpenApi {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(orders::endpoint())
+        .service(batch::endpoint())
+        .service(cancel::named_endpoint())
         .service(cancel::endpoint())
+        // Behind the routes that have a word where this one has an id.
+        .service(amend::endpoint())
+        .service(accounts::cancel_after_endpoint())
+        .service(accounts::block_endpoint())
+        .service(accounts::unblock_endpoint())
+        .service(symbols::endpoint())
+        .service(symbols::phase_endpoint())
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
         .service(debug::hash_endpoint())

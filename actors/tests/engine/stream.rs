@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
 use journal::{CommandQueue, EnqueueError, StreamId, encoding};
-use matching::command::NewOrder;
-use matching::{Command, Event, Micros, Reason};
+use matching::{Command, Event, Micros, Order, Reason, TimeInForce};
 
 use tokio::time::Instant;
 
@@ -19,7 +18,7 @@ async fn take(engine: &Engine, lane: Lane, command: Command) -> Result<(), Intak
 }
 
 fn accepted(world: &World) -> Vec<u64> {
-    let id = |event| if let Event::OrderAccepted(order) = event { Some(order.order_id.get()) } else { None };
+    let id = |event| if let Event::OrderAccepted(event) = event { Some(event.order.order_id.get()) } else { None };
     world.events().into_iter().filter_map(id).collect()
 }
 
@@ -118,12 +117,16 @@ fn micros(time: u64) -> Micros {
     Micros::new(time).expect("a time")
 }
 
-fn order(id: u64, change: impl FnOnce(&mut NewOrder)) -> Command {
+fn order(id: u64, change: impl FnOnce(&mut Order)) -> Command {
     let mut command = buy(id, "100", "1");
-    if let Command::NewOrder(order) = &mut command {
-        change(order);
+    if let Command::NewOrder(new) = &mut command {
+        change(&mut new.order);
     }
     command
+}
+
+fn expiring(order: &mut Order, expire_at: u64) {
+    (order.time_in_force, order.expire_at) = (TimeInForce::Gtd, Some(micros(expire_at)));
 }
 
 #[actix::test]
@@ -170,8 +173,8 @@ async fn orders_are_not_taken_behind_a_command_that_has_waited_for_too_long() {
 #[actix::test]
 async fn what_is_due_expires_without_any_command() {
     let engine = Engine::fresh().await;
-    take(&engine, Lane::Orders, order(1, |order| order.expire_at = Some(micros(5_000)))).await.expect("taken");
-    take(&engine, Lane::Orders, order(2, |order| order.expire_at = Some(micros(9_000)))).await.expect("taken");
+    take(&engine, Lane::Orders, order(1, |order| expiring(order, 5_000))).await.expect("taken");
+    take(&engine, Lane::Orders, order(2, |order| expiring(order, 9_000))).await.expect("taken");
     engine.committed(2).await;
     engine.world.clock.set(5_000);
     engine.committed(3).await;
@@ -185,7 +188,7 @@ async fn what_is_due_expires_without_any_command() {
 async fn what_fell_due_meanwhile_expires_before_the_next_match() {
     let world = World::default();
     let engine = world.start(&Placement::here()).await;
-    take(&engine, Lane::Orders, order(1, |order| order.expire_at = Some(micros(5_000)))).await.expect("taken");
+    take(&engine, Lane::Orders, order(1, |order| expiring(order, 5_000))).await.expect("taken");
     engine.committed(1).await;
     engine.pipeline.drain().await.expect("drains");
     world.clock.set(6_000);
@@ -198,9 +201,9 @@ async fn what_fell_due_meanwhile_expires_before_the_next_match() {
 
 fn tell(event: &Event) -> String {
     match event {
-        Event::OrderAccepted(order) => format!("accepted {}", order.order_id),
-        Event::OrderRejected(order) if order.reason_code == Reason::Stale => {
-            format!("rejected {} STALE", order.order_id)
+        Event::OrderAccepted(event) => format!("accepted {}", event.order.order_id),
+        Event::OrderRejected(event) if event.reason_code == Reason::Stale => {
+            format!("rejected {} STALE", event.order.order_id)
         }
         Event::OrderExpired(order) => format!("expired {}", order.order_id),
         Event::OrderCancelled(order) => format!("cancelled {}", order.order_id),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use matching::ledger::{OrderRecord, TradeRecord};
+use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{Instrument, Ledger, Micros, OrderId, Seq, StateHash};
 
 use crate::chain::Chain;
@@ -94,6 +94,8 @@ pub struct Standing {
     pub beat: u64,
     /// Whether the writer is surely gone: it drained, there never was one, or its database session has ended.
     pub vacant: bool,
+    /// Whether the last writer drained, or there never was one: nothing was interrupted.
+    pub clean: bool,
 }
 
 /// How a commit ended, where that is known.
@@ -260,6 +262,8 @@ pub struct ProjectionWrite {
     pub to: ProjectionPosition,
     /// Orders that changed, as they are now.
     pub orders: Vec<OrderRecord>,
+    /// Places in books that orders left, for others or for the end: taken out before the orders are put where they are now.
+    pub left_places: Vec<Place>,
     /// Orders that were dropped from the ledger, as they last were.
     pub dropped_orders: Vec<OrderRecord>,
     /// New trades, oldest first.

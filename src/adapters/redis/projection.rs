@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use journal::{
     Chain, Epoch, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, Written,
 };
-use matching::ledger::{OrderRecord, TradeRecord};
+use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{Ledger, OrderId, Seq};
 use redis::{Script, cmd};
 use uuid::Uuid;
@@ -137,6 +137,9 @@ impl Projection for RedisProjection {
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
         let mut words = Words::default();
+        for place in &write.left_places {
+            words.leave_book(&self.keys, place);
+        }
         for order in &write.orders {
             words.order(&self.keys, order);
             words.place_in_book(&self.keys, order);
@@ -175,9 +178,7 @@ impl Projection for RedisProjection {
         let mut words = Words::default();
         for order in ledger.orders() {
             words.order(&self.keys, order);
-            if order.status.is_open() {
-                words.place_in_book(&self.keys, order);
-            }
+            words.place_in_book(&self.keys, order);
             self.flush(&ours, &mut words).await?;
         }
         for trade in ledger.trades() {
@@ -221,21 +222,22 @@ impl Words {
         }
     }
 
-    /// Puts the order where its state says: into its side of the book, or out of it.
+    /// Puts the order into its place in the book, if it has one.
     fn place_in_book(&mut self, keys: &Keys, order: &OrderRecord) {
-        let Some(priority) = order.priority else { return };
-        let book = keys.book(order.symbol, order.side);
-        let member = keys::member(priority, order.order_id);
-        if order.status.is_open() {
-            self.command(&["ZADD", &book, &keys::score(order.side, order.price_units()), &member]);
-        } else {
-            self.command(&["ZREM", &book, &member]);
+        if let (Some(place), Some(price)) = (order.place(), order.price_units()) {
+            let book = keys.book(place.symbol, place.side);
+            let member = keys::member(place.priority, place.order_id);
+            self.command(&["ZADD", &book, &keys::score(place.side, price), &member]);
         }
     }
 
-    /// An order goes with its place in the book, which it still has if it closed and was dropped in one run.
+    /// Empties a place that an order left, if it was filled before this run.
+    fn leave_book(&mut self, keys: &Keys, place: &Place) {
+        let member = keys::member(place.priority, place.order_id);
+        self.command(&["ZREM", &keys.book(place.symbol, place.side), &member]);
+    }
+
     fn drop_order(&mut self, keys: &Keys, order: &OrderRecord) {
-        self.place_in_book(keys, order);
         self.command(&["DEL", &keys.order(order.order_id)]);
     }
 
