@@ -139,6 +139,27 @@ impl Ledger {
         self.orders.values().map(|kept| &kept.order)
     }
 
+    /// The orders kept whose ids are below `end`, greatest first.
+    pub fn orders_below(&self, end: OrderId) -> impl Iterator<Item = &OrderRecord> {
+        self.orders.range(..end).rev().map(|(_, kept)| &kept.order)
+    }
+
+    /// The trades of an order that are kept, oldest first.
+    pub fn trades_of(&self, order_id: OrderId) -> impl Iterator<Item = &TradeRecord> {
+        let trades = self.orders.get(&order_id).into_iter().flat_map(|kept| &kept.trades);
+        trades.filter_map(|trade_id| self.trades.get(trade_id))
+    }
+
+    /// The trades kept whose numbers are below `end`, newest first.
+    pub fn trades_below(&self, end: TradeId) -> impl Iterator<Item = &TradeRecord> {
+        self.trades.range(..end).rev().map(|(_, trade)| trade)
+    }
+
+    /// Whether orders may have been dropped: what is not in it may have been.
+    pub fn has_dropped(&self) -> bool {
+        self.closed.len() as u64 >= self.retain_closed
+    }
+
     /// All trades kept, oldest first.
     pub fn trades(&self) -> impl Iterator<Item = &TradeRecord> {
         self.trades.values()
@@ -195,7 +216,7 @@ impl Ledger {
                 market.phase = event.phase;
                 market.then.clone_from(&event.then);
             }
-            Event::AuctionIndicated(event) => self.market_mut(event.symbol).indicated = indicated(event),
+            Event::AuctionIndicated(event) => self.market_mut(event.symbol).indicated = Indicated::of(event),
             Event::OrderAccepted(event) => self.accept(event, changes),
             Event::OrderRejected(event) => self.reject(event, changes),
             Event::OrderTriggered(event) => self.trigger(event, changes),
@@ -417,9 +438,12 @@ impl Ledger {
     }
 }
 
-fn indicated(event: &AuctionIndicated) -> Option<Indicated> {
-    let AuctionIndicated { price, volume, imbalance, imbalance_side, .. } = *event;
-    Some(Indicated { price: price?, volume, imbalance, imbalance_side })
+impl Indicated {
+    /// What an event tells; none when nothing would trade.
+    pub fn of(event: &AuctionIndicated) -> Option<Indicated> {
+        let AuctionIndicated { price, volume, imbalance, imbalance_side, .. } = *event;
+        Some(Indicated { price: price?, volume, imbalance, imbalance_side })
+    }
 }
 
 /// An order that the state says is open.
