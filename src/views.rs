@@ -1,6 +1,8 @@
 //! Orders and trades as outside readers see them: in the debug answers as JSON with exact numbers, in Redis as hashes
 //! and JSON. One list of fields for both, so that the two cannot drift apart.
 
+pub mod answers;
+
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Decimal, Micros, Reason, Symbol};
 use serde::{Serialize, Serializer};
