@@ -6,10 +6,12 @@ mod dispatcher;
 mod event_log;
 mod matcher;
 mod projection;
+mod readers;
 mod retention;
 mod snapshot;
 
 pub mod fatal;
+pub mod feed;
 pub mod guard;
 pub mod intake;
 pub mod outcomes;
@@ -20,6 +22,7 @@ pub mod recovery;
 pub mod standby;
 
 pub use fatal::Fatal;
+pub use feed::Feed;
 pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
+use market::OrderIndex;
 use matching::ledger::OrderRecord;
 use matching::{CommandId, Event, Ledger, Seq};
 use tokio::sync::oneshot;
@@ -34,7 +35,7 @@ pub struct Expect {
 /// A question to the ledger, answered between two projected states.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger) + Send>);
+pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger, &OrderIndex) + Send>);
 
 /// The engine does not answer because it is stopping.
 #[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,10 +98,19 @@ impl Outcomes {
         R: Send + 'static,
         Q: FnOnce(&Ledger) -> R + Send + 'static,
     {
+        self.query(move |ledger, _| question(ledger)).await
+    }
+
+    /// Asks the ledger with the index of its orders.
+    pub async fn query<R, Q>(&self, question: Q) -> Result<R, Unanswered>
+    where
+        R: Send + 'static,
+        Q: FnOnce(&Ledger, &OrderIndex) -> R + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let question = ReadLedger(Box::new(move |ledger| {
+        let question = ReadLedger(Box::new(move |ledger, index| {
             // Whoever asked may have gone away; then nobody misses the answer.
-            let _ = reply.send(question(ledger));
+            let _ = reply.send(question(ledger, index));
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;

@@ -10,6 +10,7 @@ pub struct Placement {
     pub(crate) dispatcher: ArbiterHandle,
     pub(crate) event_log: ArbiterHandle,
     pub(crate) projection: ArbiterHandle,
+    pub(crate) feed: ArbiterHandle,
     books: Vec<ArbiterHandle>,
 }
 
@@ -29,6 +30,7 @@ impl Placement {
             dispatcher: thread(),
             event_log: thread(),
             projection: thread(),
+            feed: thread(),
             books: (0..books).map(|_| thread()).collect(),
         }
     }
@@ -39,7 +41,7 @@ impl Placement {
     /// Outside an actix system.
     pub fn here() -> Placement {
         let here = Arbiter::current();
-        Placement { dispatcher: here.clone(), event_log: here.clone(), projection: here.clone(), books: vec![here] }
+        Placement { dispatcher: here.clone(), event_log: here.clone(), projection: here.clone(), feed: here.clone(), books: vec![here] }
     }
 
     /// The thread of the book that is listed as number `index`.
