@@ -20,10 +20,12 @@ use tracing::{info, warn};
 
 use crate::config::{Settings, Storage};
 use crate::exit::End;
+use crate::http::consumers::Registry;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
 use crate::storage::{self, Stores};
 use crate::telemetry;
+use crate::views;
 
 /// Threads that the books share: as many as the small machines that this is measured on have cores.
 const BOOK_THREADS: usize = 2;
@@ -104,15 +106,17 @@ async fn run(settings: Settings) -> Result<(), End> {
 
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
 async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Stores { queue, log, snapshots, projection } = storage::open(settings).await?;
+    let Stores { queue, log, snapshots, projection, history, consumers } = storage::open(settings).await?;
     let writer = standby::become_writer(&*log).await?;
     api.recovering();
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
     queue.open(writer.position.stream_id).await?;
+    let stream_end = queue.last().await?;
+    let consumers = Registry::open(consumers).await.map_err(|error| End::Http(error.to_string()))?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
-    let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
+    let ports = Ports { queue: Arc::clone(&queue), log: Arc::clone(&log), snapshots: Arc::clone(&snapshots), projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
@@ -129,7 +133,17 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
         ids,
         clock,
         instruments: pipeline.instruments.clone(),
+        feed: pipeline.feed.clone(),
+        log: Arc::clone(&log),
+        history: history.clone(),
+        consumers,
+        projected: pipeline.projected.clone(),
+        stream_end,
     });
+    if let Some(history) = history {
+        let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());
+        tokio::spawn(actors::history::follow(log, snapshots, history, progress, published));
+    }
     Ok((pipeline, fatal))
 }
 
@@ -143,6 +157,7 @@ fn pipeline_settings(settings: &Settings) -> PipelineSettings {
         queue_retention_entries: settings.queue_retention_entries,
         max_queue_age: settings.max_queue_age,
         intake: IntakeLimits { orders: settings.max_lag_orders, cancels: settings.max_lag_cancels },
+        encode: views::market::encode,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, EventLog, Projection, SnapshotStore};
+use journal::{CommandQueue, Consumers, EventLog, History, Projection, SnapshotStore};
 
-use crate::adapters::embedded::{Embedded, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
-use crate::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots};
+use crate::adapters::embedded::{Embedded, EmbeddedConsumers, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
+use crate::adapters::postgres::{Postgres, PostgresConsumers, PostgresHistory, PostgresLog, PostgresSnapshots};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -13,7 +13,7 @@ use crate::exit::End;
 /// As PostgreSQL lists the service's connections.
 const APPLICATION_NAME: &str = "pricetime";
 
-/// The four ports.
+/// The ports.
 #[derive(Clone)]
 pub struct Stores {
     /// Where commands come from.
@@ -24,6 +24,10 @@ pub struct Stores {
     pub snapshots: Arc<dyn SnapshotStore>,
     /// Where outside readers look.
     pub projection: Arc<dyn Projection>,
+    /// Orders and trades that left the ledger; none in embedded mode.
+    pub history: Option<Arc<dyn History>>,
+    /// The positions of named consumers.
+    pub consumers: Arc<dyn Consumers>,
 }
 
 /// What the tools look at: the log and the snapshots, as they are.
@@ -75,6 +79,8 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
         projection: Arc::new(EmbeddedProjection::at_the_end_of(&log).await?),
         log: Arc::new(log),
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
+        history: None,
+        consumers: Arc::new(EmbeddedConsumers::new(file)),
     })
 }
 
@@ -84,5 +90,7 @@ async fn full(redis_url: &str, postgres: &Postgres) -> Result<Stores, End> {
         log: Arc::new(PostgresLog::new(postgres)),
         snapshots: Arc::new(PostgresSnapshots::new(postgres)),
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
+        history: Some(Arc::new(PostgresHistory::new(postgres))),
+        consumers: Arc::new(PostgresConsumers::new(postgres)),
     })
 }

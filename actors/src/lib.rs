@@ -13,6 +13,7 @@ mod snapshot;
 pub mod fatal;
 pub mod feed;
 pub mod guard;
+pub mod history;
 pub mod intake;
 pub mod outcomes;
 pub mod pipeline;

@@ -124,7 +124,7 @@ fn answer(order_id: OrderId, command_id: CommandId, outcome: Outcome) -> Result<
 }
 
 /// The id in the path. What can be no id is the id of no order.
-fn order_id(text: &str) -> Result<OrderId, Problem> {
+pub(super) fn order_id(text: &str) -> Result<OrderId, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let id = if digits { text.parse().ok().and_then(OrderId::new) } else { None };
     id.ok_or_else(|| {

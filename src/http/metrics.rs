@@ -94,6 +94,10 @@ impl Collector for State {
             ("sequenced_seq", "The last command taken from the stream", position(actors::Progress::sequenced)),
             ("committed_seq", "The last row of the event log", position(actors::Progress::committed)),
             ("projection_seq", "The last row that the projection shows", position(actors::Progress::projected)),
+            ("feed_seq", "The last row that the feed has published", position(actors::Progress::fed)),
+            ("history_seq", "The last row that the history has", position(actors::Progress::history)),
+            ("sockets", "Sockets that are open", api.sockets.open()),
+            ("slow_sockets_closed", "Sockets that were closed because they did not read", api.sockets.slow()),
             ("ids_left", "Ids left before the next lease", engine.map_or(0, |engine| engine.ids.left())),
             ("writer", "1 when this process is the writer", u64::from(api.role() == Role::Writer)),
             ("ready", "1 when orders are taken and executed", u64::from(Components::of(api).ready())),
@@ -101,6 +105,19 @@ impl Collector for State {
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let end = position(actors::Progress::committed);
+        let lag = ConstGauge::new(0u64);
+        let mut family = encoder.encode_descriptor(
+            "consumer_lag",
+            "Rows of the event log that a named consumer has not dealt with",
+            None,
+            lag.metric_type(),
+        )?;
+        for consumer in engine.map(|engine| engine.consumers.all()).unwrap_or_default() {
+            let labels = [("consumer", consumer.name.as_str())];
+            let lag = end.saturating_sub(consumer.position.get());
+            ConstGauge::new(lag).encode(family.encode_family(&labels)?)?;
         }
         let up = ConstGauge::new(0u64);
         let mut family = encoder.encode_descriptor(

@@ -3,15 +3,23 @@
 pub mod access;
 pub mod body;
 pub mod cancel;
+pub mod consumers;
 pub mod debug;
 pub mod docs;
 pub mod endpoint;
+pub mod event_tail;
+pub mod events;
 pub mod fields;
 pub mod health;
+pub mod lookup;
+pub mod market_data;
 pub mod metrics;
+pub mod order_queries;
 pub mod order_request;
 pub mod orders;
 pub mod problem;
+pub mod query;
+pub mod socket;
 pub mod submit;
 mod trace;
 
@@ -26,8 +34,8 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Instruments, Intake, Outcomes, Progress};
-use journal::Clock;
+use actors::{Feed, Instruments, Intake, Outcomes, Progress};
+use journal::{Clock, EventLog, History, StreamId};
 use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
 use utoipa::OpenApi as _;
@@ -63,6 +71,18 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// What is listed, as committed.
     pub instruments: watch::Receiver<Instruments>,
+    /// The market, to ask and to subscribe to.
+    pub feed: Feed,
+    /// The event log, to read.
+    pub log: Arc<dyn EventLog>,
+    /// Orders and trades that left the ledger; none in embedded mode.
+    pub history: Option<Arc<dyn History>>,
+    /// The positions of named consumers.
+    pub consumers: consumers::Registry,
+    /// The last stream entry that readers see.
+    pub projected: watch::Receiver<StreamId>,
+    /// Where the stream stood when the service started.
+    pub stream_end: StreamId,
 }
 
 /// What this process does at the moment.
@@ -103,6 +123,9 @@ pub struct Api {
     counters: Counters,
     /// Requests that are not answered yet.
     under_way: watch::Sender<usize>,
+    /// Whether the process is ending, for whoever waits for something.
+    stopping: watch::Sender<bool>,
+    sockets: socket::Counts,
 }
 
 /// A request that is not answered yet.
@@ -127,6 +150,8 @@ impl Api {
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+            sockets: socket::Counts::default(),
         })
     }
 
@@ -148,9 +173,15 @@ impl Api {
     /// its time.
     pub async fn close(&self) {
         self.role.store(Role::Stopping as u8, Ordering::Release);
+        self.stopping.send_replace(true);
         let mut under_way = self.under_way.subscribe();
         // Whoever takes longer finds out by what became of its command.
         let _ = tokio::time::timeout(ANSWERED_WITHIN, under_way.wait_for(|count| *count == 0)).await;
+    }
+
+    /// Tells when the process is ending.
+    fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// A request has come; it is answered when this is dropped.
@@ -234,6 +265,8 @@ fn no_ids() -> Problem {
     components(schemas(Problem)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
+        (name = "market", description = "What is traded, and at which prices."),
+        (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
@@ -255,6 +288,18 @@ fn routes(config: &mut ServiceConfig) {
     config
         .service(orders::endpoint())
         .service(cancel::endpoint())
+        .service(order_queries::explain_endpoint())
+        .service(order_queries::order_endpoint())
+        .service(order_queries::account_endpoint())
+        .service(market_data::symbols_endpoint())
+        .service(market_data::depth_endpoint())
+        .service(market_data::trades_endpoint())
+        .service(market_data::ticker_endpoint())
+        .service(market_data::candles_endpoint())
+        .service(events::endpoint())
+        .service(consumers::list_endpoint())
+        .service(consumers::position_endpoint())
+        .service(socket::endpoint())
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
         .service(debug::hash_endpoint())

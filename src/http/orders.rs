@@ -51,6 +51,7 @@ problems! {
 /// The resource.
 pub fn endpoint() -> Endpoint {
     Endpoint::new(__path_place, web::to(place))
+        .and(super::order_queries::__path_list, web::to(super::order_queries::list))
 }
 
 /// Place an order

@@ -3,11 +3,12 @@
 
 use actors::feed::{Content, Draft, Kind, OrderChange};
 use market::{Candle, Level, MarketTrade, SymbolMarket};
+use matching::ledger::TradeRecord;
 use matching::{Amount, Decimal, Event, Instrument, Micros, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Fill, OrderAnswer};
+use super::answers::{Fill, OrderAnswer};
 
 /// A price of a book: price, quantity shown, number of orders. Quantity 0: there is none any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -69,6 +70,25 @@ impl TradeView {
             price: Decimal::from_units(trade.price, instrument.price_decimals()),
             quantity: Decimal::from_units(trade.quantity, instrument.quantity_decimals()),
             quote_quantity: trade.quote(instrument),
+            taker_side: trade.taker_side.as_str(),
+            maker_order_id: trade.maker_order_id.get(),
+            taker_order_id: trade.taker_order_id.get(),
+            time: trade.time,
+            seq: trade.seq.get(),
+        }
+    }
+}
+
+impl TradeView {
+    /// A trade as the ledger or the history has it.
+    pub fn of_record(instrument: &Instrument, trade: &TradeRecord) -> TradeView {
+        let price = trade.price.to_units(instrument.price_decimals()).unwrap_or_default();
+        let quantity = trade.quantity.to_units(instrument.quantity_decimals()).unwrap_or_default();
+        TradeView {
+            trade_id: trade.trade_id.get(),
+            price: trade.price,
+            quantity: trade.quantity,
+            quote_quantity: instrument.quote_amount(u128::from(price) * u128::from(quantity)),
             taker_side: trade.taker_side.as_str(),
             maker_order_id: trade.maker_order_id.get(),
             taker_order_id: trade.taker_order_id.get(),

@@ -12,7 +12,8 @@ pub mod snapshot;
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock};
 pub use ports::{
-    CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, Payload, Projection, ProjectionError,
+    CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, History, HistoryError,
+    HistoryWrite, LogError, PastOrder, Payload, Projection, ProjectionError,
     ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
     Standing, WriterPosition, Written,
 };

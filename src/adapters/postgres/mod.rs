@@ -2,10 +2,14 @@
 
 mod commit;
 pub mod connect;
+pub mod consumers;
+pub mod history;
 pub mod log;
 pub mod snapshots;
 
 pub use connect::{Postgres, PostgresError};
+pub use consumers::PostgresConsumers;
+pub use history::PostgresHistory;
 pub use log::PostgresLog;
 pub use snapshots::PostgresSnapshots;
 

@@ -63,6 +63,10 @@ impl CommandQueue for Queue {
         unimplemented!()
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        unimplemented!()
+    }
+
     async fn open(&self, _: StreamId) -> Result<(), QueueError> {
         unimplemented!()
     }

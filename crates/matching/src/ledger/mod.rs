@@ -155,6 +155,11 @@ impl Ledger {
         self.trades.range(..end).rev().map(|(_, trade)| trade)
     }
 
+    /// The row that the oldest closed order kept ended in.
+    pub fn oldest_closed(&self) -> Option<Seq> {
+        self.closed.front().and_then(|order_id| self.order(*order_id)).map(|order| order.seq)
+    }
+
     /// Whether orders may have been dropped: what is not in it may have been.
     pub fn has_dropped(&self) -> bool {
         self.closed.len() as u64 >= self.retain_closed
