@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
-use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, guard, recover, standby};
-use journal::ServiceClock;
+use actors::standby::TakeOver;
+use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, guard, recover, standby};
+use journal::{QueueError, ServiceClock, WriterPosition};
 use matching::Instrument;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
 use crate::exit::End;
 use crate::http::consumers::Registry;
@@ -31,6 +33,8 @@ use crate::views;
 const BOOK_THREADS: usize = 2;
 /// A start reads at most so many rows of the log: a few seconds.
 const SNAPSHOT_ROWS: u64 = 1_000_000;
+/// How often the age of the oldest transaction is asked for: it slows commits within tens of seconds.
+const LOOK_AT_TRANSACTIONS: Duration = Duration::from_secs(5);
 /// How long the engine may take to commit and project what it has read, when it stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
@@ -105,11 +109,14 @@ async fn run(settings: Settings) -> Result<(), End> {
 }
 
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
-async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Stores { queue, log, snapshots, projection, history, consumers } = storage::open(settings).await?;
-    let writer = standby::become_writer(&*log).await?;
+async fn start(settings: &Settings, api: &Arc<Api>) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
+    let Stores { queue, log, snapshots, projection, history, consumers, watch } = storage::open(settings).await?;
+    let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    if queue.check(writer.position.stream_id).await == Err(QueueError::Lost) && writer.id_ceiling > 1 {
+        report_lost_stream(&recovered, &writer);
+    }
     queue.open(writer.position.stream_id).await?;
     let stream_end = queue.last().await?;
     let consumers = Registry::open(consumers).await.map_err(|error| End::Http(error.to_string()))?;
@@ -119,12 +126,15 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
     let ports = Ports { queue: Arc::clone(&queue), log: Arc::clone(&log), snapshots: Arc::clone(&snapshots), projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
-        Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+        Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
         ended = fatal.recv() => return Err(ended.unwrap_or(Fatal::Fenced).into()),
         settled = pipeline.settled() => settled.map_err(|_| Fatal::Fenced)?,
+    }
+    if let Some(watch) = watch {
+        actix_web::rt::spawn(watch_transactions(watch, Arc::clone(api)));
     }
     api.open(Engine {
         intake: Arc::clone(&pipeline.intake),
@@ -147,17 +157,43 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
     Ok((pipeline, fatal))
 }
 
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+/// Keeps the metric of the oldest transaction fresh.
+async fn watch_transactions(watch: PostgresWatch, api: Arc<Api>) {
+    loop {
+        // Whether PostgreSQL answers is said elsewhere; an unknown age is shown as none.
+        api.set_oldest_transaction(watch.oldest_transaction().await.ok());
+        tokio::time::sleep(LOOK_AT_TRANSACTIONS).await;
+    }
+}
+
+/// The stream is gone, and nobody remembers what was in it: what was acknowledged and not committed went with it.
+fn report_lost_stream(recovered: &Recovered, writer: &WriterPosition) {
+    let first = recovered.engine.ledger().greatest_order_id().map_or(1, |id| id.get() + 1);
+    let last = writer.id_ceiling - 1;
+    warn!(
+        first,
+        last,
+        "the command stream is lost, or went back in time: of the order ids {first} to {last}, those that were handed out \
+         and whose orders are not in the log were acknowledged and are lost with it"
+    );
+}
+
+fn pipeline_settings(settings: &Settings, clean: bool) -> PipelineSettings {
     PipelineSettings {
         auto_list_symbols: settings.auto_list_symbols,
         instruments: settings.symbols.iter().copied().map(Instrument::finest).collect(),
+        reopening: settings.reopening.filter(|_| !clean),
         snapshot_interval: settings.snapshot_interval,
         snapshot_rows: SNAPSHOT_ROWS,
         retain_snapshots: settings.retain_snapshots,
         queue_retention_entries: settings.queue_retention_entries,
         max_queue_age: settings.max_queue_age,
-        intake: IntakeLimits { orders: settings.max_lag_orders, cancels: settings.max_lag_cancels },
         encode: views::market::encode,
+        intake: IntakeLimits {
+            orders: settings.max_lag_orders,
+            cancels: settings.max_lag_cancels,
+            wait: settings.max_lag,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use journal::{CommandQueue, Consumers, EventLog, History, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{Embedded, EmbeddedConsumers, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
-use crate::adapters::postgres::{Postgres, PostgresConsumers, PostgresHistory, PostgresLog, PostgresSnapshots};
+use crate::adapters::postgres::{Postgres, PostgresConsumers, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -13,7 +13,7 @@ use crate::exit::End;
 /// As PostgreSQL lists the service's connections.
 const APPLICATION_NAME: &str = "pricetime";
 
-/// The ports.
+/// The ports, and what watches PostgreSQL.
 #[derive(Clone)]
 pub struct Stores {
     /// Where commands come from.
@@ -28,6 +28,8 @@ pub struct Stores {
     pub history: Option<Arc<dyn History>>,
     /// The positions of named consumers.
     pub consumers: Arc<dyn Consumers>,
+    /// Looks at what else goes on in PostgreSQL, where there is one.
+    pub watch: Option<PostgresWatch>,
 }
 
 /// What the tools look at: the log and the snapshots, as they are.
@@ -77,6 +79,7 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
     Ok(Stores {
         queue: Arc::new(EmbeddedQueue::new(file)),
         projection: Arc::new(EmbeddedProjection::at_the_end_of(&log).await?),
+        watch: None,
         log: Arc::new(log),
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
         history: None,
@@ -92,5 +95,6 @@ async fn full(redis_url: &str, postgres: &Postgres) -> Result<Stores, End> {
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
         history: Some(Arc::new(PostgresHistory::new(postgres))),
         consumers: Arc::new(PostgresConsumers::new(postgres)),
+        watch: Some(PostgresWatch::new(postgres)),
     })
 }

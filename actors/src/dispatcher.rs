@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
 use journal::{CommandQueue, Entry, QueueError, StreamId};
-use matching::Instrument;
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
 use crate::intake::{ClosedGate, Intake};
-use crate::matcher::{Matched, Matcher};
+use crate::matcher::{First, Matched, Matcher};
 use crate::progress::Progress;
 use crate::retention::Retention;
 use crate::snapshot::SnapshotNow;
@@ -51,8 +50,8 @@ pub(crate) struct DispatcherParts {
 pub(crate) struct DispatcherActor {
     parts: DispatcherParts,
     matcher: Option<Matcher>,
-    /// Instruments that are listed before anything is read.
-    seeds: Vec<Instrument>,
+    /// What is done before anything is read.
+    first: First,
     reading: Option<SpawnHandle>,
     /// Entries that were read and are not planned.
     fetched: Vec<Entry>,
@@ -83,12 +82,12 @@ enum Stream {
 pub(crate) struct Drain(pub oneshot::Sender<()>);
 
 impl DispatcherActor {
-    pub(crate) fn new(parts: DispatcherParts, matcher: Matcher, seeds: Vec<Instrument>) -> DispatcherActor {
+    pub(crate) fn new(parts: DispatcherParts, matcher: Matcher, first: First) -> DispatcherActor {
         let retention = Retention::new(parts.retention_entries);
         DispatcherActor {
             parts,
             matcher: Some(matcher),
-            seeds,
+            first,
             reading: None,
             fetched: Vec::new(),
             alarm: None,
@@ -110,9 +109,9 @@ impl DispatcherActor {
             self.finish_drain();
         } else if self.credits == 0 {
             // A commit that ends returns its credit and comes here again.
-        } else if !self.seeds.is_empty() {
-            let seeds = std::mem::take(&mut self.seeds);
-            self.dispatch(ctx, |matcher| matcher.plan_listings(seeds));
+        } else if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            self.dispatch(ctx, |matcher| matcher.plan_first(first));
         } else if !self.fetched.is_empty() {
             let entries = std::mem::take(&mut self.fetched);
             self.dispatch(ctx, |matcher| matcher.plan_entries(entries));
@@ -126,7 +125,7 @@ impl DispatcherActor {
 
     /// Reads on, beside whatever is matched and committed, unless something waits already.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let wanted = matches!(self.stream, Stream::There) && self.draining.is_none() && self.seeds.is_empty();
+        let wanted = matches!(self.stream, Stream::There) && self.draining.is_none() && self.first.is_empty();
         if !wanted || self.reading.is_some() || !self.fetched.is_empty() {
             return;
         }
@@ -180,8 +179,11 @@ impl DispatcherActor {
         let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
         let check = async move { queue.check(read_to).await };
         ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| {
-            if found == Err(QueueError::Lost) && matches!(dispatcher.stream, Stream::There) {
-                dispatcher.close_gate(ctx);
+            match found {
+                Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
+                // What cannot be asked cannot be appended to either; the next entry or empty read says otherwise.
+                Err(QueueError::Unreachable(_)) => dispatcher.parts.progress.set_reading(false),
+                _ => {}
             }
         }));
     }

@@ -67,8 +67,6 @@ impl Actor for EventLogActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.progress.set_committed(self.position.seq.get());
         self.progress.set_log_reachable(true);
-        // Taking over was a beat.
-        self.progress.set_beaten(Instant::now());
         ctx.run_interval(BEAT, |actor, ctx| actor.beat(ctx));
     }
 }

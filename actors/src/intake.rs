@@ -1,15 +1,22 @@
 //! The way in: passes commands to the queue and remembers those that are acknowledged and not committed yet.
 //!
-//! What it remembers bounds how far the service may fall behind, and is what a lost stream is restored from. Cancels
-//! have a share of their own, so that a flood of orders never keeps anybody from leaving the market.
+//! What it remembers bounds how far the service may fall behind, in commands and in time, and is what a lost stream is
+//! restored from. Cancels have a share of their own and no bound in time, so that a flood of orders neither keeps anybody
+//! from leaving the market nor lets a cancel wait behind more than that time of orders.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
 use matching::{Command, Order, OrderId};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::time::Instant;
+
+/// A queue that has commands and has answered none for this long is stuck: whoever comes now is told so at once, and
+/// knows that its command was not taken, rather than wait with those whose outcome is unknown.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// Whose share a command counts in.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -20,13 +27,16 @@ pub enum Lane {
     Cancels,
 }
 
-/// How many commands of each lane may be acknowledged or on their way and not committed.
+/// How many commands of each lane may be acknowledged or on their way and not committed, and for how long.
 #[derive(Debug, Copy, Clone)]
 pub struct IntakeLimits {
     /// Of new orders.
     pub orders: usize,
     /// Of cancels.
     pub cancels: usize,
+    /// While the log commits, no new order is taken when the oldest command has waited for longer. A log that commits
+    /// nothing is not too slow but away: then only the numbers count.
+    pub wait: Duration,
 }
 
 /// A command that was not acknowledged.
@@ -35,6 +45,9 @@ pub enum IntakeError {
     /// The stream is being restored; it certainly was not taken.
     #[error("the command stream is being restored")]
     Closed,
+    /// The queue answers nobody; it certainly was not taken.
+    #[error("the command queue has answered nobody for a second")]
+    Stuck,
     /// Too much is waiting already; it certainly was not taken.
     #[error("{waiting} commands are waiting to be committed")]
     Behind {
@@ -68,11 +81,54 @@ struct State {
     committed: StreamId,
     orders: Waiting,
     cancels: Waiting,
+    /// Whether the oldest command had waited for too long at the last commit.
+    late: bool,
+    /// Commands that the queue has and has not answered.
+    unanswered: usize,
+    /// When the queue last answered, or was given something after it had nothing to answer.
+    heard: Option<Instant>,
 }
 
+/// An entry of the stream.
 struct Kept {
     lane: Lane,
+    /// Its commands.
+    count: usize,
     text: String,
+    since: Instant,
+}
+
+/// The place of an entry's commands in their lane's share: from their admission until they are acknowledged, or given up.
+pub struct Permit {
+    intake: Arc<Intake>,
+    lane: Lane,
+    count: usize,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.intake.state().lane(self.lane).under_way -= self.count;
+    }
+}
+
+impl Permit {
+    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
+    /// way, it would not know what was acknowledged.
+    pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
+        let intake = Arc::clone(&self.intake);
+        let _open = intake.gate.try_read().map_err(|_| IntakeError::Closed)?;
+        if is_planted(Bug::AckBeforeFsync) {
+            let queue = Arc::clone(&intake.queue);
+            tokio::spawn(async move { queue.enqueue(&text).await });
+            return Ok(());
+        }
+        intake.state().asked();
+        let enqueued = intake.queue.enqueue(&text).await;
+        let mut state = intake.state();
+        state.answered();
+        state.keep(enqueued?, Kept { lane: self.lane, count: self.count, text, since: Instant::now() });
+        Ok(())
+    }
 }
 
 /// Commands of one lane.
@@ -82,7 +138,29 @@ struct Waiting {
     kept: usize,
 }
 
+impl Waiting {
+    fn count(&self) -> usize {
+        self.under_way + self.kept
+    }
+}
+
 impl State {
+    fn asked(&mut self) {
+        if self.unanswered == 0 {
+            self.heard = Some(Instant::now());
+        }
+        self.unanswered += 1;
+    }
+
+    fn answered(&mut self) {
+        self.unanswered -= 1;
+        self.heard = Some(Instant::now());
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.unanswered > 0 && self.heard.is_some_and(|heard| heard.elapsed() > STUCK)
+    }
+
     fn lane(&mut self, lane: Lane) -> &mut Waiting {
         match lane {
             Lane::Orders => &mut self.orders,
@@ -93,7 +171,7 @@ impl State {
     fn keep(&mut self, id: StreamId, kept: Kept) {
         // The commit can be quicker than the acknowledgement.
         if id > self.committed {
-            self.lane(kept.lane).kept += 1;
+            self.lane(kept.lane).kept += kept.count;
             self.kept.insert(id, kept);
         }
     }
@@ -106,22 +184,34 @@ impl Intake {
         Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
     }
 
-    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
-    /// way, it would not know what was acknowledged.
-    pub async fn enqueue(&self, lane: Lane, text: String) -> Result<(), IntakeError> {
-        let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        self.admit(lane)?;
-        if is_planted(Bug::AckBeforeFsync) {
-            self.state().lane(lane).under_way -= 1;
-            let queue = Arc::clone(&self.queue);
-            tokio::spawn(async move { queue.enqueue(&text).await });
-            return Ok(());
+    /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
+    /// refused after all.
+    pub fn admit(self: &Arc<Self>, lane: Lane) -> Result<Permit, IntakeError> {
+        self.admit_entry(lane, 1)
+    }
+
+    /// The same for an entry of `count` commands. The share may be exceeded by one entry: otherwise a long one would never
+    /// find room beside single commands.
+    pub fn admit_entry(self: &Arc<Self>, lane: Lane, count: usize) -> Result<Permit, IntakeError> {
+        if !self.is_open() {
+            return Err(IntakeError::Closed);
         }
-        let enqueued = self.queue.enqueue(&text).await;
         let mut state = self.state();
-        state.lane(lane).under_way -= 1;
-        state.keep(enqueued?, Kept { lane, text });
-        Ok(())
+        if state.is_stuck() {
+            return Err(IntakeError::Stuck);
+        }
+        let late = lane == Lane::Orders && state.late;
+        let waiting = state.lane(lane).count();
+        if late || waiting >= self.limit(lane) {
+            return Err(IntakeError::Behind { waiting });
+        }
+        state.lane(lane).under_way += count;
+        Ok(Permit { intake: Arc::clone(self), lane, count })
+    }
+
+    /// Admits and appends an entry, for callers that have it already; see [`Permit::enqueue`].
+    pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
+        self.admit(lane)?.enqueue(text).await
     }
 
     /// Whether the stream is there to take commands.
@@ -145,22 +235,25 @@ impl Intake {
 
     /// Commands that are acknowledged and not committed.
     pub fn waiting(&self) -> usize {
-        self.state().kept.len()
+        let state = self.state();
+        state.orders.kept + state.cancels.kept
     }
 
-    fn admit(&self, lane: Lane) -> Result<(), IntakeError> {
-        let limit = match lane {
+    /// Commands of a lane that are acknowledged or on their way and not committed.
+    pub fn waiting_in(&self, lane: Lane) -> usize {
+        self.state().lane(lane).count()
+    }
+
+    /// Whether as many orders wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting_in(Lane::Orders) >= self.limits.orders
+    }
+
+    fn limit(&self, lane: Lane) -> usize {
+        match lane {
             Lane::Orders => self.limits.orders,
             Lane::Cancels => self.limits.cancels,
-        };
-        let mut state = self.state();
-        let waiting = state.lane(lane);
-        let count = waiting.under_way + waiting.kept;
-        if count >= limit {
-            return Err(IntakeError::Behind { waiting: count });
         }
-        waiting.under_way += 1;
-        Ok(())
     }
 
     /// Everything up to `committed` is committed.
@@ -170,9 +263,10 @@ impl Intake {
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
-            let lane = entry.remove().lane;
-            state.lane(lane).kept -= 1;
+            let Kept { lane, count, .. } = entry.remove();
+            state.lane(lane).kept -= count;
         }
+        state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }
 
     /// Takes no more commands, and waits for those on their way.

@@ -20,15 +20,17 @@ pub mod pipeline;
 pub mod placement;
 pub mod progress;
 pub mod recovery;
+pub mod reopening;
 pub mod standby;
 
 pub use fatal::Fatal;
 pub use feed::Feed;
-pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
+pub use intake::{Intake, IntakeError, IntakeLimits, Lane, Permit};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::Placement;
 pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
+pub use reopening::Reopening;
 pub use snapshot::TakeSnapshot;

@@ -10,13 +10,14 @@ use actix::Addr;
 use futures_util::future::join_all;
 use journal::{Clock, Entry, StreamId, encoding};
 use matching::book::{Book, BookCommand, BookEvent};
-use matching::command::{AdvanceTime, ListInstrument, RefuseEntry};
+use matching::command::{AdvanceTime, ListInstrument, RefuseEntry, SetPhase};
 use matching::router::MAX_SYMBOLS;
 use matching::{Command, Event, Instrument, Micros, Router, Seq, Sequenced, Symbol};
 use tracing::warn;
 
 use crate::book::{ApplyBatch, BookActor, CopyBook};
 use crate::placement::{self, Placement};
+use crate::reopening::Reopening;
 
 /// A command and what came of it, not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,21 @@ pub(crate) struct Matched {
     /// The stream entry that it came with.
     pub stream_id: StreamId,
     pub events: Vec<Event>,
+}
+
+/// What is done before anything is read.
+#[derive(Debug, Default)]
+pub(crate) struct First {
+    /// Instruments from configuration, on the first start.
+    pub listings: Vec<Instrument>,
+    /// Markets that reopen after an unclean start.
+    pub reopenings: Vec<(Symbol, Reopening)>,
+}
+
+impl First {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listings.is_empty() && self.reopenings.is_empty()
+    }
 }
 
 /// What decides about commands besides the state.
@@ -94,11 +110,15 @@ impl Matcher {
         assert!(before.is_none(), "{symbol} has a book already");
     }
 
-    /// Plans the listing of instruments from configuration.
-    pub(crate) fn plan_listings(&mut self, instruments: Vec<Instrument>) {
-        self.stamp();
-        for instrument in instruments {
+    /// Plans what is done before anything is read.
+    pub(crate) fn plan_first(&mut self, first: First) {
+        self.plan_expiry();
+        for instrument in first.listings {
             self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
+        }
+        for (symbol, reopening) in first.reopenings {
+            let (phase, then) = reopening.schedule(self.now);
+            self.plan(Command::SetPhase(SetPhase { command_id: None, symbol, phase, then }));
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use market::OrderIndex;
 use matching::ledger::OrderRecord;
-use matching::{CommandId, Event, Ledger, Seq};
+use matching::{Command, CommandId, Event, Ledger, Micros, OrderId, Seq};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -16,6 +16,8 @@ use crate::progress::Progress;
 pub struct Outcome {
     /// Its row in the log.
     pub seq: Seq,
+    /// When it got its number.
+    pub time: Micros,
     /// Its events.
     pub events: Vec<Event>,
     /// The order that it was about, as it is after this row; none where no such order is kept.
@@ -115,5 +117,20 @@ impl Outcomes {
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;
         if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
+    }
+}
+
+/// The order that a command is about.
+pub fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
+    match command {
+        Command::NewOrder(new) => Some(new.order.order_id),
+        Command::CancelOrder(cancel) => Some(cancel.order_id),
+        Command::AmendOrder(amend) => Some(amend.order_id),
+        Command::CancelByKey(_) => events.iter().find_map(|event| match event {
+            Event::OrderCancelled(cancelled) => Some(cancelled.order_id),
+            Event::CancelRejected(rejected) => rejected.order_id,
+            _ => None,
+        }),
+        _ => None,
     }
 }

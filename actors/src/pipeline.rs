@@ -9,19 +9,21 @@ use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, S
 use market::Market;
 use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
 use crate::feed::{Encode, Feed, FeedActor};
 use crate::intake::{Intake, IntakeLimits};
-use crate::matcher::{Matcher, MatcherRules};
+use crate::matcher::{First, Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
 use crate::readers::Readers;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
 use crate::recovery::Recovered;
+use crate::reopening::Reopening;
 use crate::snapshot::{SnapshotActor, TakeSnapshot};
 
 /// What the engine stands on.
@@ -46,6 +48,8 @@ pub struct PipelineSettings {
     pub auto_list_symbols: bool,
     /// Listed on the first start, before anything is read.
     pub instruments: Vec<Instrument>,
+    /// How markets open again, where the start follows no clean stop; none: at once.
+    pub reopening: Option<Reopening>,
     /// Time between two snapshots.
     pub snapshot_interval: Duration,
     /// A snapshot is taken as well when the log has grown by this many rows since the last.
@@ -93,11 +97,18 @@ impl Pipeline {
         placement: &Placement,
     ) -> (Pipeline, mpsc::UnboundedReceiver<Fatal>) {
         let progress = Arc::new(Progress::default());
+        // Taking over was a beat.
+        progress.set_beaten(Instant::now());
         let (fatal, ended) = mpsc::unbounded_channel();
         let (listed, instruments) = watch::channel(Instruments::default());
         let (projected_to, projected) = watch::channel(StreamId::ZERO);
         let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown } = recovered;
         let (router, books, ledger) = engine.into_parts();
+        // Configuration seeds the instruments on the first start; from then on they change by commands only.
+        let first = First {
+            listings: if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() },
+            reopenings: settings.reopening.map(|reopening| reopening.of(&ledger)).unwrap_or_default(),
+        };
 
         let backlog = Arc::new(AtomicU64::new(0));
         let (published_to, published) = watch::channel(ledger.seq());
@@ -134,8 +145,6 @@ impl Pipeline {
         };
         let event_log = placement::start(&placement.event_log, event_log);
 
-        // Configuration seeds the instruments on the first start; from then on they change by commands only.
-        let seeds = if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() };
         let parts = DispatcherParts {
             queue: ports.queue,
             intake: Arc::clone(&intake),
@@ -152,7 +161,7 @@ impl Pipeline {
             max_queue_age: settings.max_queue_age,
         };
         let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id);
-        let dispatcher = DispatcherActor::new(parts, matcher, seeds);
+        let dispatcher = DispatcherActor::new(parts, matcher, first);
         let dispatcher = placement::start(&placement.dispatcher, dispatcher);
 
         let snapshots = SnapshotActor {

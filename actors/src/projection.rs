@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
-use crate::outcomes::{Expect, Outcome, ReadLedger};
+use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
 use crate::readers::Readers;
 use crate::snapshot::StateCopy;
@@ -192,7 +192,10 @@ impl ProjectionActor {
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
+                self.answers.push((
+                    caller,
+                    Outcome { seq: row.command.seq, time: row.command.time, events: row.events, order },
+                ));
             }
         }
         self.readers.publish();
@@ -241,10 +244,10 @@ impl ProjectionActor {
             instruments: changes.instruments,
             greatest_order_id: self.ledger.greatest_order_id(),
         };
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {
-            match persist(|| projection.write(&write)).await {
+            match persist(&progress, || projection.write(&write)).await {
                 Written::Written | Written::Older => Shown::At(to),
                 Written::Gap => Shown::Unusable,
             }
@@ -258,9 +261,9 @@ impl ProjectionActor {
         self.changes = Changes::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let transfer = async move {
-            persist(|| projection.rebuild(Arc::clone(&ledger), position)).await;
+            persist(&progress, || projection.rebuild(Arc::clone(&ledger), position)).await;
             info!(seq = %position.seq, "the projection is rebuilt");
             Shown::At(position.seq)
         };
@@ -313,8 +316,11 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection.
+    /// Notices that somebody emptied the projection, or wrote another state there: a process that was the writer before and
+    /// stood still in the middle of a write.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
+        // Callers that went away without their outcome.
+        self.expected.retain(|_, caller| !caller.is_closed());
         if self.transfer != Transfer::Idle {
             return;
         }
@@ -324,38 +330,31 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            if unchanged && state == Ok(ProjectionState::Unusable) {
+            let found = match state {
+                Ok(ProjectionState::At(found)) => Shown::At(found.seq),
+                Ok(ProjectionState::Unusable) => Shown::Unusable,
+                Err(_) => return,
+            };
+            if unchanged && found != expected {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }
         }));
-        // Callers that went away without their outcome.
-        self.expected.retain(|_, caller| !caller.is_closed());
     }
 }
 
-/// The order that a command is about.
-fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
-    match command {
-        Command::NewOrder(new) => Some(new.order.order_id),
-        Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::AmendOrder(amend) => Some(amend.order_id),
-        Command::CancelByKey(_) => events.iter().find_map(|event| match event {
-            Event::OrderCancelled(cancelled) => Some(cancelled.order_id),
-            Event::CancelRejected(rejected) => rejected.order_id,
-            _ => None,
-        }),
-        _ => None,
-    }
-}
-
-/// Tries until the projection answers. Every try is guarded there, so trying again is safe.
-async fn persist<T, F>(attempt: impl Fn() -> F) -> T
+/// Tries until the projection answers. Every try is guarded there, so trying again is safe. A process that may not be the
+/// writer any more, because it stood still, tries nothing until it knows that it is.
+async fn persist<T, F>(progress: &Progress, attempt: impl Fn() -> F) -> T
 where
     F: Future<Output = Result<T, ProjectionError>>,
 {
     let mut failures: u64 = 0;
     loop {
+        if !progress.is_current() {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
         match attempt().await {
             Ok(done) => return done,
             Err(error) => {

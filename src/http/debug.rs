@@ -8,7 +8,7 @@ use matching::{Ledger, Phase, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::check_debug;
+use super::access::check_admin;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::{Api, submit};
@@ -85,7 +85,7 @@ pub fn hash_endpoint() -> Endpoint {
     responses((status = 200, description = "The orders.", body = DebugOrders, example = json!({"orders": [order_example()]})), DebugProblems)
 )]
 pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let orders: Vec<OrderRecord> = read(&api, |ledger| ledger.orders().cloned().collect()).await?;
     json(move || DebugOrders { orders: orders.iter().map(DebugOrder::from).collect() }).await
 }
@@ -102,7 +102,7 @@ pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRes
     responses((status = 200, description = "The state.", body = DebugState, example = json!(state_example())), DebugProblems)
 )]
 pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let image = read(&api, Image::of).await?;
     json(move || image.view()).await
 }
@@ -120,7 +120,7 @@ pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResp
     responses((status = 200, description = "The hash.", body = DebugHash), DebugProblems)
 )]
 pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let ledger = read(&api, Ledger::clone).await?;
     json(move || DebugHash { seq: ledger.seq().get(), ledger_hash: ledger.hash().to_string() }).await
 }

@@ -105,7 +105,7 @@ problems! {
 problems! {
     /// What a question about a market may be refused with.
     MarketProblems:
-        UnknownField, InvalidParameter, HostNotAllowed, UnlistedSymbol, InternalError, NotCurrent, NotReady, Standby
+        UnknownField, InvalidParameter, HostNotAllowed, UnknownMarket, InternalError, NotCurrent, NotReady, Standby
 }
 
 /// The resource of all markets.
@@ -139,7 +139,7 @@ pub fn candles_endpoint() -> Endpoint {
 #[utoipa::path(
     get,
     path = "/api/symbols/",
-    tag = "market",
+    tag = "markets",
     operation_id = "list_symbols",
     responses((status = 200, description = "The markets.", body = Symbols), SymbolsProblems)
 )]
@@ -160,7 +160,7 @@ pub async fn symbols(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRe
 #[utoipa::path(
     get,
     path = "/api/symbols/{symbol}/depth/",
-    tag = "market",
+    tag = "markets",
     operation_id = "get_depth",
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
@@ -190,7 +190,7 @@ pub async fn depth(api: web::Data<Api>, request: HttpRequest, path: web::Path<St
 #[utoipa::path(
     get,
     path = "/api/symbols/{symbol}/trades/",
-    tag = "market",
+    tag = "markets",
     operation_id = "list_trades",
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
@@ -255,7 +255,7 @@ const LOOKED_AT: usize = 20_000;
 #[utoipa::path(
     get,
     path = "/api/symbols/{symbol}/ticker/",
-    tag = "market",
+    tag = "markets",
     operation_id = "get_ticker",
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     responses((status = 200, description = "The figures.", body = Ticker), MarketProblems)
@@ -276,7 +276,7 @@ pub async fn ticker(api: web::Data<Api>, request: HttpRequest, path: web::Path<S
 #[utoipa::path(
     get,
     path = "/api/symbols/{symbol}/candles/",
-    tag = "market",
+    tag = "markets",
     operation_id = "list_candles",
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
@@ -316,7 +316,7 @@ async fn of<R: Send + 'static>(
 ) -> Result<(R, At), Problem> {
     let unknown = || {
         let detail = format!("{:?} is not listed; /api/symbols/ lists all", shortened(symbol));
-        Problem::new(Code::UnlistedSymbol, detail).field("symbol")
+        Problem::new(Code::UnknownMarket, detail).field("symbol")
     };
     let parsed: Symbol = symbol.parse().map_err(|_| unknown())?;
     let answer = engine.feed.read(move |market| {

@@ -1,6 +1,10 @@
 //! The HTTP side: one file per resource. It meets the engine at two ports, the command queue in and the outcomes out.
 
 pub mod access;
+pub mod accounts;
+pub mod amend;
+pub mod batch;
+pub mod batch_items;
 pub mod body;
 pub mod cancel;
 pub mod consumers;
@@ -10,24 +14,31 @@ pub mod endpoint;
 pub mod event_tail;
 pub mod events;
 pub mod fields;
+mod files;
 pub mod health;
 pub mod lookup;
 pub mod market_data;
+pub mod mass_cancel;
 pub mod metrics;
 pub mod order_queries;
 pub mod order_request;
+pub mod order_schema;
 pub mod orders;
+pub mod placed;
 pub mod problem;
 pub mod query;
 pub mod socket;
 pub mod submit;
+pub mod symbols;
 mod trace;
+pub mod wait;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -36,6 +47,7 @@ use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use actors::{Feed, Instruments, Intake, Outcomes, Progress};
 use journal::{Clock, EventLog, History, StreamId};
+use matching::{CommandId, OrderId};
 use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
 use utoipa::OpenApi as _;
@@ -126,6 +138,9 @@ pub struct Api {
     /// Whether the process is ending, for whoever waits for something.
     stopping: watch::Sender<bool>,
     sockets: socket::Counts,
+    max_connections: usize,
+    /// The age of the oldest transaction in PostgreSQL, as far as it is known.
+    oldest_transaction: watch::Sender<Option<Duration>>,
 }
 
 /// A request that is not answered yet.
@@ -152,6 +167,8 @@ impl Api {
             under_way: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
             sockets: socket::Counts::default(),
+            max_connections: files::room_for(settings.max_connections),
+            oldest_transaction: watch::Sender::new(None),
         })
     }
 
@@ -216,6 +233,15 @@ impl Api {
         self.engine.get()
     }
 
+    /// The age of the oldest transaction in PostgreSQL was looked at.
+    pub fn set_oldest_transaction(&self, age: Option<Duration>) {
+        self.oldest_transaction.send_replace(age);
+    }
+
+    fn oldest_transaction(&self) -> Option<Duration> {
+        *self.oldest_transaction.borrow()
+    }
+
     fn max_body_bytes(&self) -> usize {
         self.max_body_bytes
     }
@@ -242,6 +268,16 @@ impl Engine {
     fn next_id(&self) -> Result<u64, Problem> {
         self.ids.next().ok_or_else(no_ids)
     }
+
+    /// An id for a new order.
+    fn order_id(&self) -> Result<OrderId, Problem> {
+        self.next_id().and_then(|id| OrderId::new(id).ok_or_else(no_ids))
+    }
+
+    /// An id for any other command.
+    fn command_id(&self) -> Result<CommandId, Problem> {
+        self.next_id().and_then(|id| CommandId::new(id).ok_or_else(no_ids))
+    }
 }
 
 fn no_ids() -> Problem {
@@ -265,8 +301,9 @@ fn no_ids() -> Problem {
     components(schemas(Problem)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
-        (name = "market", description = "What is traded, and at which prices."),
         (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
+        (name = "accounts", description = "What is done to all orders of an account at once."),
+        (name = "markets", description = "Instruments, their rules and phases."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
@@ -287,9 +324,10 @@ pub fn openapi() -> OpenApi {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(orders::endpoint())
+        .service(batch::endpoint())
+        .service(cancel::named_endpoint())
         .service(cancel::endpoint())
         .service(order_queries::explain_endpoint())
-        .service(order_queries::order_endpoint())
         .service(order_queries::account_endpoint())
         .service(market_data::symbols_endpoint())
         .service(market_data::depth_endpoint())
@@ -300,6 +338,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(consumers::list_endpoint())
         .service(consumers::position_endpoint())
         .service(socket::endpoint())
+        // Behind the routes that have a word where this one has an id.
+        .service(order_queries::order_endpoint())
+        .service(accounts::cancel_after_endpoint())
+        .service(accounts::block_endpoint())
+        .service(accounts::unblock_endpoint())
+        .service(symbols::endpoint())
+        .service(symbols::phase_endpoint())
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
         .service(debug::hash_endpoint())
@@ -349,6 +394,8 @@ fn no_route() -> Problem {
 
 /// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.
 pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections_per_worker = api.max_connections.div_ceil(workers);
     let shared = Shared::new(api);
     let app = move || {
         let shared = shared.clone();
@@ -360,6 +407,8 @@ pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_WITHIN)
+        .workers(workers)
+        .max_connections(connections_per_worker)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())

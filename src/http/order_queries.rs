@@ -16,7 +16,7 @@ use super::endpoint::Endpoint;
 use super::lookup::{Found, find};
 use super::problem::{Code, Problem, problems};
 use super::query::{self, Parameter};
-use super::{Api, Engine, submit};
+use super::{Api, Engine, amend, submit};
 use crate::views::answers::OrderAnswer;
 
 /// The most orders of one page.
@@ -92,7 +92,12 @@ problems! {
 
 /// The resource of one order.
 pub fn order_endpoint() -> Endpoint {
-    Endpoint::new(__path_order, web::to(order))
+    amend::add_to(Endpoint::new(__path_order, web::to(order)))
+}
+
+/// Adds the list to the resource of orders.
+pub fn add_to(endpoint: Endpoint) -> Endpoint {
+    endpoint.and(__path_list, web::to(list))
 }
 
 /// The resource of its explanation.

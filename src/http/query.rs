@@ -27,8 +27,9 @@ pub fn read<const N: usize>(
     if query.is_empty() {
         return Ok(found);
     }
-    let sent = web::Query::<Vec<(String, String)>>::from_query(query)
-        .map_err(|_| Problem::new(Code::InvalidParameter, "the query string cannot be read; write it as name=value&..."))?;
+    let sent = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| {
+        Problem::new(Code::InvalidParameter, "the query string cannot be read; write it as name=value&...")
+    })?;
     for (name, value) in sent.into_inner() {
         let Some(index) = names.iter().position(|known| *known == name) else { return Err(unknown(&name, &names)) };
         let name = names[index];

@@ -1,7 +1,7 @@
 //! Orders and fills as answers outside the debug routes have them: decimals as strings, times in microseconds since 1970.
 
 use matching::event::Trade;
-use matching::ledger::OrderRecord;
+use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Amount, Decimal, Micros, Order, Reason, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -206,6 +206,21 @@ impl From<&Trade> for Fill {
             price: trade.price,
             quantity: trade.quantity,
             quote_quantity: trade.quote_quantity,
+            maker_order_id: trade.maker_order_id.get(),
+            taker_order_id: trade.taker_order_id.get(),
+            taker_side: trade.taker_side.as_str(),
+        }
+    }
+}
+
+impl From<&TradeRecord> for Fill {
+    fn from(trade: &TradeRecord) -> Fill {
+        let units = u128::from(trade.price.coefficient()) * u128::from(trade.quantity.coefficient());
+        Fill {
+            trade_id: trade.trade_id.get(),
+            price: trade.price,
+            quantity: trade.quantity,
+            quote_quantity: Amount::from_units(units, trade.price.decimals() + trade.quantity.decimals()),
             maker_order_id: trade.maker_order_id.get(),
             taker_order_id: trade.taker_order_id.get(),
             taker_side: trade.taker_side.as_str(),

@@ -47,7 +47,7 @@ impl World {
 
     /// The same with other settings.
     pub async fn start_with(&self, placement: &Placement, settings: PipelineSettings) -> Engine {
-        let writer = standby::become_writer(&*self.log).await.expect("the log answers");
+        let writer = standby::become_writer(&*self.log).await.expect("the log answers").writer;
         let recovered = self.recover().await;
         let ports = Ports {
             queue: self.queue.clone(),
@@ -104,6 +104,7 @@ impl Engine {
 
 pub fn settings() -> PipelineSettings {
     PipelineSettings {
+        reopening: None,
         auto_list_symbols: true,
         instruments: ["BTC_USDT", "ETH_USDT"].map(|text| Instrument::finest(symbol(text))).to_vec(),
         snapshot_interval: Duration::from_secs(3_600),
@@ -111,7 +112,7 @@ pub fn settings() -> PipelineSettings {
         retain_snapshots: 3,
         queue_retention_entries: 1_000,
         max_queue_age: None,
-        intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000 },
+        intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000, wait: Duration::from_secs(3_600) },
     }
 }
 

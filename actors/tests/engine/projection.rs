@@ -1,6 +1,10 @@
 //! The projection follows the log, is repaired when it does not, and never holds answers back for long.
 
-use matching::Event;
+use std::sync::Arc;
+use std::time::Duration;
+
+use journal::{Chain, Epoch, Projection, ProjectionPosition};
+use matching::{Event, Ledger, Seq};
 use simulator::projection::Contents;
 use tokio::time::Instant;
 
@@ -99,4 +103,42 @@ async fn a_flushed_projection_is_rebuilt_without_being_asked() {
     engine.world.projection.flush();
     assert_projected(&engine).await;
     assert!(!engine.world.projection.contents().orders.is_empty());
+}
+
+/// Another process, which was the writer before and stood still, has written an older state over it.
+#[actix::test]
+async fn a_projection_that_shows_another_row_is_rebuilt_without_being_asked() {
+    let engine = Engine::fresh().await;
+    engine.world.queue.push(&mixed_commands(5, 100));
+    until("the commands are committed", || engine.world.log.rows().len() >= 100).await;
+    assert_projected(&engine).await;
+    let older = ProjectionPosition { seq: Seq::ZERO, epoch: Epoch(1), chain: Chain::START };
+    engine.world.projection.rebuild(Arc::new(Ledger::new(1_000)), older).await.expect("written over");
+    assert_projected(&engine).await;
+}
+
+/// A process that the log has not heard for so long that another may have taken over writes nothing there.
+#[actix::test]
+async fn a_writer_that_may_be_none_any_more_does_not_write_the_projection() {
+    let engine = Engine::fresh().await;
+    engine.committed(0).await;
+    engine.projected().await;
+    let writes = engine.world.projection.writes();
+    let progress = &engine.pipeline.progress;
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(5)).expect("a time");
+    engine.world.projection.hold_writes();
+    let outcome = engine.submit(buy(1, "100", "1")).await;
+    engine.committed(1).await;
+    engine.world.projection.set_unreachable(true);
+    engine.world.projection.let_pass(100);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(500) {
+        progress.set_beaten(long_ago);
+        tokio::task::yield_now().await;
+        engine.world.projection.set_unreachable(false);
+    }
+    assert_eq!(engine.world.projection.writes(), writes, "it was written");
+    progress.set_beaten(Instant::now());
+    assert_projected(&engine).await;
+    outcome.await.expect("an outcome");
 }

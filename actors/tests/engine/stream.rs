@@ -7,6 +7,8 @@ use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
 use journal::{EnqueueError, encoding};
 use matching::{Command, Event, Micros, Order, Reason, TimeInForce};
 
+use tokio::time::Instant;
+
 use crate::harness::{Engine, World, buy, cancel, settings, until};
 
 /// Enqueues as the HTTP handlers do.
@@ -56,7 +58,7 @@ async fn nothing_is_acknowledged_into_a_lost_stream() {
 /// With the log away, orders are taken up to their limit, and cancels have a share of their own.
 #[actix::test]
 async fn a_flood_of_orders_leaves_room_for_cancels() {
-    let limits = IntakeLimits { orders: 5, cancels: 2 };
+    let limits = IntakeLimits { orders: 5, cancels: 2, wait: Duration::from_secs(3_600) };
     let engine =
         World::default().start_with(&Placement::here(), PipelineSettings { intake: limits, ..settings() }).await;
     engine.committed(0).await;
@@ -102,6 +104,32 @@ async fn an_order_that_waited_for_too_long_is_stale() {
     engine.committed(3).await;
     let outcomes: Vec<String> = world.events().iter().skip(2).map(tell).collect();
     assert_eq!(outcomes, ["accepted 1", "rejected 2 STALE", "cancelled 1"]);
+}
+
+/// While the log commits, the oldest command's wait bounds new orders; not cancels, and not while nothing is committed.
+#[actix::test]
+async fn orders_are_not_taken_behind_a_command_that_has_waited_for_too_long() {
+    const WAIT: Duration = Duration::from_millis(50);
+    let limits = IntakeLimits { orders: 1_000, cancels: 1_000, wait: WAIT };
+    let engine =
+        World::default().start_with(&Placement::here(), PipelineSettings { intake: limits, ..settings() }).await;
+    engine.committed(0).await;
+    engine.world.log.hold_commits();
+    let (began, intake) = (Instant::now(), &engine.pipeline.intake);
+    for id in 1..=20 {
+        take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+        // One at a time is matched: the first batch is the first order's alone.
+        until("it is read", || id > 2 || engine.pipeline.progress.sequenced() >= 2 + id).await;
+    }
+    until("they have waited", || began.elapsed() > 3 * WAIT).await;
+    take(&engine, Lane::Orders, buy(21, "100", "1")).await.expect("a log that commits nothing is away, not slow");
+    engine.world.log.let_pass(1);
+    until("the first batch is committed", || intake.waiting() < 21).await;
+    assert!(matches!(intake.admit(Lane::Orders).err(), Some(IntakeError::Behind { .. })));
+    assert!(intake.admit(Lane::Cancels).is_ok());
+    engine.world.log.let_pass(1_000);
+    engine.committed(21).await;
+    until("orders are taken again", || intake.admit(Lane::Orders).is_ok()).await;
 }
 
 /// Nothing comes in, and the time of an order comes all the same.

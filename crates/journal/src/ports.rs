@@ -97,6 +97,8 @@ pub struct Standing {
     pub beat: u64,
     /// Whether the writer is surely gone: it drained, there never was one, or its database session has ended.
     pub vacant: bool,
+    /// Whether the last writer drained, or there never was one: nothing was interrupted.
+    pub clean: bool,
 }
 
 /// How a commit ended, where that is known.

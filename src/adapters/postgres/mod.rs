@@ -6,12 +6,14 @@ pub mod consumers;
 pub mod history;
 pub mod log;
 pub mod snapshots;
+pub mod watch;
 
 pub use connect::{Postgres, PostgresError};
 pub use consumers::PostgresConsumers;
 pub use history::PostgresHistory;
 pub use log::PostgresLog;
 pub use snapshots::PostgresSnapshots;
+pub use watch::PostgresWatch;
 
 /// The partition that this process works for: the only one today, and the first column of every key.
 const PARTITION: i16 = 0;

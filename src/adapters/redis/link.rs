@@ -3,8 +3,8 @@
 //! Invariant: a command is sent at most once. The library's own `ConnectionManager` never repeats a command either, but
 //! its errors do not tell "could not connect", after which a command is surely not taken, from "broke after sending".
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -17,6 +17,8 @@ use tokio::sync::Mutex;
 
 /// A server on the same network answers a connect in milliseconds; one that does not is gone.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// How soon after a failed attempt to connect the next one is made; whoever comes before is told at once.
+const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Commands that wait in the client before senders are held back: at the library's 50, callers queue up in front of a
 /// connection that could take them all with one write.
 const BUFFERED_COMMANDS: usize = 4096;
@@ -40,13 +42,9 @@ pub(super) struct Link {
     client: Client,
     address: String,
     response_timeout: Duration,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    connection: Option<Live>,
-    failure: Option<(Instant, LinkError)>,
+    connection: Mutex<Option<Live>>,
+    /// When the last attempt to connect ended, and how, if it failed.
+    failure: std::sync::Mutex<Option<(Instant, LinkError)>>,
 }
 
 #[derive(Clone)]
@@ -64,7 +62,13 @@ impl Link {
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let tcp = TcpSettings::default().set_nodelay(true);
         let client = Client::open(info.set_redis_settings(redis).set_tcp_settings(tcp))?;
-        Ok(Link { client, address, response_timeout, state: Mutex::default() })
+        Ok(Link {
+            client,
+            address,
+            response_timeout,
+            connection: Mutex::default(),
+            failure: std::sync::Mutex::default(),
+        })
     }
 
     /// Host and port, without any secret.
@@ -86,32 +90,46 @@ impl Link {
         self.settle(result, &live)
     }
 
-    /// The open connection, or a new one. Callers wait here for one attempt and share what comes of it.
+    /// The open connection, or a new one. Callers wait here for the first attempt and share what comes of it. Once it has
+    /// failed, only one of them at a time tries again, and the others are told at once.
     async fn live(&self) -> Result<Live, LinkError> {
         let came = Instant::now();
-        let mut state = self.state.lock().await;
-        if let Some(live) = state.connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
+        let mut connection = match self.connection.try_lock() {
+            Ok(connection) => connection,
+            Err(_) => match self.last_failure() {
+                Some((_, error)) => return Err(error),
+                None => self.connection.lock().await,
+            },
+        };
+        if let Some(live) = connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
-        // Whoever waited while another caller tried fails with it, rather than try once more after it.
-        if let Some((at, error)) = &state.failure
-            && came < *at
+        if let Some((at, error)) = self.last_failure()
+            && (came < at || at.elapsed() < CONNECT_AGAIN_AFTER)
         {
-            return Err(error.clone());
+            return Err(error);
         }
-        state.connection = None;
+        *connection = None;
         match self.connect().await {
             Ok(live) => {
-                state.failure = None;
-                state.connection = Some(live.clone());
+                *self.failure() = None;
+                *connection = Some(live.clone());
                 Ok(live)
             }
             Err(error) => {
                 let error = LinkError::NotSent(format!("cannot connect to Redis at {}: {error}", self.address));
-                state.failure = Some((Instant::now(), error.clone()));
+                *self.failure() = Some((Instant::now(), error.clone()));
                 Err(error)
             }
         }
+    }
+
+    fn last_failure(&self) -> Option<(Instant, LinkError)> {
+        self.failure().clone()
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<(Instant, LinkError)>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self) -> RedisResult<Live> {

@@ -1,7 +1,8 @@
 //! Orders, cancels and amends over a socket: a batch as `/api/orders/batch/` takes it, answered the same way.
 
 use actix_web::body::MessageBody;
-use actix_web::{ResponseError, web};
+use actix_web::{HttpResponse, ResponseError, web};
+use journal::encoding::MAX_COMMANDS_PER_ENTRY;
 use matching::{Account, OrderId};
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +11,9 @@ use tokio::sync::mpsc;
 
 use super::request::Request;
 use crate::http::problem::{Code, Problem};
-use crate::http::{Api, submit};
+use crate::http::query::Parameter;
+use crate::http::wait::Wait;
+use crate::http::{Api, batch, submit};
 use crate::views::answers::OrderAnswer;
 
 /// The orders of one account in a snapshot.
@@ -102,11 +105,27 @@ pub async fn open_orders(api: &Api, account: Account) -> Result<(matching::Seq, 
     Ok((seq, serde_json::to_string(&snapshot).unwrap_or_default()))
 }
 
-async fn batch(_: &web::Data<Api>, _: &Request) -> Result<actix_web::HttpResponse, Problem> {
-    Err(Problem::new(Code::NotFound, "not yet"))
+async fn batch(api: &Api, request: &Request) -> Result<HttpResponse, Problem> {
+    let parameter = |name, value: Option<String>| value.map(|value| Parameter { name, value });
+    let timeout = request.timeout_ms.map(|timeout| timeout.to_string());
+    let wait = Wait::of(parameter("ack", request.ack.clone()), parameter("timeout_ms", timeout), None)?;
+    let items = request.items.as_ref().map_or("null", |items| items.get());
+    batch::execute(api, wait, format!(r#"{{"items":{items}}}"#).as_bytes()).await
 }
 
-/// Cancels what is still open of these orders.
+/// Cancels what is still open of these orders: as many at a time as a batch may have.
 pub async fn cancel_all(api: &Api, placed: &[OrderId]) {
-    let _ = (api, placed);
+    let Ok(engine) = api.engine() else { return };
+    let ids = placed.to_vec();
+    let is_open = |ledger: &matching::Ledger, id: OrderId| ledger.order(id).is_none_or(|order| order.status.is_open());
+    let open = engine.outcomes.read(move |ledger| ids.into_iter().filter(|id| is_open(ledger, *id)).collect::<Vec<_>>());
+    let Ok(open) = open.await else { return };
+    for ids in open.chunks(MAX_COMMANDS_PER_ENTRY) {
+        let items = ids.iter().map(|id| format!(r#"{{"op":"cancel","order_id":{id},"reason":"its socket was closed"}}"#));
+        let items = items.collect::<Vec<_>>().join(",");
+        let wait = Wait::Queued { within: submit::COMMITTED_WITHIN };
+        if let Err(problem) = batch::execute(api, wait, format!(r#"{{"items":[{items}]}}"#).as_bytes()).await {
+            tracing::warn!(%problem, orders = ids.len(), "the orders of a socket that was closed are not cancelled");
+        }
+    }
 }

@@ -29,6 +29,8 @@ const PING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(45);
 /// Operations of one socket that may be under way.
 const UNDER_WAY: usize = 64;
+/// The orders that are remembered for when the socket closes: the last ones.
+const REMEMBERED: usize = 10_000;
 /// Rows of one message of the channel of events.
 const EVENT_ROWS: usize = 500;
 
@@ -248,7 +250,7 @@ impl Session {
             Subscribed::Slow => return Err(End::Slow),
             Subscribed::UnknownSymbol => {
                 let detail = format!("the symbol of {channel} is not listed; /api/symbols/ lists all");
-                return Ok(Err(Problem::new(Code::UnlistedSymbol, detail).field("channels")));
+                return Ok(Err(Problem::new(Code::UnknownMarket, detail).field("channels")));
             }
             Subscribed::Resumed | Subscribed::Snapshot => {
                 self.cursors.insert(source, after.unwrap_or(Seq::ZERO));
@@ -302,6 +304,8 @@ impl Session {
     fn placed(&mut self, reply: &Reply) {
         if self.cancel_on_disconnect {
             self.placed.extend(&reply.placed);
+            let forgotten = self.placed.len().saturating_sub(REMEMBERED);
+            self.placed.drain(..forgotten);
         }
     }
 

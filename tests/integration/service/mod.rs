@@ -1,10 +1,16 @@
 //! The whole service as a process, from the outside.
 
+mod away;
 mod black_box;
+mod clock;
 mod commands;
 mod concurrent;
+mod disk;
 mod http;
 mod kill;
+mod overload;
+mod proxy;
 mod recovery;
 mod stop;
 mod support;
+mod zombie;

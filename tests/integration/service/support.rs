@@ -88,16 +88,22 @@ impl Stack {
     /// A stack whose PostgreSQL may be killed.
     pub fn with_own_postgres() -> Stack {
         let postgres = testbed::Postgres::start().expect("a PostgreSQL");
-        let database_url = postgres.create_database().expect("a database");
-        let redis = Redis::start().expect("a Redis");
-        Stack::with(Some(Servers { redis, postgres: Some(postgres), database_url }), &[])
+        Stack::on_servers(Redis::start().expect("a Redis"), Some(postgres), &[])
+    }
+
+    /// A stack on these servers, the shared PostgreSQL where none is given; a REDIS_URL among the settings is another way
+    /// to that Redis.
+    pub fn on_servers(redis: Redis, postgres: Option<testbed::Postgres>, settings: &[(&str, &str)]) -> Stack {
+        let cluster = postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"));
+        let database_url = cluster.create_database().expect("a database");
+        Stack::with(Some(Servers { redis, postgres, database_url }), settings)
     }
 
     fn with(servers: Option<Servers>, settings: &[(&str, &str)]) -> Stack {
         let mut environment: BTreeMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Some(servers) = &servers {
-            environment.insert("REDIS_URL".to_owned(), servers.redis.url());
+            environment.entry("REDIS_URL".to_owned()).or_insert_with(|| servers.redis.url());
             environment.insert("DATABASE_URL".to_owned(), servers.database_url.clone());
         }
         environment.entry("DEBUG".to_owned()).or_insert_with(|| "true".to_owned());
@@ -172,6 +178,34 @@ impl Stack {
         answer["order_id"].as_u64().expect("an id")
     }
 
+    /// An order with these fields besides the usual ones, however it is answered.
+    pub async fn order(&self, fields: Value) -> Answer {
+        let mut body = json!({"symbol": "BTC_USDT", "side": "BUY", "price": "1", "quantity": "1"});
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        let began = Instant::now();
+        let answer = self.client.post(self.url("/api/orders/")).json(&body).send().await.expect("an answer");
+        Answer::of(answer, began).await
+    }
+
+    /// What `/readyz` says: the status, and the body.
+    pub async fn readiness(&self) -> (u16, Value) {
+        let answer = self.client.get(self.url("/readyz")).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// Waits until `/readyz` answers this, status and word.
+    pub async fn until_readiness(&self, status: u16, word: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let (found, body) = self.readiness().await;
+            if found == status && body["status"] == word {
+                return body;
+            }
+            assert!(began.elapsed() < DEADLINE, "in vain waited for {status} {word}: {found} {body}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub async fn cancel(&self, order_id: u64) -> (StatusCode, Value) {
         let url = self.url(&format!("/api/orders/{order_id}/cancel/"));
         let answer = self.client.post(url).send().await.expect("an answer");
@@ -202,11 +236,48 @@ impl Stack {
                 Box::new(PostgresLog::new(&database))
             }
             None => {
-                let file = Embedded::open_beside(&self.service.folder().join("data")).await.expect("the file");
+                let given = self.service.environment().find(|(name, _)| *name == "DATA_DIR");
+                let folder = self.service.folder().join(given.map_or("data", |(_, folder)| folder));
+                let file = Embedded::open_beside(&folder).await.expect("the file");
                 Box::new(EmbeddedLog::new(&file))
             }
         };
         log.page(Seq::ZERO, 10_000_000).await.expect("the log")
+    }
+}
+
+/// An answer of the service, and how long it took.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub retry_after: bool,
+    pub body: Value,
+    pub took: Duration,
+}
+
+impl Answer {
+    pub async fn of(answer: reqwest::Response, began: Instant) -> Answer {
+        let (status, retry_after) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
+        Answer { status, retry_after, body: answer.json().await.expect("JSON"), took: began.elapsed() }
+    }
+
+    pub fn order_id(&self) -> Option<u64> {
+        self.body["order_id"].as_u64()
+    }
+
+    /// Holds that it is a refusal of this code and certainly not taken.
+    #[track_caller]
+    pub fn not_taken(&self, code: &str) {
+        let found = (self.status, self.body["code"].as_str(), self.body["outcome"].as_str(), self.retry_after);
+        assert_eq!(found, (503, Some(code), Some("not_taken"), true), "{self:?}");
+    }
+
+    /// Holds that it may have been taken, and names its order.
+    #[track_caller]
+    pub fn unknown(&self) -> u64 {
+        let found = (self.status, self.body["code"].as_str(), self.body["outcome"].as_str(), self.retry_after);
+        assert_eq!(found, (503, Some("OUTCOME_UNKNOWN"), Some("unknown"), true), "{self:?}");
+        self.order_id().expect("an id")
     }
 }
 
