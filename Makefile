@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-memory
+.PHONY: help run prepare build stack test lint bench bench-memory bench-feed bench-history
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -28,11 +28,17 @@ test: prepare ## every test suite, the black-box checks among them
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check api_tests
-	.venv/bin/ruff format --check api_tests
+	.venv/bin/ruff check --config api_tests/ruff.toml api_tests clients examples
+	.venv/bin/ruff format --check --config api_tests/ruff.toml api_tests clients examples
 
 bench: prepare ## orders a second through the service, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
+
+bench-feed: prepare ## from POST to a socket, sockets one instance feeds, sockets nobody reads
+	cargo bench --locked -p pricetime --bench feed
+
+bench-history: prepare ## ten million orders in the history: what writing costs, how long a look-up takes
+	cargo bench --locked -p pricetime --bench history
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory

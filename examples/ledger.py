@@ -4,10 +4,9 @@
     python examples/ledger.py --database ledger.db --check
 
 Each row of the event log is posted in one transaction with the cursor behind it, so a ledger that is killed and started
-again posts nothing twice and leaves nothing out. An account has two balances of each asset: what is free and what is
-reserved for its open orders; both sum to zero with what all others have, since every posting takes from one account what
-it gives to another. The engine takes orders that are funded already: here, as an example, every account is allowed to
-owe, and `funding` would be where deposits are booked.
+again posts nothing twice and leaves nothing out. An account has two books of each asset: what is free, and what is
+reserved for its open orders. Every posting takes from one book what it gives to another, so all of an asset sums to zero.
+The engine takes orders that are funded already: here every account is allowed to owe, since nobody deposits anything.
 """
 
 from __future__ import annotations

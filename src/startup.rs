@@ -123,7 +123,13 @@ async fn start(settings: &Settings, api: &Arc<Api>) -> Result<(Pipeline, mpsc::U
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
-    let ports = Ports { queue: Arc::clone(&queue), log: Arc::clone(&log), snapshots: Arc::clone(&snapshots), projection, clock: clock.clone() };
+    let ports = Ports {
+        queue: Arc::clone(&queue),
+        log: Arc::clone(&log),
+        snapshots: Arc::clone(&snapshots),
+        projection,
+        clock: clock.clone(),
+    };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use journal::{CommandQueue, Consumers, EventLog, History, Projection, SnapshotStore};
 
-use crate::adapters::embedded::{Embedded, EmbeddedConsumers, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
-use crate::adapters::postgres::{Postgres, PostgresConsumers, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch};
+use crate::adapters::embedded::{
+    Embedded, EmbeddedConsumers, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+};
+use crate::adapters::postgres::{
+    Postgres, PostgresConsumers, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch,
+};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use journal::{EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, SnapshotError, SnapshotStore, encoding};
+use journal::{
+    EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, SnapshotError, SnapshotStore, encoding,
+};
 use market::touched;
 use matching::{Changes, Ledger, OrderId, Seq};
 use rustc_hash::FxHashMap;
@@ -100,7 +102,8 @@ impl Follower {
         let from = self.ledger.seq();
         let mut changes = Changes::default();
         for record in log.page(from, ROWS).await? {
-            let damaged = |error: encoding::DecodeError| LogError::Damaged { seq: record.seq, error: error.to_string() };
+            let damaged =
+                |error: encoding::DecodeError| LogError::Damaged { seq: record.seq, error: error.to_string() };
             let events = encoding::decode_events(record.format, &record.events).map_err(damaged)?;
             note(&mut self.rows, record.seq, &events);
             self.ledger.fold(record.seq, record.time, &events, &mut changes);

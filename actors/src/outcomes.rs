@@ -34,10 +34,13 @@ pub struct Expect {
     pub reply: oneshot::Sender<Outcome>,
 }
 
+/// A question to the ledger and the index of its orders.
+pub type Question = Box<dyn FnOnce(&Ledger, &OrderIndex) + Send>;
+
 /// A question to the ledger, answered between two projected states.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger, &OrderIndex) + Send>);
+pub struct ReadLedger(pub Question);
 
 /// The engine does not answer because it is stopping.
 #[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,8 +20,8 @@ use crate::matcher::{First, Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
-use crate::readers::Readers;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
+use crate::readers::Readers;
 use crate::recovery::Recovered;
 use crate::reopening::Reopening;
 use crate::snapshot::{SnapshotActor, TakeSnapshot};
@@ -176,7 +176,21 @@ impl Pipeline {
         let snapshots = placement::start(&placement.projection, snapshots).recipient();
         let outcomes =
             Outcomes::new(projection.clone().recipient(), projection.clone().recipient(), Arc::clone(&progress));
-        (Pipeline { intake, outcomes, progress, instruments, feed, projected, snapshots, dispatcher, event_log, projection }, ended)
+        (
+            Pipeline {
+                intake,
+                outcomes,
+                progress,
+                instruments,
+                feed,
+                projected,
+                snapshots,
+                dispatcher,
+                event_log,
+                projection,
+            },
+            ended,
+        )
     }
 
     /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.

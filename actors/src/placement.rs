@@ -41,7 +41,13 @@ impl Placement {
     /// Outside an actix system.
     pub fn here() -> Placement {
         let here = Arbiter::current();
-        Placement { dispatcher: here.clone(), event_log: here.clone(), projection: here.clone(), feed: here.clone(), books: vec![here] }
+        Placement {
+            dispatcher: here.clone(),
+            event_log: here.clone(),
+            projection: here.clone(),
+            feed: here.clone(),
+            books: vec![here],
+        }
     }
 
     /// The thread of the book that is listed as number `index`.

@@ -16,7 +16,7 @@ use journal::{
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Changes, Command, CommandId, EngineImage, Event, Instrument, Ledger, OrderId, Router, Seq, Symbol};
+use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 

@@ -194,7 +194,8 @@ pub async fn put_position(
 }
 
 fn name(text: &str) -> Result<Account, Problem> {
-    let wrong = |error: matching::names::ParseNameError| Problem::new(Code::InvalidName, error.to_string()).field("name");
+    let wrong =
+        |error: matching::names::ParseNameError| Problem::new(Code::InvalidName, error.to_string()).field("name");
     text.parse().map_err(wrong)
 }
 

@@ -239,20 +239,6 @@ impl<'a> Field<'a> {
         })
     }
 
-    /// The field as a whole number: sent as a number or as a string of digits.
-    pub fn whole(self) -> Result<u64, Problem> {
-        let text = self.string().unwrap_or(Cow::Borrowed(self.text));
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !digits {
-            let detail = format!("{} is {} and must be a whole number", self.name, shortened(self.text));
-            return Err(Problem::new(Code::InvalidType, detail).field(self.name));
-        }
-        text.parse().map_err(|_| {
-            let detail = format!("{} is {}: send a smaller number", self.name, shortened(self.text));
-            Problem::new(Code::OutOfRange, detail).field(self.name)
-        })
-    }
-
     /// The text inside the quotes; none where the field is no string.
     fn string(self) -> Option<Cow<'a, str>> {
         let inner = self.text.strip_prefix('"')?.strip_suffix('"')?;

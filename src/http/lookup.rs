@@ -56,7 +56,8 @@ pub async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> 
     if let Some(order) = pending {
         return Ok(Found::Pending(Box::new(order)));
     }
-    let unknown = || Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id").order(order_id.get());
+    let unknown =
+        || Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id").order(order_id.get());
     if order_id.get() >= engine.ids.ceiling() {
         return Err(unknown());
     }

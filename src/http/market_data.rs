@@ -168,12 +168,16 @@ pub async fn symbols(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRe
     ),
     responses((status = 200, description = "The book.", body = DepthAnswer), MarketProblems)
 )]
-pub async fn depth(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn depth(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [limit] = query::read(&request, ["limit"])?;
     let limit = limit_of(limit, DEPTH, MAX_DEPTH)?;
-    let (depth, at) = of(engine, &path, move |market| (market.depth(limit), market.book_seq().get(), *market.instrument()))
-        .await?;
+    let (depth, at) =
+        of(engine, &path, move |market| (market.depth(limit), market.book_seq().get(), *market.instrument())).await?;
     let (depth, book_seq, instrument) = depth;
     Ok(HttpResponse::Ok().json(DepthAnswer {
         symbol: instrument.symbol(),
@@ -199,7 +203,11 @@ pub async fn depth(api: web::Data<Api>, request: HttpRequest, path: web::Path<St
     ),
     responses((status = 200, description = "A page of trades.", body = Trades), MarketProblems)
 )]
-pub async fn trades(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn trades(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [cursor, limit] = query::read(&request, ["cursor", "limit"])?;
     let remedy = "send next_cursor of the page before";
@@ -260,7 +268,11 @@ const LOOKED_AT: usize = 20_000;
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     responses((status = 200, description = "The figures.", body = Ticker), MarketProblems)
 )]
-pub async fn ticker(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn ticker(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     query::refuse(&request)?;
     let now = engine.clock.now();
@@ -286,7 +298,11 @@ pub async fn ticker(api: web::Data<Api>, request: HttpRequest, path: web::Path<S
     ),
     responses((status = 200, description = "The candles.", body = Candles), MarketProblems)
 )]
-pub async fn candles(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn candles(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [interval, end, limit] = query::read(&request, ["interval", "end", "limit"])?;
     let interval: Interval = parsed(interval, "send 1s, 1m, 5m, 15m, 1h, 4h or 1d")?.unwrap_or(INTERVALS[1]);

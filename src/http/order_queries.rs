@@ -122,7 +122,11 @@ pub fn account_endpoint() -> Endpoint {
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     responses((status = 200, description = "The order.", body = OrderFound), OrderProblems)
 )]
-pub async fn order(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn order(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     query::refuse(&request)?;
     let found = match find(engine, order_id(&path)?).await? {
@@ -191,8 +195,13 @@ pub async fn account_orders(
     let account: Account = path.parse().map_err(|error: matching::names::ParseNameError| {
         Problem::new(Code::InvalidParameter, error.to_string()).field("account")
     })?;
-    page(engine, OrderFilter { account: Some(account), statuses: OPEN.to_vec(), ..OrderFilter::default() }, cursor, limit)
-        .await
+    page(
+        engine,
+        OrderFilter { account: Some(account), statuses: OPEN.to_vec(), ..OrderFilter::default() },
+        cursor,
+        limit,
+    )
+    .await
 }
 
 /// The states of an order that has not ended.
@@ -212,7 +221,8 @@ async fn page(
         None => None,
     };
     let limit = limit_of(limit, PAGE, MAX_PAGE)?;
-    let question = engine.outcomes.query(move |ledger, index| (index.page(ledger, &filter, below, limit), ledger.seq()));
+    let question =
+        engine.outcomes.query(move |ledger, index| (index.page(ledger, &filter, below, limit), ledger.seq()));
     let (page, seq) = question.await.map_err(submit::unanswered)?;
     Ok(HttpResponse::Ok().json(OrderPage {
         orders: page.orders.iter().map(OrderAnswer::from).collect(),
@@ -235,7 +245,10 @@ pub(super) fn limit_of(limit: Option<Parameter>, default: usize, most: usize) ->
 }
 
 fn side_of(side: &Parameter) -> Result<Side, Problem> {
-    [Side::Buy, Side::Sell].into_iter().find(|known| known.as_str() == side.value).ok_or_else(|| side.wrong("send BUY or SELL"))
+    [Side::Buy, Side::Sell]
+        .into_iter()
+        .find(|known| known.as_str() == side.value)
+        .ok_or_else(|| side.wrong("send BUY or SELL"))
 }
 
 fn statuses(parameter: &Parameter) -> Result<Vec<OrderStatus>, Problem> {
@@ -264,7 +277,11 @@ fn statuses(parameter: &Parameter) -> Result<Vec<OrderStatus>, Problem> {
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     responses((status = 200, description = "The order's life.", body = Explanation), OrderProblems)
 )]
-pub async fn explain(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub async fn explain(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     query::refuse(&request)?;
     let id = order_id(&path)?;
@@ -305,8 +322,6 @@ pub async fn explain(api: web::Data<Api>, request: HttpRequest, path: web::Path<
     let complete = complete.unwrap_or(!many);
     Ok(HttpResponse::Ok().json(Explanation { order: OrderAnswer::from(&*order), summary, life, complete }))
 }
-
-
 
 fn is_beginning(event: &str) -> bool {
     event.starts_with(r#"{"type":"OrderAccepted""#) || event.starts_with(r#"{"type":"OrderRejected""#)
@@ -363,15 +378,27 @@ fn words(event: &Event, order_id: OrderId) -> String {
             format!("It traded {quantity} at {price} {role} with order {other}; {left} was left.")
         }
         Event::OrderTriggered(event) => format!("The last trade at {} woke it.", event.price),
-        Event::OrderAmended(event) => format!("It was amended to quantity {}, {} left.", event.quantity, event.remaining),
-        Event::OrderReduced(event) => format!("It was made smaller by self-trade prevention: {} left.", event.remaining),
-        Event::OrderReplenished(event) => format!("It showed {} more, behind the others of its price.", event.displayed),
+        Event::OrderAmended(event) => {
+            format!("It was amended to quantity {}, {} left.", event.quantity, event.remaining)
+        }
+        Event::OrderReduced(event) => {
+            format!("It was made smaller by self-trade prevention: {} left.", event.remaining)
+        }
+        Event::OrderReplenished(event) => {
+            format!("It showed {} more, behind the others of its price.", event.displayed)
+        }
         Event::OrderFilled(_) => "It was filled.".to_owned(),
-        Event::OrderCancelled(event) => format!("It was cancelled with {} left: {}", event.remaining, event.reason_code.meaning()),
-        Event::OrderExpired(event) => format!("It expired with {} left: {}", event.remaining, event.reason_code.meaning()),
+        Event::OrderCancelled(event) => {
+            format!("It was cancelled with {} left: {}", event.remaining, event.reason_code.meaning())
+        }
+        Event::OrderExpired(event) => {
+            format!("It expired with {} left: {}", event.remaining, event.reason_code.meaning())
+        }
         Event::CancelRejected(event) => format!("A cancel changed nothing: {}", event.reason_code.meaning()),
         Event::AmendRejected(event) => format!("An amend changed nothing: {}", event.reason_code.meaning()),
-        Event::OrderRepeated(event) => format!("Its name came again with request {}, which was not executed.", event.order_id),
+        Event::OrderRepeated(event) => {
+            format!("Its name came again with request {}, which was not executed.", event.order_id)
+        }
         _ => String::new(),
     }
 }

@@ -40,7 +40,11 @@ impl Wait {
     }
 
     /// What parameters ask for, or else a preference.
-    pub fn of(ack: Option<Parameter>, timeout: Option<Parameter>, preferred: Option<Duration>) -> Result<Wait, Problem> {
+    pub fn of(
+        ack: Option<Parameter>,
+        timeout: Option<Parameter>,
+        preferred: Option<Duration>,
+    ) -> Result<Wait, Problem> {
         let longest = LONGEST.as_millis();
         let remedy = format!("send a whole number of milliseconds from 1 to {longest}");
         let timeout = timeout.map(|timeout| match timeout.parse::<u64>(&remedy)? {

@@ -13,11 +13,7 @@ use super::answers::{Fill, OrderAnswer};
 /// A price of a book: price, quantity shown, number of orders. Quantity 0: there is none any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(example = json!(["100.5", "0.6", 1]))]
-pub struct LevelView(
-    #[schema(value_type = String)] pub Decimal,
-    #[schema(value_type = String)] pub Amount,
-    pub u64,
-);
+pub struct LevelView(#[schema(value_type = String)] pub Decimal, #[schema(value_type = String)] pub Amount, pub u64);
 
 impl LevelView {
     fn new(instrument: &Instrument, (price, level): (u64, Level)) -> LevelView {
@@ -345,4 +341,3 @@ fn write<T: Serialize>(draft: &Draft<'_>, data: T) -> String {
     // Nothing in a message can fail to be written as JSON.
     serde_json::to_string(&message).unwrap_or_default()
 }
-

@@ -58,6 +58,14 @@ fn default(setting: &Setting) -> String {
     }
 }
 
+/// A copy of the schema in the repository shows in every change what it does to clients.
+#[test]
+fn the_copy_of_the_schema_is_current() {
+    let mut schema = pricetime::http::openapi().to_pretty_json().expect("JSON");
+    schema.push('\n');
+    is_current("docs/openapi.json", &schema);
+}
+
 #[test]
 fn the_example_of_an_env_file_is_current_and_good() {
     let mut file = format!(

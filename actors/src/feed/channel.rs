@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use market::{Candle, Interval, Level, MarketTrade, SymbolMarket};
 use matching::ledger::OrderRecord;
 use matching::{Account, Event, Micros, Seq, Symbol};
+use tokio::time::Instant;
+
 use super::{Encode, Outbox, SessionId};
 
 /// The messages that a channel keeps for subscribers that come back.

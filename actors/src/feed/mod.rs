@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
 use market::{FeedRow, Market, RowChanges, SymbolMarket};
-use matching::{Account, Event, Seq, Side, Symbol};
+use matching::{Account, Event, Ledger, Seq, Side, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
@@ -95,6 +95,13 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// A feed on this thread that shows a ledger as it is and hears of no rows: for tests of what stands on a feed.
+    pub fn showing(ledger: &Ledger, encode: Encode) -> Feed {
+        let (published_to, published) = watch::channel(ledger.seq());
+        let actor = FeedActor::new(Market::of(ledger), encode, Arc::default(), published_to, Arc::default());
+        Feed::of(&actor.start(), published)
+    }
+
     pub(crate) fn of(actor: &actix::Addr<FeedActor>, published: watch::Receiver<Seq>) -> Feed {
         Feed {
             subscribe: actor.clone().recipient(),
@@ -187,8 +194,13 @@ impl FeedActor {
             if !changes.contains_key(account) && !listened(account) {
                 continue;
             }
-            let events: Vec<Event> = row.events.iter().filter(|event| event.concerns(order.order_id)).cloned().collect();
-            changes.entry(account.clone()).or_default().push(OrderChange { seq: row.seq, order: order.clone(), events });
+            let events: Vec<Event> =
+                row.events.iter().filter(|event| event.concerns(order.order_id)).cloned().collect();
+            changes.entry(account.clone()).or_default().push(OrderChange {
+                seq: row.seq,
+                order: order.clone(),
+                events,
+            });
         }
     }
 

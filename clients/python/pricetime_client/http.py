@@ -45,7 +45,7 @@ class Client:
         self._session = requests.Session()
 
     def place(self, symbol: str, side: str, *, client_order_id: str | None = None, **fields: Any) -> Placed:
-        """Places an order once, however often it has to be sent. Other fields are those of the API, decimals as text."""
+        """Places an order once, however often it is sent. Other fields are those of the API, decimals as text."""
         name = client_order_id or uuid.uuid4().hex
         body = {"symbol": symbol, "side": side, "client_order_id": name, **fields}
         answer = self._repeat("POST", "/api/orders/", body)
@@ -66,7 +66,9 @@ class Client:
     def events(self, after: int = 0, limit: int = 1000, wait_ms: int = 10_000) -> Iterator[list[dict[str, Any]]]:
         """The rows of the event log behind a cursor, in lists, for ever. An empty list: nothing came for a while."""
         while True:
-            page = self._repeat("GET", "/api/events/", None, {"after": after, "limit": limit, "wait_ms": wait_ms}, wait_ms)
+            page = self._repeat(
+                "GET", "/api/events/", None, {"after": after, "limit": limit, "wait_ms": wait_ms}, wait_ms
+            )
             after = page["next"]
             yield page["events"]
 

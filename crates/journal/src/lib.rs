@@ -13,9 +13,8 @@ pub use chain::Chain;
 pub use clock::{Clock, ServiceClock};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, History, HistoryError,
-    HistoryWrite, LogError, PastOrder, Payload, Projection, ProjectionError,
-    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
-    Standing, WriterPosition, Written,
+    HistoryWrite, LogError, PastOrder, Payload, Projection, ProjectionError, ProjectionPosition, ProjectionState,
+    ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary, Standing, WriterPosition, Written,
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};

@@ -93,7 +93,8 @@ pub fn endpoint() -> Endpoint {
 pub async fn socket(api: web::Data<Api>, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [cancel_on_disconnect] = query::read(&request, ["cancel_on_disconnect"])?;
-    let cancel_on_disconnect = super::order_queries::parsed(cancel_on_disconnect, "send true or false")?.unwrap_or(false);
+    let cancel_on_disconnect =
+        super::order_queries::parsed(cancel_on_disconnect, "send true or false")?.unwrap_or(false);
     let (response, handle, messages) = actix_ws::handle(&request, body).map_err(|_| {
         Problem::new(Code::NotASocket, "the request opens no WebSocket: send Upgrade: websocket and what belongs to it")
     })?;

@@ -93,7 +93,8 @@ pub async fn open_orders(api: &Api, account: Account) -> Result<(matching::Seq, 
         statuses: crate::http::order_queries::OPEN.to_vec(),
         ..market::OrderFilter::default()
     };
-    let question = engine.outcomes.query(move |ledger, index| (index.page(ledger, &filter, None, MAX_OPEN), ledger.seq()));
+    let question =
+        engine.outcomes.query(move |ledger, index| (index.page(ledger, &filter, None, MAX_OPEN), ledger.seq()));
     let (page, seq) = question.await.map_err(submit::unanswered)?;
     if page.next.is_some() {
         let detail = format!("the account has more than {MAX_OPEN} open orders; page through them instead");
@@ -118,10 +119,12 @@ pub async fn cancel_all(api: &Api, placed: &[OrderId]) {
     let Ok(engine) = api.engine() else { return };
     let ids = placed.to_vec();
     let is_open = |ledger: &matching::Ledger, id: OrderId| ledger.order(id).is_none_or(|order| order.status.is_open());
-    let open = engine.outcomes.read(move |ledger| ids.into_iter().filter(|id| is_open(ledger, *id)).collect::<Vec<_>>());
+    let open =
+        engine.outcomes.read(move |ledger| ids.into_iter().filter(|id| is_open(ledger, *id)).collect::<Vec<_>>());
     let Ok(open) = open.await else { return };
     for ids in open.chunks(MAX_COMMANDS_PER_ENTRY) {
-        let items = ids.iter().map(|id| format!(r#"{{"op":"cancel","order_id":{id},"reason":"its socket was closed"}}"#));
+        let items =
+            ids.iter().map(|id| format!(r#"{{"op":"cancel","order_id":{id},"reason":"its socket was closed"}}"#));
         let items = items.collect::<Vec<_>>().join(",");
         let wait = Wait::Queued { within: submit::COMMITTED_WITHIN };
         if let Err(problem) = batch::execute(api, wait, format!(r#"{{"items":[{items}]}}"#).as_bytes()).await {

@@ -15,12 +15,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, timeout};
 
+use super::Hello;
 use super::operation::{self, Reply};
 use super::request::{self, Op, Request, Source, Wanted};
-use super::Hello;
+use crate::http::Api;
 use crate::http::event_tail::{EventRow, EventTail};
 use crate::http::problem::{Code, Problem};
-use crate::http::Api;
 
 /// How long a client may take to make room for one message.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
@@ -135,7 +135,11 @@ impl Session {
         }
     }
 
-    async fn serve(&mut self, mut messages: AggregatedMessageStream, mut inbox: Inbox) -> Result<std::convert::Infallible, End> {
+    async fn serve(
+        &mut self,
+        mut messages: AggregatedMessageStream,
+        mut inbox: Inbox,
+    ) -> Result<std::convert::Infallible, End> {
         let seq = self.feed.published.borrow().get();
         self.send(&Hello { kind: "hello", seq, cancel_on_disconnect: self.cancel_on_disconnect }).await?;
         let mut stopping = self.api.stopping();

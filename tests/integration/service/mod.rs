@@ -6,6 +6,7 @@ mod clock;
 mod commands;
 mod concurrent;
 mod disk;
+mod feed;
 mod http;
 mod kill;
 mod overload;
