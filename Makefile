@@ -1,12 +1,12 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-memory bench-feed bench-history
+.PHONY: help run prepare build stack test lint bench bench-memory bench-feed bench-history bench-overload
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the service and run it on a local file, data in ./data; PORT=8000
 	@scripts/prepare.sh run
@@ -39,6 +39,9 @@ bench-feed: prepare ## from POST to a socket, sockets one instance feeds, socket
 
 bench-history: prepare ## ten million orders in the history: what writing costs, how long a look-up takes
 	cargo bench --locked -p pricetime --bench history
+
+bench-overload: prepare ## three times the load that the service can do: goodput, refusals, memory, cancels
+	cargo bench --locked -p pricetime --bench overload
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory

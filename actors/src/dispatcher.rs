@@ -178,13 +178,9 @@ impl DispatcherActor {
         }
         let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
         let check = async move { queue.check(read_to).await };
-        ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| {
-            match found {
-                Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
-                // What cannot be asked cannot be appended to either; the next entry or empty read says otherwise.
-                Err(QueueError::Unreachable(_)) => dispatcher.parts.progress.set_reading(false),
-                _ => {}
-            }
+        ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| match found {
+            Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
+            found => dispatcher.parts.progress.set_appendable(found.is_ok()),
         }));
     }
 
@@ -324,6 +320,7 @@ impl Actor for DispatcherActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // The stream was opened just now; whether it can be read shows with the first entry, or after a second.
         self.parts.progress.set_reading(true);
+        self.parts.progress.set_appendable(true);
         ctx.run_interval(CHECK_EVERY, |dispatcher, ctx| dispatcher.check_stream(ctx));
         self.turn(ctx);
     }

@@ -14,7 +14,7 @@ use matching::book::Book;
 use matching::planted::{Bug, is_planted};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::fatal::{Fatal, FatalSender};
 use crate::intake::Intake;
@@ -201,8 +201,11 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
             Ok(Committed::Fenced) | Err(LogError::Fenced) => true,
             Err(LogError::Unknown(_)) if is_planted(Bug::GuessInDoubt) => break began,
             Err(LogError::Unknown(error)) => {
+                if progress.log_reachable() {
+                    let rows = batch.records().len();
+                    warn!(%error, rows, "a commit is in doubt: reading the log to learn what happened, until it says");
+                }
                 progress.set_log_reachable(false);
-                warn!(%error, rows = batch.records().len(), "a commit is in doubt: reading the log to learn what happened");
                 false
             }
             Err(error) => return Err(Fatal::Log(error)),
@@ -215,7 +218,9 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
         if refused || found.epoch != epoch || found.position != batch.start() {
             return Err(Fatal::Fenced);
         }
-        info!(seq = %found.position.seq, "the commit in doubt had not happened: sending it again");
+        debug!(seq = %found.position.seq, "the commit in doubt had not happened: sending it again");
+        // A log that answers and refuses for now, as with a full disk, is given time.
+        tokio::time::sleep(RETRY).await;
     };
     progress.set_log_reachable(true);
     progress.set_beaten(began);

@@ -20,6 +20,7 @@ pub struct Progress {
     fed: AtomicU64,
     history: AtomicU64,
     reading: AtomicBool,
+    appendable: AtomicBool,
     log_reachable: AtomicBool,
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
@@ -87,6 +88,10 @@ impl Progress {
     flag!(
         /// Whether the last read of the stream succeeded.
         reading, set_reading
+    );
+    flag!(
+        /// Whether the stream was there at its last check, on the way that commands go in.
+        appendable, set_appendable
     );
     flag!(
         /// Whether the last commit or beat succeeded.

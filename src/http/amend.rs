@@ -57,7 +57,7 @@ problems! {
     AmendProblems:
         MalformedJson, UnknownField, MissingField, InvalidType, InvalidDecimal, TooManyDecimals, OutOfRange,
         PriceNotPositive, QuantityNotPositive, OffTick, OffLot, QuantityTooSmall, QuantityTooLarge, NotionalTooSmall,
-        NotionalTooLarge, HostNotAllowed, UnknownOrder, RequestTimeout, NotOpen, SeqDiffers, NotAmendable, PhaseForbids,
+        NotionalTooLarge, DisplayTooSmall, HostNotAllowed, UnknownOrder, RequestTimeout, NotOpen, SeqDiffers, NotAmendable, PhaseForbids,
         OutsidePriceBand, PostOnlyWouldTrade, BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable,
         Overloaded, NotReady, Standby, OutcomeLost, OutcomeLate,
 }
@@ -170,6 +170,7 @@ fn refused(reason: Reason, order_id: OrderId, outcome: &Outcome) -> Problem {
         Reason::QuantityTooLarge => (Code::QuantityTooLarge, "the quantity is above the market's maximum"),
         Reason::NotionalTooSmall => (Code::NotionalTooSmall, "the order would be worth less than the market's minimum"),
         Reason::NotionalTooLarge => (Code::NotionalTooLarge, "the order would be worth more than the market's maximum"),
+        Reason::DisplayTooSmall => (Code::DisplayTooSmall, "the order would show itself in more than 1,000 parts"),
         reason => {
             tracing::error!(reason = reason.code(), seq = %outcome.seq, "an amend was refused unexpectedly");
             (Code::InternalError, "the amend was refused for a reason that the service does not expect")

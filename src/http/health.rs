@@ -47,7 +47,7 @@ pub struct Readiness {
 pub struct Components {
     /// This process is the writer and has recovered.
     writer: bool,
-    /// The last read of the command stream succeeded.
+    /// The last read of the command stream, and the last check that it can be appended to, succeeded.
     queue: bool,
     /// Fewer orders wait for their commit than MAX_LAG_ORDERS.
     lag: bool,
@@ -65,7 +65,7 @@ impl Components {
         let engine = api.running_engine();
         Components {
             writer: api.role() == Role::Writer,
-            queue: engine.is_some_and(|engine| engine.progress.reading()),
+            queue: engine.is_some_and(|engine| engine.progress.reading() && engine.progress.appendable()),
             lag: engine.is_some_and(|engine| !engine.intake.is_full()),
             event_log: engine.is_some_and(|engine| engine.progress.log_reachable() && engine.progress.is_current()),
             ids: engine.is_some_and(|engine| engine.ids.left() > 0),

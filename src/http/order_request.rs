@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use matching::command::NewOrder;
+use matching::instrument::MAX_TRANCHES;
 use matching::names::{MAX_METADATA, ParseNameError};
 use matching::router::MAX_SYMBOLS;
 use matching::{
@@ -143,7 +144,7 @@ impl<'a> OrderRequest<'a> {
         let quantity = self.quantity.map(|field| amounts.whole_quantity(field)).transpose()?;
         let quote_quantity = self.quote_quantity.map(|field| amounts.quote(field)).transpose()?;
         amounts.check_notional(price, quantity, quote_quantity)?;
-        let display_quantity = self.display_quantity.map(|field| amounts.part(field, quantity)).transpose()?;
+        let display_quantity = self.display_quantity.map(|field| amounts.tranche(field, quantity)).transpose()?;
         let min_quantity = self.min_quantity.map(|field| amounts.part(field, quantity)).transpose()?;
         let stop_price = self.stop_price.map(|field| amounts.price(field)).transpose()?;
         let trailing_delta = self.trailing_delta.map(|field| amounts.price(field)).transpose()?;
@@ -208,12 +209,18 @@ fn check_coherence(order: &Order) -> Result<(), Problem> {
         return Ok(());
     }
     let immediate = matches!(order.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
-    let (field, detail) = if order.post_only {
+    let by_quote = order.quote_quantity.is_some();
+    let least_is_lost = by_quote || order.order_type.waits() || order.time_in_force == TimeInForce::Fok;
+    let (field, detail) = if order.post_only
+        && (order.order_type != OrderType::Limit || immediate || order.min_quantity.is_some())
+    {
         ("post_only", "only a LIMIT order that is neither IOC nor FOK and has no min_quantity can be post_only")
     } else if order.display_quantity.is_some() && (immediate || !order.order_type.has_limit()) {
         ("display_quantity", "only an order with a price that is neither IOC nor FOK can have a display_quantity")
-    } else if order.min_quantity.is_some() {
+    } else if order.min_quantity.is_some() && least_is_lost {
         ("min_quantity", "an order that waits for a trade, is FOK or has a quote_quantity can have no min_quantity")
+    } else if by_quote && order.self_trade_prevention == SelfTradePrevention::Decrement {
+        ("self_trade_prevention", "an order with a quote_quantity cannot get smaller: send another one than DECREMENT")
     } else {
         ("linked_order_id", "only an order with an account that waits or rests can be linked with another one")
     };
@@ -243,6 +250,18 @@ impl Amounts<'_> {
             Ok(units) => Ok((quantity, units)),
             Err(reason) => Err(self.refused(reason, field.name(), quantity)),
         }
+    }
+
+    /// What an iceberg shows of itself at once.
+    fn tranche(&self, field: Field<'_>, whole: Option<(Decimal, Quantity)>) -> Result<Decimal, Problem> {
+        let tranche = self.part(field, whole)?;
+        let units = self.instrument.quantity(tranche).map_or(0, Quantity::units);
+        if whole.is_some_and(|(_, whole)| whole.units() > units.saturating_mul(MAX_TRANCHES)) {
+            let detail =
+                format!("display_quantity is {tranche}, less than a part in {MAX_TRANCHES} of the quantity; send more");
+            return Err(Problem::new(Code::DisplayTooSmall, detail).field(field.name()));
+        }
+        Ok(tranche)
     }
 
     /// A part of an order's quantity.

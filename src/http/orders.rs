@@ -44,7 +44,7 @@ problems! {
     PlaceProblems:
         MalformedJson, UnknownField, MissingField, InvalidType, InvalidValue, Incoherent, InvalidParameter, InvalidDecimal,
         TooManyDecimals, OutOfRange, PriceNotPositive, QuantityNotPositive, OffTick, OffLot, QuantityTooSmall,
-        QuantityTooLarge, NotionalTooSmall, NotionalTooLarge, InvalidSymbol, UnknownSymbol, TooManySymbols, InvalidSide,
+        QuantityTooLarge, NotionalTooSmall, NotionalTooLarge, DisplayTooSmall, InvalidSymbol, UnknownSymbol, TooManySymbols, InvalidSide,
         InvalidName, InvalidTimeInForce, InvalidTime, MetadataTooLong, HostNotAllowed, RequestTimeout, KeyReused,
         BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, Overloaded, NotCurrent, NotReady, Standby,
         OutcomeLost, OutcomeLate,

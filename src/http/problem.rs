@@ -130,6 +130,9 @@ codes! {
     /// Price times quantity, or the quote amount, is above the instrument's maximum.
     NotionalTooLarge = "NOTIONAL_TOO_LARGE", BAD_REQUEST, NotTaken,
         "Send an order that is worth at most what the detail names.";
+    /// An iceberg would show itself in more than 1,000 parts.
+    DisplayTooSmall = "DISPLAY_TOO_SMALL", BAD_REQUEST, NotTaken,
+        "Send a larger display_quantity.";
     /// The fields are those of no instrument.
     InvalidInstrument = "INVALID_INSTRUMENT", BAD_REQUEST, NotTaken,
         "Correct what the detail names.";

@@ -1,5 +1,6 @@
 //! The API against an engine in memory: what it refuses and how, what it enqueues, what it answers.
 
+mod forms;
 mod market;
 
 use actix_web::http::{StatusCode, header};

@@ -5,11 +5,12 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 
-use super::fields;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::query::{self, Parameter};
 use super::submit::COMMITTED_WITHIN;
 
+/// The header that is another way to send the client_order_id.
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header of RFC 7240.
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The parameters that say what is waited for.
@@ -88,15 +89,11 @@ fn preferred(request: &HttpRequest) -> Option<Duration> {
     (wait > 0).then(|| Duration::from_secs(wait).min(LONGEST))
 }
 
-/// The header that is another way to send the client_order_id.
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
 /// What the header Idempotency-Key holds.
 pub fn idempotency_key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
-    use super::problem::Code;
     let Some(value) = request.headers().get(&IDEMPOTENCY_KEY) else { return Ok(None) };
     value.to_str().map(Some).map_err(|_| {
         let detail = "the header Idempotency-Key holds other characters than a name may";
-        Problem::new(Code::InvalidName, fields::shortened(detail).into_owned()).field("Idempotency-Key")
+        Problem::new(Code::InvalidName, detail).field("Idempotency-Key")
     })
 }

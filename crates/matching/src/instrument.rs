@@ -8,6 +8,9 @@ use crate::reason::Reason;
 use crate::symbol::Symbol;
 use crate::units::{PRICE_LIMIT, Price, Quantity};
 
+/// The most parts that an iceberg shows itself in: each is a trade and an event of its own, and one command may meet all.
+pub const MAX_TRANCHES: u64 = 1_000;
+
 /// A market's scale and rules. The scale never changes, so a number of units means one amount for ever.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub struct Instrument {
@@ -257,6 +260,11 @@ impl Instrument {
         scale(self) == scale(other)
     }
 
+    /// Whether a price is a multiple of the tick.
+    pub fn is_on_tick(&self, price: Price) -> bool {
+        price.units() % self.tick.units() == 0
+    }
+
     /// A price in this instrument's units, or why it is none.
     pub fn price(&self, price: Decimal) -> Result<Price, Reason> {
         if price == Decimal::ZERO {
@@ -266,7 +274,7 @@ impl Instrument {
             return Err(Reason::OffTick);
         }
         let price = self.price_units(price).ok_or(Reason::OutOfRange)?;
-        if price.units() % self.tick.units() == 0 { Ok(price) } else { Err(Reason::OffTick) }
+        if self.is_on_tick(price) { Ok(price) } else { Err(Reason::OffTick) }
     }
 
     /// A quantity in this instrument's units that is a multiple of the lot, or why it is none.

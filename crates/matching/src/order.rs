@@ -196,6 +196,8 @@ impl Order {
         limited == self.price.is_some()
             && by_quote != self.quantity.is_some()
             && (market || !by_quote)
+            // Without a quantity there is nothing that could get smaller.
+            && !(by_quote && self.self_trade_prevention == SelfTradePrevention::Decrement)
             && expires
             && !(market && may_expire)
             && order_type.has_stop_price() == self.stop_price.is_some()

@@ -47,6 +47,7 @@ reasons! {
     QuantityTooLarge "QUANTITY_TOO_LARGE" "The quantity is above the instrument's maximum."
     NotionalTooSmall "NOTIONAL_TOO_SMALL" "Price times quantity is below the instrument's minimum."
     NotionalTooLarge "NOTIONAL_TOO_LARGE" "Price times quantity is above the instrument's maximum."
+    DisplayTooSmall "DISPLAY_TOO_SMALL" "An iceberg would show itself in more than 1,000 parts."
     Stale "STALE" "It was numbered after its deadline, or waited for longer than the service allows."
     AlreadyExpired "ALREADY_EXPIRED" "Its expiry had passed when it was numbered."
     AccountBlocked "ACCOUNT_BLOCKED" "The account is blocked."

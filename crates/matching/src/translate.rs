@@ -8,7 +8,7 @@ use crate::event::{
     OrderCancelled, OrderExpired, OrderFilled, OrderReduced, OrderRejected, OrderReplenished, OrderTriggered,
     PhaseChanged, Trade,
 };
-use crate::instrument::Instrument;
+use crate::instrument::{Instrument, MAX_TRANCHES};
 use crate::order::Order;
 use crate::reason::Reason;
 use crate::units::{Price, Quantity, Side, TradeId};
@@ -63,6 +63,11 @@ pub(crate) fn place(instrument: &Instrument, order: &Order) -> Result<Placed, Re
     let part = |part: Option<Quantity>| part.is_none_or(|part| part <= placed.quantity);
     if !part(placed.display_quantity) || !part(placed.min_quantity) {
         return Err(Reason::Incoherent);
+    }
+    if let Some(display) = placed.display_quantity
+        && placed.quantity.units() > display.units().saturating_mul(MAX_TRANCHES)
+    {
+        return Err(Reason::DisplayTooSmall);
     }
     let notional = placed.price.map(|price| price.times(placed.quantity)).or(placed.quote_quantity);
     notional.map_or(Ok(()), |notional| instrument.check_notional(notional))?;

@@ -251,6 +251,15 @@ impl Side {
         }
     }
 
+    /// Whether an order of this side with one price goes before one with the other.
+    #[inline]
+    pub fn prefers(self, price: Price, other: Price) -> bool {
+        match self {
+            Side::Buy => price > other,
+            Side::Sell => price < other,
+        }
+    }
+
     /// As it is written: `BUY` or `SELL`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -148,7 +148,7 @@ const PASSING: [u32; 5] = [5, 6, 10, 13, 14];
 
 fn database(folder: &Path, error: &(dyn Error + 'static)) -> EmbeddedError {
     let (file, text) = (folder.join(FILE), error.to_string());
-    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    let mut causes = std::iter::successors(Some(error), |error| (**error).source());
     let code = causes.find_map(|cause| {
         let error = cause.downcast_ref::<sqlx::Error>()?.as_database_error()?;
         error.code()?.parse::<u32>().ok()

@@ -17,8 +17,6 @@ use tokio::sync::Mutex;
 
 /// A server on the same network answers a connect in milliseconds; one that does not is gone.
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// How soon after a failed attempt to connect the next one is made; whoever comes before is told at once.
-const CONNECT_AGAIN_AFTER: Duration = Duration::from_millis(250);
 /// Commands that wait in the client before senders are held back: at the library's 50, callers queue up in front of a
 /// connection that could take them all with one write.
 const BUFFERED_COMMANDS: usize = 4096;
@@ -43,8 +41,16 @@ pub(super) struct Link {
     address: String,
     response_timeout: Duration,
     connection: Mutex<Option<Live>>,
-    /// When the last attempt to connect ended, and how, if it failed.
-    failure: std::sync::Mutex<Option<(Instant, LinkError)>>,
+    /// The last attempt to connect, if it failed.
+    failure: std::sync::Mutex<Option<Failure>>,
+}
+
+/// An attempt to connect that failed.
+#[derive(Clone)]
+struct Failure {
+    ended: Instant,
+    took: Duration,
+    error: LinkError,
 }
 
 #[derive(Clone)]
@@ -91,25 +97,27 @@ impl Link {
     }
 
     /// The open connection, or a new one. Callers wait here for the first attempt and share what comes of it. Once it has
-    /// failed, only one of them at a time tries again, and the others are told at once.
+    /// failed, only one of them at a time tries again, after a pause as long as the attempt took: a server that refuses at
+    /// once is tried at once, one that lets everybody wait holds up few. The others are told at once.
     async fn live(&self) -> Result<Live, LinkError> {
         let came = Instant::now();
         let mut connection = match self.connection.try_lock() {
             Ok(connection) => connection,
             Err(_) => match self.last_failure() {
-                Some((_, error)) => return Err(error),
+                Some(failure) => return Err(failure.error),
                 None => self.connection.lock().await,
             },
         };
         if let Some(live) = connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
-        if let Some((at, error)) = self.last_failure()
-            && (came < at || at.elapsed() < CONNECT_AGAIN_AFTER)
+        if let Some(failure) = self.last_failure()
+            && (came < failure.ended || failure.ended.elapsed() < failure.took)
         {
-            return Err(error);
+            return Err(failure.error);
         }
         *connection = None;
+        let began = Instant::now();
         match self.connect().await {
             Ok(live) => {
                 *self.failure() = None;
@@ -118,17 +126,18 @@ impl Link {
             }
             Err(error) => {
                 let error = LinkError::NotSent(format!("cannot connect to Redis at {}: {error}", self.address));
-                *self.failure() = Some((Instant::now(), error.clone()));
+                let failure = Failure { ended: Instant::now(), took: began.elapsed(), error: error.clone() };
+                *self.failure() = Some(failure);
                 Err(error)
             }
         }
     }
 
-    fn last_failure(&self) -> Option<(Instant, LinkError)> {
+    fn last_failure(&self) -> Option<Failure> {
         self.failure().clone()
     }
 
-    fn failure(&self) -> MutexGuard<'_, Option<(Instant, LinkError)>> {
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,7 +8,7 @@ use testbed::{Postgres, Redis};
 use tokio::time::Instant;
 
 use crate::service::proxy::{Proxy, Way};
-use crate::service::support::{Answer, Stack, check_log, id, orders};
+use crate::service::support::{Answer, Stack, check_log, empty, id, orders};
 
 /// "At once": no time-out is waited for.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -142,7 +142,7 @@ async fn a_redis_that_answers_nothing_is_told_soon() {
         let redis = Redis::start().expect("a Redis");
         let proxy = Proxy::to(redis.port()).await;
         let url = format!("redis://127.0.0.1:{}/0", proxy.port);
-        let mut stack = Stack::on_servers(redis, None, &[("REDIS_URL", &url)]);
+        let mut stack = Stack::on_servers(redis, None, &[("REDIS_URL", url.as_str())]);
         let resting = stack.place("BTC_USDT", "BUY", "1", "1").await;
         stack.state_with([resting]).await;
         if frozen {
@@ -185,7 +185,7 @@ async fn a_lost_acknowledgement_is_an_unknown_outcome_and_no_second_order() {
     let redis = Redis::start().expect("a Redis");
     let proxy = Proxy::to(redis.port()).await;
     let url = format!("redis://127.0.0.1:{}/0", proxy.port);
-    let stack = Stack::on_servers(redis, None, &[("REDIS_URL", &url)]);
+    let stack = Stack::on_servers(redis, None, &[("REDIS_URL", url.as_str())]);
     let mut lost = Vec::new();
     for _ in 0..5 {
         proxy.set(Way::CutAnswers);
@@ -200,4 +200,23 @@ async fn a_lost_acknowledgement_is_an_unknown_outcome_and_no_second_order() {
     let entries: u64 = redis::cmd("XLEN").arg("matching:queue").query_async(&mut connection).await.expect("a length");
     assert_eq!(entries, 6, "five orders and the entry that made the stream");
     check_log(&stack).await;
+}
+
+/// Redis lost its data while nobody served: nobody remembers what was in the stream, and the start says which ids it was
+/// about. A start that finds the stream says nothing of the kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_lost_with_the_service_is_reported() {
+    const REPORT: &str = "those that were handed out";
+    let mut stack = Stack::start();
+    let placed = stack.place("BTC_USDT", "BUY", "1", "1").await;
+    stack.state_with([placed]).await;
+    stack.service.kill().expect("a kill");
+    stack.service.restart().expect("a restart");
+    assert!(!stack.service.log().contains(REPORT), "{}", stack.service.log());
+    stack.service.kill().expect("a kill");
+    empty(stack.redis()).await;
+    stack.service.restart().expect("a restart");
+    assert!(stack.service.log().contains(REPORT), "{}", stack.service.log());
+    let after = stack.place("BTC_USDT", "BUY", "1", "1").await;
+    stack.state_with([placed, after]).await;
 }

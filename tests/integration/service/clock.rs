@@ -42,7 +42,7 @@ impl WallClock {
             ("FAKETIME_NO_CACHE", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
             ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("MAX_QUEUE_AGE", "1".to_owned()),
+            ("MAX_QUEUE_AGE", "5".to_owned()),
         ]
     }
 }

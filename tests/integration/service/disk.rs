@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 use testbed::{Postgres, Redis, Service, wait_until};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::service::support::{Answer, BINARY, DEADLINE, Mode, Stack, check_log};
 
@@ -105,10 +105,19 @@ async fn a_full_disk_under_the_embedded_file_loses_nothing() {
     for fresh in [folder.clone(), disk.path().join("new")] {
         let environment = [("DATA_DIR", fresh.to_str().expect("a path"))];
         let mut start = Service::spawn(BINARY, environment).expect("a service");
-        // What is left of an older write-ahead log may be room enough for a take-over.
-        if start.wait_ready(Duration::from_secs(20)).is_err() {
-            let status = start.exited().expect("a state").expect("an end");
-            assert_eq!(status.code(), Some(3), "{}", start.log());
+        let began = Instant::now();
+        loop {
+            if let Some(status) = start.exited().expect("a state") {
+                assert_eq!(status.code(), Some(3), "{}", start.log());
+                break;
+            }
+            // What is left of an older write-ahead log may be room enough for a start.
+            let ready = stack.client.get(format!("{}/readyz", start.base_url())).send().await;
+            if ready.is_ok_and(|ready| ready.status() == 200) {
+                break;
+            }
+            assert!(began.elapsed() < DEADLINE, "neither an end nor a start: {}", start.log());
+            sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -62,7 +62,7 @@ fn resident_kb(pid: u32) -> u64 {
 }
 
 async fn a_flood_of_orders_is_refused_and_cancels_go_through(mode: Mode) {
-    let stack = Stack::with_settings(mode, &[("MAX_LAG_ORDERS", &LAG.to_string())]);
+    let stack = Stack::with_settings(mode, &[("MAX_LAG_ORDERS", LAG.to_string().as_str())]);
     let mut resting = Vec::new();
     for _ in 0..20 {
         resting.push(stack.place("BTC_USDT", "BUY", "1", "1").await);
@@ -112,7 +112,7 @@ async fn a_flood_of_orders_is_refused_and_cancels_go_through(mode: Mode) {
 async fn more_clients_than_may_connect_wait_outside(mode: Mode) {
     const MOST: usize = 4;
     const WANTED: usize = 24;
-    let stack = Stack::with_settings(mode, &[("MAX_CONNECTIONS", &MOST.to_string())]);
+    let stack = Stack::with_settings(mode, &[("MAX_CONNECTIONS", MOST.to_string().as_str())]);
     let port = stack.service.port();
     let files = || std::fs::read_dir(format!("/proc/{}/fd", stack.service.pid())).expect("files").count();
     let before = files();
@@ -125,8 +125,8 @@ async fn more_clients_than_may_connect_wait_outside(mode: Mode) {
             connections.push(connection);
         }
         // Those that are served keep their connection, so nobody moves up.
-        let answered = connections.iter_mut().filter(|connection| connection.read(&mut [0; 512]).is_ok_and(|n| n > 0));
-        let answered = answered.count();
+        let is_served = |mut connection: &TcpStream| connection.read(&mut [0; 512]).is_ok_and(|bytes| bytes > 0);
+        let answered = connections.iter().filter(|connection| is_served(connection)).count();
         (connections, answered)
     });
     let (connections, answered) = served.await.expect("connections");
@@ -140,7 +140,7 @@ async fn more_clients_than_may_connect_wait_outside(mode: Mode) {
 /// A head that never ends is cut off long before it takes memory that matters.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endless_head_is_cut_off() {
-    const TOO_LONG: usize = 4 << 20;
+    const TOO_LONG: usize = 64 << 20;
     let stack = Stack::on(Mode::Embedded);
     let port = stack.service.port();
     let sent = tokio::task::spawn_blocking(move || {

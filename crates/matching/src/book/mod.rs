@@ -1,65 +1,62 @@
-//! One symbol's order book: price-time priority, in memory, in integer units.
+//! One symbol's order book: price-time priority, in memory, in integer units. `docs/orders.md` is its rule book.
 //!
-//! Invariants: a level is never empty; the best bid is below the best ask between two commands; within a level, orders
-//! stand in the order of their priority.
+//! Invariants between two commands: no level is empty; within a level, orders stand in the order of their priority; in
+//! phase CONTINUOUS the best bid is below the best ask; nothing that a trade has woken still waits for its turn; of two
+//! linked orders each names the other.
 
+mod accounts;
+mod amend;
+mod auction;
+mod cancel;
+mod fold;
+mod image;
+mod incoming;
+mod levels;
 mod messages;
+mod orders;
+mod place;
+mod prevent;
+mod waiting;
+mod whole;
 
-use std::collections::BTreeMap;
-
-use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use image::{BookImage, OpenImage};
 pub use messages::{BookCommand, BookEvent, Ended, Indication, Owner, Placed, Selection, Traded};
+pub(crate) use orders::Wait;
 
 use crate::instrument::Instrument;
-use crate::planted::{Bug, is_planted};
-use crate::reason::Reason;
+use crate::phase::Phase;
 use crate::symbol::Symbol;
 use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
 
-/// A place in the slab of orders.
-type Slot = u32;
-
-/// Orders that the id map holds before it grows.
-const INITIAL_ORDERS: usize = 1 << 10;
+use accounts::Accounts;
+use levels::Levels;
+use orders::{NONE, Open, Orders, Rare, Slot};
+use waiting::Waiting;
 
 /// One symbol's order book.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "BookImage", into = "BookImage")]
 pub struct Book {
-    symbol: Symbol,
+    instrument: Instrument,
+    phase: Phase,
     /// Counts this book's events.
     symbol_seq: SymbolSeq,
-    bids: BTreeMap<Price, Level>,
-    asks: BTreeMap<Price, Level>,
-    slots: Vec<Resting>,
-    /// Slots that are not in use.
-    free: Vec<Slot>,
-    by_id: FxHashMap<OrderId, Slot>,
-}
-
-/// The orders of one price, oldest first.
-#[derive(Debug, Clone, Copy)]
-struct Level {
-    head: Slot,
-    tail: Slot,
+    /// The price of the last trade.
+    last: Option<Price>,
+    /// What was last said that the auction would give.
+    indicated: Option<Indication>,
+    orders: Orders,
+    levels: Levels,
+    waiting: Waiting,
+    accounts: Accounts,
+    /// The row that is being applied.
+    seq: Seq,
 }
 
 /// An order in the book.
-#[derive(Debug, Clone, Copy)]
-struct Resting {
-    order_id: OrderId,
-    side: Side,
-    price: Price,
-    remaining: Quantity,
-    priority: SymbolSeq,
-    previous: Option<Slot>,
-    next: Option<Slot>,
-}
-
-/// An order in the book, as an image holds it.
-#[derive(Debug, Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub struct RestingOrder {
     /// The order.
     pub order_id: OrderId,
@@ -67,27 +64,32 @@ pub struct RestingOrder {
     pub price: Price,
     /// What is left of it.
     pub remaining: Quantity,
+    /// What is shown of that.
+    pub displayed: Quantity,
     /// Its place among the orders of its price.
     pub priority: SymbolSeq,
 }
 
 impl Book {
-    /// An empty book.
+    /// An empty book in phase CONTINUOUS.
     pub fn new(instrument: Instrument) -> Book {
         Book {
-            symbol: instrument.symbol(),
+            instrument,
+            phase: Phase::Continuous,
             symbol_seq: SymbolSeq::ZERO,
-            bids: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_id: FxHashMap::with_capacity_and_hasher(INITIAL_ORDERS, Default::default()),
+            last: None,
+            indicated: None,
+            orders: Orders::new(),
+            levels: Levels::new(),
+            waiting: Waiting::default(),
+            accounts: Accounts::default(),
+            seq: Seq::ZERO,
         }
     }
 
     /// The book's market.
     pub fn symbol(&self) -> Symbol {
-        self.symbol
+        self.instrument.symbol()
     }
 
     /// Events so far.
@@ -95,315 +97,180 @@ impl Book {
         self.symbol_seq
     }
 
+    /// The phase that the market is in.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The price of the last trade.
+    pub fn last_price(&self) -> Option<Price> {
+        self.last
+    }
+
     /// The highest price that somebody buys at.
     pub fn best_bid(&self) -> Option<Price> {
-        self.bids.last_key_value().map(|(price, _)| *price)
+        self.levels.best(Side::Buy).map(|level| level.price)
     }
 
     /// The lowest price that somebody sells at.
     pub fn best_ask(&self) -> Option<Price> {
-        self.asks.first_key_value().map(|(price, _)| *price)
+        self.levels.best(Side::Sell).map(|level| level.price)
     }
 
-    /// The orders of one side: best price first, within a price oldest first.
+    /// The orders of one side that stand in the book: best price first, within a price oldest first.
     pub fn orders(&self, side: Side) -> impl Iterator<Item = RestingOrder> + '_ {
-        let levels: Box<dyn Iterator<Item = &Level>> = match side {
-            Side::Buy => Box::new(self.bids.values().rev()),
-            Side::Sell => Box::new(self.asks.values()),
-        };
-        levels.flat_map(|level| std::iter::successors(Some(level.head), |slot| self.slots[*slot as usize].next)).map(
-            |slot| {
-                let Resting { order_id, price, remaining, priority, .. } = self.slots[slot as usize];
-                RestingOrder { order_id, price, remaining, priority }
-            },
-        )
+        self.slots(side).map(|(price, slot)| {
+            let Open { order_id, remaining, priority, .. } = *self.orders.get(slot);
+            RestingOrder { order_id, price, remaining, displayed: self.orders.displayed(slot), priority }
+        })
     }
 
-    /// Applies a command and adds what happened to `out`. It cannot fail: a refusal is an event.
-    pub fn apply(&mut self, _: Seq, command: BookCommand, out: &mut Vec<BookEvent>) {
+    /// The places of the orders of one side, best price first, within a price oldest first.
+    fn slots(&self, side: Side) -> impl Iterator<Item = (Price, Slot)> + '_ {
+        self.levels.of(side).flat_map(|level| self.slots_from(level.head).map(|slot| (level.price, slot)))
+    }
+
+    fn slots_from(&self, head: Slot) -> impl Iterator<Item = Slot> + '_ {
+        std::iter::successors(Some(head), |slot| Some(self.orders.get(*slot).next).filter(|next| *next != NONE))
+    }
+
+    /// Applies a command of row `seq` and adds what happened to `out`. It cannot fail: a refusal is an event.
+    pub fn apply(&mut self, seq: Seq, command: BookCommand, out: &mut Vec<BookEvent>) {
+        self.seq = seq;
         match command {
-            BookCommand::Place(order) => {
-                let (order_id, side, quantity) = (order.order_id, order.side, order.quantity);
-                let priority = self.count_event();
-                let Some(price) = order.price else {
-                    out.push(BookEvent::Rejected { order, symbol_seq: priority, reason: Reason::Incoherent });
-                    return;
-                };
-                out.push(BookEvent::Accepted { order, priority });
-                let remaining = self.trade(order_id, side, price, quantity, out);
-                if !remaining.is_zero() {
-                    self.rest(side, RestingOrder { order_id, price, remaining, priority });
-                }
-                self.assert_uncrossed();
+            BookCommand::Place(order) => self.place(order, out),
+            BookCommand::Amend { command_id, order_id, price, quantity, if_seq } => {
+                self.amend(command_id, order_id, price, quantity, if_seq, out);
             }
             BookCommand::Cancel { command_id, order_id, reason_text } => {
-                self.count_event();
-                out.push(match self.by_id.get(&order_id).copied() {
-                    Some(slot) => {
-                        let ended = self.end(slot);
-                        let command_id = Some(command_id);
-                        BookEvent::Cancelled { ended, command_id, reason: Reason::ByUser, reason_text }
-                    }
-                    None => BookEvent::CancelRejected { command_id, order_id },
-                });
+                self.cancel(command_id, order_id, reason_text, out);
             }
-            BookCommand::Expire { order_id } => {
-                // It may have closed in a row that the router had not heard of when it asked.
-                if let Some(slot) = self.by_id.get(&order_id).copied() {
-                    self.count_event();
-                    out.push(BookEvent::Expired { ended: self.end(slot), reason: Reason::Due });
+            BookCommand::CancelAll { command_id, selection, reason } => {
+                self.cancel_all(command_id, &selection, reason, out);
+            }
+            BookCommand::Expire { order_id } => self.expire(order_id, out),
+            BookCommand::SetPhase { command_id, phase, then } => {
+                if phase == Phase::Continuous {
+                    self.uncross(out);
+                }
+                self.phase = phase;
+                self.emit(BookEvent::PhaseChanged { command_id, phase, then }, out);
+                if let (Phase::Continuous, Some(last)) = (phase, self.last) {
+                    self.waiting.wake(&self.orders, last);
                 }
             }
-            _ => {}
+            BookCommand::UpdateInstrument { command_id, instrument } => {
+                self.instrument = instrument;
+                self.emit(BookEvent::InstrumentUpdated { command_id, instrument }, out);
+            }
         }
+        self.trigger_woken(out);
+        self.indicate(out);
+        self.assert_uncrossed();
     }
 
-    fn end(&mut self, slot: Slot) -> Ended {
-        let Resting { order_id, side, remaining, price, .. } = self.remove(slot);
-        let released = match side {
-            Side::Buy => price.times(remaining),
-            Side::Sell => u128::from(remaining.units()),
-        };
-        Ended { order_id, side, remaining, released: Some(released), owner: Owner::default() }
-    }
-
-    /// Takes in what happened: the same state as applying the command that it happened to.
-    ///
-    /// # Panics
-    /// If the event does not fit the book: a broken invariant.
-    pub fn fold(&mut self, _: Seq, event: &BookEvent) {
-        let number = self.count_event();
-        match event {
-            BookEvent::Accepted { order, priority } => {
-                let (order_id, side, quantity) = (order.order_id, order.side, order.quantity);
-                assert!(*priority == number, "order {order_id} has priority {priority} at event {number}");
-                let Some(price) = order.price else { return };
-                self.rest(side, RestingOrder { order_id, price, remaining: quantity, priority: *priority });
-            }
-            BookEvent::Traded(traded) => {
-                self.reduce(self.slot_of(traded.maker_order_id), traded.quantity, traded.maker_remaining);
-                self.reduce(self.slot_of(traded.taker_order_id), traded.quantity, traded.taker_remaining);
-            }
-            BookEvent::Cancelled { ended, .. } | BookEvent::Expired { ended, .. } => {
-                self.remove(self.slot_of(ended.order_id));
-            }
-            _ => {}
-        }
-    }
-
-    fn count_event(&mut self) -> SymbolSeq {
+    #[inline]
+    fn emit(&mut self, event: BookEvent, out: &mut Vec<BookEvent>) {
         self.symbol_seq = self.symbol_seq.next();
-        self.symbol_seq
+        out.push(event);
     }
 
-    /// Trades an order that comes with what is on the other side, best price first, oldest first; what is left of it.
-    fn trade(
-        &mut self,
-        taker_order_id: OrderId,
-        taker_side: Side,
-        limit: Price,
-        quantity: Quantity,
-        out: &mut Vec<BookEvent>,
-    ) -> Quantity {
-        assert!(!quantity.is_zero(), "order {taker_order_id} wants nothing");
-        let mut taker_remaining = quantity;
-        while !taker_remaining.is_zero()
-            && let Some((price, head)) = self.best_for(taker_side, limit)
+    /// A trade was made at this price: trailing stops follow it, and in every phase it wakes what it reaches.
+    #[inline]
+    fn print(&mut self, price: Price) {
+        // A trade at the last price reaches nobody that the last one did not; but outside CONTINUOUS, orders that a trade has
+        // reached already may have come since.
+        if self.last != Some(price) || self.phase != Phase::Continuous {
+            self.last = Some(price);
+            self.waiting.follow(&mut self.orders, price);
+            self.waiting.wake(&self.orders, price);
+        }
+    }
+
+    /// An order's limit, if it has one.
+    fn limit_of(&self, slot: Slot) -> Option<Price> {
+        match self.orders.get(slot).level {
+            NONE => self.orders.wait(slot)?.limit,
+            level => Some(self.levels.get(level).price),
+        }
+    }
+
+    /// Whose an order is and what its client says about it.
+    #[inline]
+    fn owner_of(&self, slot: Slot) -> Owner {
+        let order = self.orders.get(slot);
+        let account = if order.account == NONE { None } else { self.accounts.name(order.account).cloned() };
+        let metadata =
+            if order.rare == NONE { None } else { self.orders.rare(slot).and_then(|rare| rare.metadata.clone()) };
+        Owner { account, metadata }
+    }
+
+    /// Takes an order out of the book, wherever it is. An order that is linked with it stays linked.
+    fn take_out(&mut self, slot: Slot) -> TakenOut {
+        let limit = self.limit_of(slot);
+        if self.orders.get(slot).level != NONE {
+            self.levels.detach(&mut self.orders, slot);
+        } else if self.orders.wait(slot).is_some() {
+            self.waiting.remove(&self.orders, slot);
+        }
+        let (open, rare) = self.orders.remove(slot);
+        let account = self.accounts.remove(open.account);
+        TakenOut { open, rare, limit, account }
+    }
+
+    /// Takes an order out of the book for good.
+    fn end(&mut self, slot: Slot) -> Ended {
+        let TakenOut { open, rare, limit, account } = self.take_out(slot);
+        let Rare { metadata, linked, .. } = rare.unwrap_or_default();
+        self.unlink(linked);
+        let Open { order_id, side, remaining, .. } = open;
+        let owner = Owner { account, metadata };
+        Ended { order_id, side, remaining, released: released(side, limit, remaining, None), owner }
+    }
+
+    /// An order that this one was linked with is linked no more.
+    fn unlink(&mut self, linked: Option<OrderId>) {
+        if let Some(slot) = linked.and_then(|linked| self.orders.find(linked))
+            && let Some(rare) = self.orders.rare_mut(slot)
         {
-            let maker = self.slots[head as usize];
-            let quantity = maker.remaining.min(taker_remaining);
-            taker_remaining = taker_remaining - quantity;
-            let maker_remaining = maker.remaining - quantity;
-            self.reduce(head, quantity, maker_remaining);
-            self.count_event();
-            let price = if is_planted(Bug::TakersPrice) { limit } else { price };
-            out.push(BookEvent::Traded(Traded {
-                price,
-                quantity,
-                maker_order_id: maker.order_id,
-                taker_order_id,
-                taker_side,
-                maker_remaining,
-                taker_remaining,
-                taker_quote_remaining: None,
-                improvement: 0,
-                auction: false,
-                maker: Owner::default(),
-                taker: Owner::default(),
-            }));
-        }
-        taker_remaining
-    }
-
-    /// The oldest order of the best price on the other side, if a taker with this limit accepts that price.
-    fn best_for(&self, taker_side: Side, limit: Price) -> Option<(Price, Slot)> {
-        let (price, level) = match taker_side {
-            Side::Buy => self.asks.first_key_value().filter(|(price, _)| **price <= limit)?,
-            Side::Sell => self.bids.last_key_value().filter(|(price, _)| **price >= limit)?,
-        };
-        Some((*price, if is_planted(Bug::LastInFirstOut) { level.tail } else { level.head }))
-    }
-
-    /// Puts an order at the end of its level.
-    fn rest(&mut self, side: Side, order: RestingOrder) {
-        let RestingOrder { order_id, price, remaining, priority } = order;
-        let resting = Resting { order_id, side, price, remaining, priority, previous: None, next: None };
-        let slot = self.occupy(resting);
-        match self.levels(side).get_mut(&price) {
-            Some(level) => {
-                let before = std::mem::replace(&mut level.tail, slot);
-                self.slots[before as usize].next = Some(slot);
-                self.slots[slot as usize].previous = Some(before);
-            }
-            None => {
-                self.levels(side).insert(price, Level { head: slot, tail: slot });
-            }
-        }
-        let twin = self.by_id.insert(order_id, slot);
-        assert!(twin.is_none(), "order {order_id} is in {} already", self.symbol);
-    }
-
-    fn occupy(&mut self, resting: Resting) -> Slot {
-        if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = resting;
-            return slot;
-        }
-        let Ok(slot) = Slot::try_from(self.slots.len()) else {
-            panic!("{} has no room for another order", self.symbol)
-        };
-        self.slots.push(resting);
-        slot
-    }
-
-    /// Takes a traded quantity from an order, which leaves the book when nothing is left.
-    fn reduce(&mut self, slot: Slot, quantity: Quantity, expected: Quantity) {
-        let order = &mut self.slots[slot as usize];
-        order.remaining = order.remaining - quantity;
-        assert!(
-            order.remaining == expected,
-            "order {} has {:?} left, not {expected:?}",
-            order.order_id,
-            order.remaining
-        );
-        if order.remaining.is_zero() {
-            self.remove(slot);
-        }
-    }
-
-    /// Takes an order out of its level, and the level away when it was the last.
-    fn remove(&mut self, slot: Slot) -> Resting {
-        let order = self.slots[slot as usize];
-        if let Some(previous) = order.previous {
-            self.slots[previous as usize].next = order.next;
-        }
-        if let Some(next) = order.next {
-            self.slots[next as usize].previous = order.previous;
-        }
-        match (order.previous, order.next) {
-            (None, None) => {
-                self.levels(order.side).remove(&order.price);
-            }
-            (None, Some(next)) => self.level(order.side, order.price).head = next,
-            (Some(previous), None) => self.level(order.side, order.price).tail = previous,
-            (Some(_), Some(_)) => {}
-        }
-        self.by_id.remove(&order.order_id);
-        self.free.push(slot);
-        order
-    }
-
-    fn levels(&mut self, side: Side) -> &mut BTreeMap<Price, Level> {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        }
-    }
-
-    fn level(&mut self, side: Side, price: Price) -> &mut Level {
-        match self.levels(side).get_mut(&price) {
-            Some(level) => level,
-            None => panic!("an order at {price:?} has no level"),
-        }
-    }
-
-    fn slot_of(&self, order_id: OrderId) -> Slot {
-        match self.by_id.get(&order_id) {
-            Some(slot) => *slot,
-            None => panic!("order {order_id} is not in {}", self.symbol),
+            rare.linked = None;
         }
     }
 
     fn assert_uncrossed(&self) {
-        if let (Some(bid), Some(ask)) = (self.best_bid(), self.best_ask()) {
-            assert!(bid < ask, "{} is crossed: bid {bid:?}, ask {ask:?}", self.symbol);
+        if let (Phase::Continuous, Some(bid), Some(ask)) = (self.phase, self.best_bid(), self.best_ask()) {
+            assert!(bid < ask, "{} is crossed: bid {bid:?}, ask {ask:?}", self.symbol());
         }
     }
 }
 
-/// A book as an image holds it: each side best price first, within a price oldest first. Where orders lay in memory
-/// does not show.
-#[derive(Serialize, Deserialize)]
-struct BookImage {
-    symbol: Symbol,
-    symbol_seq: SymbolSeq,
-    bids: Vec<RestingOrder>,
-    asks: Vec<RestingOrder>,
+/// An order that was taken out of the book.
+struct TakenOut {
+    open: Open,
+    rare: Option<Rare>,
+    limit: Option<Price>,
+    account: Option<crate::names::Account>,
 }
 
-impl From<Book> for BookImage {
-    fn from(book: Book) -> BookImage {
-        BookImage {
-            symbol: book.symbol,
-            symbol_seq: book.symbol_seq,
-            bids: book.orders(Side::Buy).collect(),
-            asks: book.orders(Side::Sell).collect(),
-        }
+/// What the owner of an order that ends gets back: of a sale the rest; of a purchase what the rest would have cost at its
+/// limit, or what is left of its quote amount; none where that was never fixed.
+fn released(side: Side, limit: Option<Price>, remaining: Quantity, quote: Option<u128>) -> Option<u128> {
+    match side {
+        Side::Buy => quote.or_else(|| limit.map(|limit| limit.times(remaining))),
+        Side::Sell => quote.is_none().then(|| u128::from(remaining.units())),
     }
 }
 
-/// The image is of no possible book.
-#[derive(Debug, thiserror::Error)]
-#[error("the image of {0}'s book has an order without quantity, twice, or out of its place")]
-pub struct ImpossibleBook(Symbol);
-
-impl TryFrom<BookImage> for Book {
-    type Error = ImpossibleBook;
-
-    fn try_from(image: BookImage) -> Result<Book, ImpossibleBook> {
-        let mut book = Book::new(Instrument::finest(image.symbol));
-        book.symbol_seq = image.symbol_seq;
-        for (side, orders) in [(Side::Buy, image.bids), (Side::Sell, image.asks)] {
-            for order in orders {
-                let after_its_elder = book.levels(side).get(&order.price).copied();
-                let in_place =
-                    after_its_elder.is_none_or(|level| book.slots[level.tail as usize].priority < order.priority);
-                let possible = in_place && !order.remaining.is_zero() && order.priority <= image.symbol_seq;
-                if !possible || book.by_id.contains_key(&order.order_id) {
-                    return Err(ImpossibleBook(image.symbol));
-                }
-                book.rest(side, order);
-            }
-        }
-        Ok(book)
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        BookImage::from(self).fmt(f)
     }
 }
 
 impl PartialEq for Book {
     fn eq(&self, other: &Book) -> bool {
-        let same = |side| self.orders(side).eq(other.orders(side));
-        self.symbol == other.symbol && self.symbol_seq == other.symbol_seq && same(Side::Buy) && same(Side::Sell)
+        BookImage::from(self) == BookImage::from(other)
     }
 }
 
 impl Eq for Book {}
-
-impl std::fmt::Debug for Book {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Book")
-            .field("symbol", &self.symbol)
-            .field("symbol_seq", &self.symbol_seq)
-            .field("bids", &self.orders(Side::Buy).collect::<Vec<_>>())
-            .field("asks", &self.orders(Side::Sell).collect::<Vec<_>>())
-            .finish()
-    }
-}

@@ -383,7 +383,11 @@ impl Ledger {
         }
         let remaining = if order_id == event.maker_order_id { event.maker_remaining } else { event.taker_remaining };
         assert!(order.remaining() == remaining, "order {order_id} has {} left, not {remaining}", order.remaining());
-        order.show_less(quantity);
+        if event.auction || order_id == event.taker_order_id {
+            order.show_tranche();
+        } else {
+            order.show_less(quantity);
+        }
         order.quote += u128::from(price) * u128::from(quantity);
         order.seq = seq;
         let filled = !by_quote && order.remaining == 0;

@@ -1,1 +1,0 @@
-//! The naive book: written for obviousness.
