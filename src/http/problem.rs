@@ -393,8 +393,13 @@ impl PartialSchema for Problem {
         let whole = |description: &str| {
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)).description(Some(description)).build()
         };
-        let mut codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        codes.dedup();
+        // Some stand for more than one status.
+        let mut codes: Vec<&str> = Vec::with_capacity(Code::ALL.len());
+        for code in Code::ALL.iter().map(|code| code.as_str()) {
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
         let code = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::String))
             .description(Some("What went wrong: stable, for programs."))

@@ -1,7 +1,11 @@
 //! Every form of an order, and of what is done with orders: what is refused before the queue, what is answered.
 
 use actix_web::http::header;
-use matching::{Decimal, Micros, Order, OrderId, OrderType, SelfTradePrevention, Side, TimeInForce};
+use matching::command::ListInstrument;
+use matching::{
+    Command, Decimal, Event, Instrument, Micros, Order, OrderId, OrderType, Reason, SelfTradePrevention, Sequenced,
+    Side, TimeInForce,
+};
 use serde_json::{Value, json};
 
 use super::super::openapi;
@@ -76,12 +80,15 @@ async fn fields_that_do_not_go_together_are_told_apart() {
 }
 
 /// Every combination of type, time in force and optional fields: a request is good exactly where the core calls the order
-/// coherent. Only an `expire_at` that a client gives a DAY order is the service's own to refuse.
+/// coherent, and then the core does not refuse it for its fields. Only an `expire_at` that a client gives a DAY order is the service's own to refuse.
 #[actix_web::test]
 async fn requests_are_judged_as_the_core_judges_orders() {
     let market = Market::start("").await;
     let engine = market.service.api.engine().expect("an engine");
     let (mut good, mut bad) = (0, 0);
+    let mut core = Core(matching::Engine::new(1));
+    let instrument = Instrument::finest("ETH_USDT".parse().expect("a symbol"));
+    assert_eq!(core.rejects(Command::ListInstrument(ListInstrument { command_id: None, instrument })), None);
     for order_type in ["LIMIT", "MARKET", "STOP", "STOP_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT", "TRAILING_STOP"] {
         for time_in_force in ["GTC", "IOC", "FOK", "GTD", "DAY"] {
             for bits in 0..1u32 << 11 {
@@ -132,13 +139,35 @@ async fn requests_are_judged_as_the_core_judges_orders() {
                 let text = body.to_string();
                 let read = OrderRequest::read(text.as_bytes()).and_then(|read| read.check(engine, false, None));
                 let refused_here = expected.time_in_force == TimeInForce::Day && has(8);
-                assert_eq!(read.is_ok(), expected.is_coherent() && !refused_here, "{text}: {:?}", read.err());
-                if read.is_ok() { good += 1 } else { bad += 1 }
+                let good_here = expected.is_coherent() && !refused_here;
+                assert_eq!(read.is_ok(), good_here, "{text}: {:?}", read.err());
+                match read {
+                    Ok(new) => {
+                        good += 1;
+                        let rejected = core.rejects(Command::NewOrder(new));
+                        assert!(matches!(rejected, None | Some(Reason::LinkNotPossible)), "{text}: {rejected:?}");
+                    }
+                    Err(_) => bad += 1,
+                }
             }
         }
     }
     println!("{good} good, {bad} refused");
     assert!(good > 100 && bad > 1_000);
+}
+
+/// The core, to ask whether it takes an order.
+struct Core(matching::Engine);
+
+impl Core {
+    fn rejects(&mut self, value: Command) -> Option<Reason> {
+        let mut events = Vec::new();
+        self.0.apply(&Sequenced { seq: self.0.ledger().seq().next(), time: Micros::ZERO, value }, &mut events);
+        events.iter().find_map(|event| match event {
+            Event::OrderRejected(rejected) => Some(rejected.reason_code),
+            _ => None,
+        })
+    }
 }
 
 fn core_order(order_type: &str, time_in_force: &str) -> Order {

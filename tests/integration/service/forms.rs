@@ -157,8 +157,8 @@ async fn accounts(stack: &Stack) {
     stack.post("/api/accounts/many/unblock/", Value::Null).await;
     stack.ends("BUY", order, "OPEN", "").await;
     // Nobody trades with oneself who does not want to.
-    let prevented = json!({"price": 80, "quantity": 1, "account": "many", "self_trade_prevention": "EXPIRE_TAKER"});
-    stack.ends("SELL", prevented, "OPEN", "").await;
+    let prevented = json!({"price": 80, "quantity": 2, "account": "many", "self_trade_prevention": "EXPIRE_TAKER"});
+    stack.ends("SELL", prevented, "CANCELLED", "SELF_TRADE").await;
 }
 
 async fn phases(stack: &Stack) {
