@@ -216,10 +216,7 @@ impl TickerView {
         TickerView {
             symbol: instrument.symbol(),
             phase: market.phase().as_str(),
-            last_price: market
-                .trades()
-                .next_back()
-                .map(|trade| Decimal::from_units(trade.price, instrument.price_decimals())),
+            last_price: market.last_price(),
             bid: LevelView::all(instrument, &best.bids).pop(),
             ask: LevelView::all(instrument, &best.asks).pop(),
             open_24h: day.as_ref().map(|day| day.open),

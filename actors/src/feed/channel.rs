@@ -200,6 +200,11 @@ impl ChannelState {
         }
     }
 
+    /// `seq` of the last message.
+    pub(super) fn last(&self) -> Seq {
+        self.last
+    }
+
     pub(super) fn join(&mut self, session: SessionId, to: Outbox) {
         self.deserted = None;
         self.subscribers.push((session, to));

@@ -245,14 +245,19 @@ impl FeedActor {
             None => None,
         };
         let now = self.market.seq();
-        let state = self.channels.entry(channel.clone()).or_insert_with(|| ChannelState::new(now));
+        let last = match (&channel, symbol) {
+            (Channel::Book(_), Some(symbol)) => symbol.book_seq(),
+            (Channel::Trades(_), Some(symbol)) => symbol.trade_seq(),
+            _ => now,
+        };
+        let state = self.channels.entry(channel.clone()).or_insert_with(|| ChannelState::new(last));
         state.leave(session);
         // A cursor of the future is one of another log.
         let after = after.filter(|after| *after <= now);
         let missed = after.and_then(|after| state.since(after)).or_else(|| {
             let (after, symbol) = (after?, symbol?);
             let Channel::Trades(_) = channel else { return None };
-            trades_since(symbol, &channel, self.encode, &self.market, after)
+            trades_since(symbol, &channel, self.encode, &self.market, after, state.last())
         });
         let (first, subscribed) = match (missed, symbol) {
             (Some(missed), _) => (missed, Subscribed::Resumed),
@@ -304,20 +309,21 @@ fn snapshot<'a>(channel: &Channel, market: &'a SymbolMarket) -> Content<'a> {
     }
 }
 
-/// One message of the trades after a cursor, if all of them are kept.
+/// One message of the trades after a cursor up to `last`, the row of the channel's last message, if all of them are kept.
 fn trades_since(
     symbol: &SymbolMarket,
     channel: &Channel,
     encode: Encode,
     market: &Market,
     after: Seq,
+    last: Seq,
 ) -> Option<Vec<Arc<FeedMessage>>> {
     if !symbol.has_trades_since(after) {
         return None;
     }
     let trades: Vec<_> = symbol.trades().filter(|trade| trade.seq > after).copied().collect();
-    let Some(last) = trades.last() else { return Some(Vec::new()) };
-    let (kind, seq, prev, time) = (Kind::Update, last.seq, Some(after), market.time());
+    // Also without a trade the next message follows this row.
+    let (kind, seq, prev, time) = (Kind::Update, last, Some(after), market.time());
     let draft = Draft { channel, kind, seq, prev, time, content: Content::Trades { market: symbol, trades } };
     Some(vec![Arc::new(FeedMessage::of(&draft, encode))])
 }

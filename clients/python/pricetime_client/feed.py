@@ -98,7 +98,11 @@ class Feed:
         cursor = self.cursors[channel]
         if prev is None:
             self.restarts += cursor is not None
-        elif cursor is None or prev > cursor:
+        elif cursor is None:
+            # Only the event stream begins without a snapshot: where it is now.
+            if channel != "events":
+                raise GapError(f"{channel}: the first message is no snapshot")
+        elif prev > cursor:
             raise GapError(f"{channel}: a message behind row {prev} came after row {cursor}")
         elif seq <= cursor:
             return False

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use matching::event::Trade;
 use matching::ledger::{Indicated, Market as LedgerMarket, OrderRecord, TradeRecord};
-use matching::{Amount, Event, Instrument, Ledger, Micros, OrderId, Phase, Seq, Side, Symbol, TradeId};
+use matching::{Amount, Decimal, Event, Instrument, Ledger, Micros, OrderId, Phase, Seq, Side, Symbol, TradeId};
 
 use crate::candles::{Candle, Candles, Interval};
 use crate::day::{Day, DayFigures};
@@ -92,6 +92,7 @@ pub struct SymbolMarket {
     phase: Phase,
     indicated: Option<Indicated>,
     levels: Levels,
+    last_price: Option<Decimal>,
     trades: VecDeque<MarketTrade>,
     /// The newest trade that is kept no more.
     forgotten: Option<Seq>,
@@ -108,6 +109,7 @@ impl SymbolMarket {
             phase: market.phase,
             indicated: market.indicated.clone(),
             levels: Levels::default(),
+            last_price: market.last_price,
             trades: VecDeque::new(),
             forgotten: None,
             day: Day::default(),
@@ -130,6 +132,11 @@ impl SymbolMarket {
     /// What its auction would give.
     pub fn indicated(&self) -> Option<&Indicated> {
         self.indicated.as_ref()
+    }
+
+    /// The price of its last trade.
+    pub fn last_price(&self) -> Option<Decimal> {
+        self.last_price
     }
 
     /// The last row that changed its levels; at first the row that the service started from.
@@ -343,6 +350,7 @@ impl Market {
                 let trade = symbol.market_trade(event, seq, time);
                 symbol.trade(trade);
                 symbol.trade_seq = seq;
+                symbol.last_price = Some(event.price);
                 changes.symbols.entry(event.symbol).or_default().trades.push(trade);
                 return;
             }
