@@ -188,15 +188,13 @@ impl ProjectionActor {
         for row in committed.matched {
             let dropped = self.changes.dropped_orders.len();
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
-            self.readers.row(&self.ledger, &row.events, &self.changes.dropped_orders[dropped..]);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((
-                    caller,
-                    Outcome { seq: row.command.seq, time: row.command.time, events: row.events, order },
-                ));
+                let (seq, time, events) = (row.command.seq, row.command.time, row.events.clone());
+                self.answers.push((caller, Outcome { seq, time, events, order }));
             }
+            self.readers.row(&self.ledger, row.events, &self.changes.dropped_orders[dropped..]);
         }
         self.readers.publish();
         assert!(

@@ -29,10 +29,10 @@ impl Readers {
     }
 
     /// The ledger has folded a row: its events, and the orders that it dropped then.
-    pub(crate) fn row(&mut self, ledger: &Ledger, events: &[Event], dropped: &[OrderRecord]) {
+    pub(crate) fn row(&mut self, ledger: &Ledger, events: Vec<Event>, dropped: &[OrderRecord]) {
         let seq = ledger.seq();
         let (mut orders, mut gone) = (Vec::new(), Vec::new());
-        for order_id in touched(events) {
+        for order_id in touched(&events) {
             match ledger.order(order_id) {
                 Some(order) => {
                     self.index.changed(seq, order);
@@ -42,7 +42,7 @@ impl Readers {
             }
         }
         dropped.iter().for_each(|order| self.index.dropped(order));
-        self.rows.push(FeedRow { seq, time: ledger.time(), events: events.to_vec(), orders, gone });
+        self.rows.push(FeedRow { seq, time: ledger.time(), events, orders, gone });
     }
 
     /// Sends the rows on.

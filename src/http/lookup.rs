@@ -40,8 +40,8 @@ pub enum Found {
 struct Asked {
     found: Option<(OrderRecord, Vec<Seq>, Vec<Seq>)>,
     seq: Seq,
-    /// Orders that left the ledger ended in rows before this one; none when none has left.
-    dropped_before: Option<Seq>,
+    /// Orders that left the ledger ended in rows up to this one; none when none has left.
+    dropped_until: Option<Seq>,
 }
 
 /// Finds an order; a problem when there is none, or it cannot be said yet.
@@ -65,16 +65,16 @@ pub async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> 
         let detail = "the service was restarted and still reads what was acknowledged before; ask again later";
         return Err(Problem::new(Code::NotReady, detail).order(order_id.get()));
     }
-    let Some(dropped_before) = asked.dropped_before else { return Err(unknown()) };
+    let Some(dropped_until) = asked.dropped_until else { return Err(unknown()) };
     let Some(history) = &engine.history else {
         let detail = "the order may have left the ledger, and the embedded mode keeps no history beyond it";
         return Err(Problem::new(Code::NeedsPostgres, detail).order(order_id.get()));
     };
-    // Asked first: what ended before this row is in the history if its order is.
+    // Asked first: what ended up to this row is in the history then.
     let position = history.position().await.map_err(|error| away(&error))?;
     match history.order(order_id).await.map_err(|error| away(&error))? {
         Some(past) => Ok(Found::Past(Box::new(past))),
-        None if position.next() < dropped_before => {
+        None if position < dropped_until => {
             let detail = "the history is behind the ledger; ask again later";
             Err(Problem::new(Code::NotReady, detail).order(order_id.get()))
         }
@@ -98,7 +98,7 @@ async fn ask(engine: &Engine, order_id: OrderId, at_least: Option<u64>) -> Resul
                 (order.clone(), index.rows(order_id).to_vec(), trades)
             }),
             seq: ledger.seq(),
-            dropped_before: ledger.oldest_closed().filter(|_| ledger.has_dropped()),
+            dropped_until: ledger.has_dropped().then(|| ledger.oldest_closed().unwrap_or(ledger.seq())),
         });
         let asked = asked.await.map_err(unanswered)?;
         if asked.found.is_some() || at_least.is_none_or(|row| asked.seq.get() >= row) {

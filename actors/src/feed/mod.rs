@@ -6,6 +6,8 @@
 
 mod channel;
 mod outbox;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
