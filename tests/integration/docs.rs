@@ -199,9 +199,15 @@ async fn every_metric_and_exit_code_is_in_the_operators_page() {
 
 #[test]
 fn links_lead_somewhere() {
-    for page in
-        ["README.md", "ARCHITECTURE.md", "docs/api.md", "docs/operations.md", "docs/settings.md", "docs/errors.md"]
-    {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/api.md",
+        "docs/feed.md",
+        "docs/operations.md",
+        "docs/settings.md",
+        "docs/errors.md",
+    ] {
         let folder = root().join(page).parent().expect("a folder").to_owned();
         let text = read(page);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
