@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-memory bench-feed bench-history bench-overload
+.PHONY: help run prepare build stack test lint bench bench-memory bench-feed bench-history bench-overload bench-core verify-core fuzz mutants
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -45,3 +45,16 @@ bench-overload: prepare ## three times the load that the service can do: goodput
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory
+
+bench-core: prepare ## the matching core beside other books on the same commands
+	cargo run --locked --release --manifest-path benches/core/Cargo.toml
+	cargo run --locked --release --manifest-path benches/core/Cargo.toml --features count
+
+verify-core: prepare ## the fast book against the naive one; COMMANDS=50000000, goes on where it was stopped
+	@scripts/verify_core.sh
+
+fuzz: prepare ## what reads bytes from outside, and sequences of commands; MINUTES=1 for each target
+	@scripts/fuzz.sh
+
+mutants: prepare ## the core with each of its rules broken, against its tests; SHARD=0 SHARDS=16
+	@scripts/mutants.sh

@@ -35,6 +35,15 @@ pub struct Amend {
 
 /// An order that is amended, committed.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "status": "OPEN", "order_id": 1, "ack": "committed",
+    "order": {
+        "order_id": 1, "symbol": "BTC_USDT", "side": "BUY", "type": "LIMIT", "time_in_force": "GTC", "status": "OPEN",
+        "price": "100.5", "quantity": "2", "remaining": "2", "filled": "0", "self_trade_prevention": "NONE",
+        "received_at": 1732880000123456_u64, "seq": 8
+    },
+    "fills": [], "seq": 8
+}))]
 pub struct Amended {
     /// The order's state after it.
     #[serde(skip_serializing_if = "Option::is_none")]

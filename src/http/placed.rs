@@ -12,6 +12,19 @@ use crate::views::answers::{Fill, OrderAnswer};
 
 /// An order that is committed, with what it traded.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "status": "FILLED", "order_id": 2, "ack": "committed", "duplicate": false,
+    "order": {
+        "order_id": 2, "symbol": "BTC_USDT", "side": "BUY", "type": "MARKET", "time_in_force": "GTC", "status": "FILLED",
+        "quantity": "0.4", "remaining": "0", "filled": "0.4", "average_price": "100.5", "self_trade_prevention": "NONE",
+        "received_at": 1732880000123456_u64, "seq": 5
+    },
+    "fills": [{
+        "trade_id": 1, "price": "100.5", "quantity": "0.4", "quote_quantity": "40.2", "maker_order_id": 1, "taker_order_id": 2,
+        "taker_side": "BUY"
+    }],
+    "seq": 5, "sequenced_at": 1732880000123789_u64, "committed_at": 1732880000125012_u64
+}))]
 pub struct CommittedOrder {
     /// The order's state: also REJECTED or EXPIRED is an outcome.
     #[serde(skip_serializing_if = "Option::is_none")]

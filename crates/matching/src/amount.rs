@@ -124,7 +124,7 @@ mod tests {
             (1, 16, "0.0000000000000001"),
             (1_500, 3, "1.5"),
             (100, 0, "100"),
-            (largest, 16, "8307674973655724206.2756720571973631"),
+            (largest, 16, "8307674973655724205.6487941267521535"),
         ] {
             let amount = Amount::from_units(units, decimals);
             assert_eq!(amount.to_string(), text);

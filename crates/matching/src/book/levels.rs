@@ -1,9 +1,8 @@
 //! The levels of both sides. A level is the orders of one price, oldest first; none is empty.
 
-use std::collections::BTreeMap;
-
 use crate::units::{Price, Quantity, Side};
 
+use super::ladder::Ladder;
 use super::orders::{NONE, Orders, Slot, index_of};
 
 /// The orders of one price.
@@ -28,8 +27,8 @@ impl Level {
 pub(super) struct Levels {
     slab: Vec<Level>,
     free: Vec<u32>,
-    bids: BTreeMap<Price, u32>,
-    asks: BTreeMap<Price, u32>,
+    bids: Ladder,
+    asks: Ladder,
     /// The best level of each side, [`NONE`] of an empty one.
     best_bid: u32,
     best_ask: u32,
@@ -40,8 +39,8 @@ impl Levels {
         Levels {
             slab: Vec::new(),
             free: Vec::new(),
-            bids: BTreeMap::new(),
-            asks: BTreeMap::new(),
+            bids: Ladder::default(),
+            asks: Ladder::default(),
             best_bid: NONE,
             best_ask: NONE,
         }
@@ -64,11 +63,11 @@ impl Levels {
 
     /// The levels of a side, best first.
     pub(super) fn of(&self, side: Side) -> impl Iterator<Item = &Level> + '_ {
-        let (bids, asks) = match side {
-            Side::Buy => (Some(self.bids.values().rev()), None),
-            Side::Sell => (None, Some(self.asks.values())),
+        let ladder = match side {
+            Side::Buy => &self.bids,
+            Side::Sell => &self.asks,
         };
-        bids.into_iter().flatten().chain(asks.into_iter().flatten()).map(|level| self.get(*level))
+        ladder.best_first().map(|level| self.get(level))
     }
 
     /// Puts an order at the end of the level of its price.
@@ -116,45 +115,51 @@ impl Levels {
     }
 
     /// The level of a price, made if there is none.
+    #[inline]
     fn level_of(&mut self, side: Side, price: Price) -> u32 {
-        let (levels, best) = match side {
+        let (ladder, best) = match side {
             Side::Buy => (&mut self.bids, &mut self.best_bid),
             Side::Sell => (&mut self.asks, &mut self.best_ask),
         };
-        *levels.entry(price).or_insert_with(|| {
-            let level = Level { price, head: NONE, tail: NONE, total: 0 };
-            let index = match self.free.pop() {
-                Some(index) => {
-                    self.slab[index as usize] = level;
-                    index
-                }
-                None => {
-                    self.slab.push(level);
-                    index_of(self.slab.len() - 1)
-                }
-            };
-            if *best == NONE || side.prefers(price, self.slab[*best as usize].price) {
-                *best = index;
+        let place = match ladder.find(rank(side, price)) {
+            Ok(level) => return level,
+            Err(place) => place,
+        };
+        let level = Level { price, head: NONE, tail: NONE, total: 0 };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slab[index as usize] = level;
+                index
             }
-            index
-        })
+            None => {
+                self.slab.push(level);
+                index_of(self.slab.len() - 1)
+            }
+        };
+        ladder.insert(place, rank(side, price), index);
+        if *best == NONE || side.prefers(price, self.slab[*best as usize].price) {
+            *best = index;
+        }
+        index
     }
 
     fn take_away(&mut self, side: Side, price: Price, index: u32) {
         self.free.push(index);
-        match side {
-            Side::Buy => {
-                self.bids.remove(&price);
-                if self.best_bid == index {
-                    self.best_bid = self.bids.last_key_value().map_or(NONE, |(_, level)| *level);
-                }
-            }
-            Side::Sell => {
-                self.asks.remove(&price);
-                if self.best_ask == index {
-                    self.best_ask = self.asks.first_key_value().map_or(NONE, |(_, level)| *level);
-                }
-            }
+        let (ladder, best) = match side {
+            Side::Buy => (&mut self.bids, &mut self.best_bid),
+            Side::Sell => (&mut self.asks, &mut self.best_ask),
+        };
+        ladder.remove(rank(side, price));
+        if *best == index {
+            *best = ladder.best().unwrap_or(NONE);
         }
+    }
+}
+
+/// How good a price is: the greater the better.
+fn rank(side: Side, price: Price) -> u64 {
+    match side {
+        Side::Buy => price.units(),
+        Side::Sell => u64::MAX - price.units(),
     }
 }

@@ -11,6 +11,7 @@ mod cancel;
 mod fold;
 mod image;
 mod incoming;
+mod ladder;
 mod levels;
 mod messages;
 mod orders;
@@ -115,6 +116,11 @@ impl Book {
     /// The lowest price that somebody sells at.
     pub fn best_ask(&self) -> Option<Price> {
         self.levels.best(Side::Sell).map(|level| level.price)
+    }
+
+    /// Whether an order is open: stands in the book, or waits for a trade.
+    pub fn is_open(&self, order_id: OrderId) -> bool {
+        self.orders.find(order_id).is_some()
     }
 
     /// The orders of one side that stand in the book: best price first, within a price oldest first.

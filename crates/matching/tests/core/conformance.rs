@@ -113,6 +113,8 @@ fn replay(messages: &[Value]) -> Vec<Value> {
                 let (maker, taker) = (theirs[&traded.maker_order_id.get()], theirs[&traded.taker_order_id.get()]);
                 Some(json!([seq, "trade", maker, taker, traded.price.units(), traded.quantity.units()]))
             }
+            // The cases tell of the end of what does not rest as of a cancel.
+            BookEvent::Expired { .. } => Some(json!([seq, "cancel_ack", id])),
             _ => None,
         }));
     }

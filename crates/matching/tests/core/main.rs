@@ -1,12 +1,14 @@
 //! The matching core as a whole.
 
 mod batching;
+mod checks;
 mod compare;
 mod conformance;
 mod engine_commands;
 mod generate;
 mod images;
 mod ledger;
+mod properties;
 mod random;
 mod stories;
 mod story;
