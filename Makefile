@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -32,8 +32,8 @@ simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, R
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check api_tests
-	.venv/bin/ruff format --check api_tests
+	.venv/bin/ruff check --config api_tests/ruff.toml api_tests clients examples
+	.venv/bin/ruff format --check --config api_tests/ruff.toml api_tests clients examples
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
 PLANTED := $(BINARIES)/pricetime-planted
@@ -51,6 +51,12 @@ chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or
 
 bench: prepare ## orders a second through the service, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
+
+bench-feed: prepare ## from POST to a socket, sockets one instance feeds, sockets nobody reads
+	cargo bench --locked -p pricetime --bench feed
+
+bench-history: prepare ## ten million orders in the history: what writing costs, how long a look-up takes
+	cargo bench --locked -p pricetime --bench history
 
 bench-overload: prepare ## three times the load that the service can do: goodput, refusals, memory, cancels
 	cargo bench --locked -p pricetime --bench overload

@@ -25,11 +25,13 @@ use tracing::{info, warn};
 use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
 use crate::exit::End;
+use crate::http::consumers::Registry;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
 use crate::last_words;
 use crate::storage::{self, Stores};
 use crate::telemetry;
+use crate::views;
 
 /// Threads that the books share: as many as the small machines that this is measured on have cores.
 const BOOK_THREADS: usize = 2;
@@ -122,7 +124,7 @@ async fn start(
     api: &Arc<Api>,
     forget_stops: bool,
 ) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Stores { queue, log, snapshots, projection, watch } = storage::open(settings).await?;
+    let Stores { queue, log, snapshots, projection, history, consumers, watch } = storage::open(settings).await?;
     last_words::note_panics(settings);
     let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
@@ -134,6 +136,8 @@ async fn start(
         report_lost_stream(&recovered, &writer);
     }
     queue.open(writer.position.stream_id).await?;
+    let stream_end = queue.last().await?;
+    let consumers = Registry::open(consumers).await.map_err(|error| End::Http(error.to_string()))?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
@@ -144,7 +148,13 @@ async fn start(
         retain_closed: settings.retain_closed_orders,
         period: settings.audit_period,
     };
-    let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
+    let ports = Ports {
+        queue: Arc::clone(&queue),
+        log: Arc::clone(&log),
+        snapshots: Arc::clone(&snapshots),
+        projection,
+        clock: clock.clone(),
+    };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
@@ -165,7 +175,17 @@ async fn start(
         clock,
         instruments: pipeline.instruments.clone(),
         proof: sweep.start(),
+        feed: pipeline.feed.clone(),
+        log: Arc::clone(&log),
+        history: history.clone(),
+        consumers,
+        projected: pipeline.projected.clone(),
+        stream_end,
     });
+    if let Some(history) = history {
+        let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());
+        tokio::spawn(actors::history::follow(log, snapshots, history, progress, published));
+    }
     Ok((pipeline, fatal))
 }
 
@@ -200,6 +220,7 @@ fn pipeline_settings(settings: &Settings, clean: bool) -> PipelineSettings {
         retain_snapshots: settings.retain_snapshots,
         queue_retention_entries: settings.queue_retention_entries,
         max_queue_age: settings.max_queue_age,
+        encode: views::market::encode,
         intake: IntakeLimits {
             orders: settings.max_lag_orders,
             cancels: settings.max_lag_cancels,

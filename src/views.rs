@@ -2,6 +2,7 @@
 //! and JSON. One list of fields for both, so that the two cannot drift apart.
 
 pub mod answers;
+pub mod market;
 
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Decimal, Micros, Reason, Symbol};

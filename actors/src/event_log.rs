@@ -90,10 +90,11 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
-                    actor.intake.committed(end.stream_id);
                     if !early {
                         actor.publish(commit.matched, end);
                     }
+                    // Behind the publication: what is not pending any more is on its way to the ledger.
+                    actor.intake.committed(end.stream_id);
                     true
                 }
                 Err(fatal) => {

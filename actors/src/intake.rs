@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use journal::{CommandQueue, EnqueueError, QueueError, StreamId};
+use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
+use matching::{Command, Order, OrderId};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
@@ -227,6 +228,20 @@ impl Intake {
     /// Whether the stream is there to take commands.
     pub fn is_open(&self) -> bool {
         self.gate.try_read().is_ok()
+    }
+
+    /// A new order that is acknowledged and not committed.
+    pub fn pending(&self, order_id: OrderId) -> Option<Order> {
+        // Names and words of clients are escaped: only a new order's own id stands like this.
+        let pattern = format!("\"order\":{{\"order_id\":{order_id},");
+        let state = self.state();
+        let text = state.kept.values().find(|kept| kept.text.contains(&pattern)).map(|kept| kept.text.clone());
+        drop(state);
+        let commands = encoding::decode_entry(encoding::STREAM_FORMAT, &text?).ok()?;
+        commands.into_iter().find_map(|command| match command {
+            Command::NewOrder(new) if new.order.order_id == order_id => Some(new.order),
+            _ => None,
+        })
     }
 
     /// Commands that are acknowledged and not committed.

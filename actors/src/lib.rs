@@ -6,12 +6,15 @@ mod dispatcher;
 mod event_log;
 mod matcher;
 mod projection;
+mod readers;
 mod retention;
 mod snapshot;
 
 pub mod audit;
 pub mod fatal;
+pub mod feed;
 pub mod guard;
+pub mod history;
 pub mod intake;
 pub mod outcomes;
 pub mod pipeline;
@@ -24,6 +27,7 @@ pub mod sweep;
 
 pub use audit::{Audit, AuditError};
 pub use fatal::Fatal;
+pub use feed::Feed;
 pub use intake::{Intake, IntakeError, IntakeLimits, Lane, Permit};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};

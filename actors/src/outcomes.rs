@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
+use market::OrderIndex;
 use matching::ledger::OrderRecord;
 use matching::{Command, CommandId, Event, Ledger, Micros, OrderId, Seq};
 use tokio::sync::oneshot;
@@ -33,10 +34,13 @@ pub struct Expect {
     pub reply: oneshot::Sender<Outcome>,
 }
 
+/// A question to the ledger and the index of its orders.
+pub type Question = Box<dyn FnOnce(&Ledger, &OrderIndex) + Send>;
+
 /// A question to the ledger, answered between two projected states.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger) + Send>);
+pub struct ReadLedger(pub Question);
 
 /// The engine does not answer because it is stopping.
 #[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,10 +103,19 @@ impl Outcomes {
         R: Send + 'static,
         Q: FnOnce(&Ledger) -> R + Send + 'static,
     {
+        self.query(move |ledger, _| question(ledger)).await
+    }
+
+    /// Asks the ledger with the index of its orders.
+    pub async fn query<R, Q>(&self, question: Q) -> Result<R, Unanswered>
+    where
+        R: Send + 'static,
+        Q: FnOnce(&Ledger, &OrderIndex) -> R + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let question = ReadLedger(Box::new(move |ledger| {
+        let question = ReadLedger(Box::new(move |ledger, index| {
             // Whoever asked may have gone away; then nobody misses the answer.
-            let _ = reply.send(question(ledger));
+            let _ = reply.send(question(ledger, index));
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;

@@ -1,10 +1,12 @@
 //! Wires the actors, once, from left to right: dispatcher, books, event log, projection; and the snapshots beside them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, StreamId};
+use market::Market;
 use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -12,12 +14,14 @@ use tokio::time::Instant;
 use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
+use crate::feed::{Encode, Feed, FeedActor};
 use crate::intake::{Intake, IntakeLimits};
 use crate::matcher::{First, Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
+use crate::readers::Readers;
 use crate::recovery::Recovered;
 use crate::reopening::Reopening;
 use crate::snapshot::{SnapshotActor, TakeSnapshot};
@@ -58,6 +62,8 @@ pub struct PipelineSettings {
     pub max_queue_age: Option<Duration>,
     /// How far the engine may fall behind.
     pub intake: IntakeLimits,
+    /// How messages of the feed are written.
+    pub encode: Encode,
 }
 
 /// The running engine.
@@ -70,6 +76,10 @@ pub struct Pipeline {
     pub progress: Arc<Progress>,
     /// What is listed, as committed.
     pub instruments: watch::Receiver<Instruments>,
+    /// The market, to ask and to subscribe to.
+    pub feed: Feed,
+    /// The last stream entry that readers see.
+    pub projected: watch::Receiver<StreamId>,
     /// Takes snapshots on demand.
     pub snapshots: Recipient<TakeSnapshot>,
     dispatcher: Addr<DispatcherActor>,
@@ -100,13 +110,26 @@ impl Pipeline {
             reopenings: settings.reopening.map(|reopening| reopening.of(&ledger)).unwrap_or_default(),
         };
 
+        let backlog = Arc::new(AtomicU64::new(0));
+        let (published_to, published) = watch::channel(ledger.seq());
+        let feed = FeedActor::new(
+            Market::of(&ledger),
+            settings.encode,
+            Arc::clone(&progress),
+            published_to,
+            Arc::clone(&backlog),
+        );
+        let feed = placement::start(&placement.feed, feed);
+        let readers = Readers::new(&ledger, feed.clone().recipient(), backlog);
+        let feed = Feed::of(&feed, published);
+
         let parts = ProjectionParts {
             projection: ports.projection,
             projected: projected_to,
             instruments: listed,
             progress: Arc::clone(&progress),
         };
-        let projection = ProjectionActor::new(parts, ledger, position, last_epoch, shown);
+        let projection = ProjectionActor::new(parts, ledger, readers, position, last_epoch, shown);
         let projection = placement::start(&placement.projection, projection);
 
         let intake = Arc::new(Intake::new(Arc::clone(&ports.queue), position.stream_id, settings.intake));
@@ -128,7 +151,7 @@ impl Pipeline {
             log: event_log.clone().recipient(),
             barrier: event_log.clone().recipient(),
             progress: Arc::clone(&progress),
-            projected,
+            projected: projected.clone(),
             read_to: position.stream_id,
             retention_entries: settings.queue_retention_entries,
         };
@@ -154,7 +177,21 @@ impl Pipeline {
         let snapshots = placement::start(&placement.projection, snapshots).recipient();
         let outcomes =
             Outcomes::new(projection.clone().recipient(), projection.clone().recipient(), Arc::clone(&progress));
-        (Pipeline { intake, outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
+        (
+            Pipeline {
+                intake,
+                outcomes,
+                progress,
+                instruments,
+                feed,
+                projected,
+                snapshots,
+                dispatcher,
+                event_log,
+                projection,
+            },
+            ended,
+        )
     }
 
     /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.

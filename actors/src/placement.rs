@@ -11,6 +11,7 @@ pub struct Placement {
     pub(crate) dispatcher: ArbiterHandle,
     pub(crate) event_log: ArbiterHandle,
     pub(crate) projection: ArbiterHandle,
+    pub(crate) feed: ArbiterHandle,
     books: Vec<ArbiterHandle>,
     /// Whether long computations have threads of their own.
     aside: bool,
@@ -32,6 +33,7 @@ impl Placement {
             dispatcher: thread(),
             event_log: thread(),
             projection: thread(),
+            feed: thread(),
             books: (0..books).map(|_| thread()).collect(),
             aside: true,
         }
@@ -47,6 +49,7 @@ impl Placement {
             dispatcher: here.clone(),
             event_log: here.clone(),
             projection: here.clone(),
+            feed: here.clone(),
             books: vec![here],
             aside: false,
         }

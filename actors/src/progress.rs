@@ -17,6 +17,8 @@ pub struct Progress {
     sequenced: AtomicU64,
     committed: AtomicU64,
     projected: AtomicU64,
+    fed: AtomicU64,
+    history: AtomicU64,
     reading: AtomicBool,
     appendable: AtomicBool,
     log_reachable: AtomicBool,
@@ -74,6 +76,14 @@ impl Progress {
     gauge!(
         /// The last row that the projection shows.
         projected, set_projected
+    );
+    gauge!(
+        /// The last row that the feed has published.
+        fed, set_fed
+    );
+    gauge!(
+        /// The last row that the history has.
+        history, set_history
     );
     flag!(
         /// Whether the last read of the stream succeeded.

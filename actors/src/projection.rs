@@ -23,6 +23,7 @@ use tracing::{info, warn};
 use crate::matcher::Matched;
 use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
+use crate::readers::Readers;
 use crate::snapshot::StateCopy;
 
 /// How long callers wait for the projection before they are answered without it.
@@ -98,6 +99,7 @@ pub(crate) struct ProjectionParts {
 pub(crate) struct ProjectionActor {
     parts: ProjectionParts,
     ledger: Ledger,
+    readers: Readers,
     /// The log's position and term at the ledger's row.
     position: ProjectionPosition,
     stream_id: StreamId,
@@ -118,6 +120,7 @@ impl ProjectionActor {
     pub(crate) fn new(
         parts: ProjectionParts,
         ledger: Ledger,
+        readers: Readers,
         position: Position,
         epoch: Epoch,
         shown: Option<(Seq, Changes)>,
@@ -131,6 +134,7 @@ impl ProjectionActor {
             stream_id: position.stream_id,
             parts,
             ledger,
+            readers,
             changes,
             shown,
             transfer: Transfer::Idle,
@@ -182,16 +186,17 @@ impl ProjectionActor {
     fn fold(&mut self, committed: CommittedRows) {
         let listed = self.changes.instruments.len();
         for row in committed.matched {
+            let dropped = self.changes.dropped_orders.len();
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((
-                    caller,
-                    Outcome { seq: row.command.seq, time: row.command.time, events: row.events, order },
-                ));
+                let (seq, time, events) = (row.command.seq, row.command.time, row.events.clone());
+                self.answers.push((caller, Outcome { seq, time, events, order }));
             }
+            self.readers.row(&self.ledger, row.events, &self.changes.dropped_orders[dropped..]);
         }
+        self.readers.publish();
         assert!(
             self.ledger.seq() == committed.end.seq,
             "rows up to {} were folded to {}",
@@ -305,7 +310,7 @@ impl ProjectionActor {
             let _ = caller.send(outcome);
         }
         for question in self.questions.drain(..) {
-            question.0(&self.ledger);
+            question.0(&self.ledger, self.readers.index());
         }
     }
 
@@ -417,7 +422,7 @@ impl Handler<ReadLedger> for ProjectionActor {
         if self.transfer == Transfer::Awaited {
             self.questions.push(question);
         } else {
-            question.0(&self.ledger);
+            question.0(&self.ledger, self.readers.index());
         }
     }
 }

@@ -71,9 +71,9 @@ problems! {
         Overloaded, NotReady, Standby, OutcomeLost, OutcomeLate,
 }
 
-/// The resource of one order with this operation.
-pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_amend, web::to(amend))
+/// Adds this operation to the resource of one order.
+pub fn add_to(endpoint: Endpoint) -> Endpoint {
+    endpoint.and(__path_amend, web::to(amend))
 }
 
 /// Amend an order

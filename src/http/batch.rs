@@ -72,13 +72,20 @@ pub fn endpoint() -> Endpoint {
     )
 )]
 pub async fn batch(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
-    let engine = api.engine()?;
+    // A process that does not serve says so first.
+    api.engine()?;
     let wait = Wait::read(&request)?;
     if idempotency_key(&request)?.is_some() {
         let detail = "a batch has no name of its own; give each order a client_order_id instead of an Idempotency-Key";
         return Err(Problem::new(Code::InvalidBatch, detail).field("Idempotency-Key"));
     }
-    let operations = read_items(&body.0)?;
+    execute(&api, wait, &body.0).await
+}
+
+/// Does what a batch asks: the body of a request, or a message of a socket.
+pub async fn execute(api: &Api, wait: Wait, body: &[u8]) -> Result<HttpResponse, Problem> {
+    let engine = api.engine()?;
+    let operations = read_items(body)?;
     let only_cancels = operations.iter().all(|operation| operation.op == Some(Op::Cancel));
     let lane = if only_cancels { Lane::Cancels } else { Lane::Orders };
     let permit = submit::admit_entry(engine, lane, operations.len())?;

@@ -99,6 +99,10 @@ impl Collector for State {
             ("projection_seq", "The last row that the projection shows", position(actors::Progress::projected)),
             ("verified_seq", "The last row up to which the event log is proven right", proof(Proof::seq)),
             ("verified_time_seconds", "When that was, since 1970", proof(Proof::at) / 1_000_000),
+            ("feed_seq", "The last row that the feed has published", position(actors::Progress::fed)),
+            ("history_seq", "The last row that the history has", position(actors::Progress::history)),
+            ("sockets", "Sockets that are open", api.sockets.open()),
+            ("slow_sockets_closed", "Sockets that were closed because they did not read", api.sockets.slow()),
             (
                 "waiting_orders",
                 "Orders that are acknowledged, or on their way, and not committed",
@@ -116,6 +120,19 @@ impl Collector for State {
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let end = position(actors::Progress::committed);
+        let lag = ConstGauge::new(0u64);
+        let mut family = encoder.encode_descriptor(
+            "consumer_lag",
+            "Rows of the event log that a named consumer has not dealt with",
+            None,
+            lag.metric_type(),
+        )?;
+        for consumer in engine.map(|engine| engine.consumers.all()).unwrap_or_default() {
+            let labels = [("consumer", consumer.name.as_str())];
+            let lag = end.saturating_sub(consumer.position.get());
+            ConstGauge::new(lag).encode(family.encode_family(&labels)?)?;
         }
         if let Some(age) = api.oldest_transaction() {
             let age = ConstGauge::new(age.as_secs_f64());

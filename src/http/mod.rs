@@ -7,20 +7,27 @@ pub mod batch;
 pub mod batch_items;
 pub mod body;
 pub mod cancel;
+pub mod consumers;
 pub mod debug;
 pub mod docs;
 pub mod endpoint;
+pub mod event_tail;
+pub mod events;
 pub mod fields;
 mod files;
 pub mod health;
+pub mod lookup;
+pub mod market_data;
 pub mod mass_cancel;
 pub mod metrics;
+pub mod order_queries;
 pub mod order_request;
 pub mod order_schema;
 pub mod orders;
 pub mod placed;
 pub mod problem;
 pub mod query;
+pub mod socket;
 pub mod submit;
 pub mod symbols;
 mod trace;
@@ -38,8 +45,8 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Instruments, Intake, Outcomes, Progress, Proof};
-use journal::Clock;
+use actors::{Feed, Instruments, Intake, Outcomes, Progress, Proof};
+use journal::{Clock, EventLog, History, StreamId};
 use matching::{CommandId, OrderId};
 use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
@@ -78,6 +85,18 @@ pub struct Engine {
     pub instruments: watch::Receiver<Instruments>,
     /// How far the log is proven right.
     pub proof: Arc<Proof>,
+    /// The market, to ask and to subscribe to.
+    pub feed: Feed,
+    /// The event log, to read.
+    pub log: Arc<dyn EventLog>,
+    /// Orders and trades that left the ledger; none in embedded mode.
+    pub history: Option<Arc<dyn History>>,
+    /// The positions of named consumers.
+    pub consumers: consumers::Registry,
+    /// The last stream entry that readers see.
+    pub projected: watch::Receiver<StreamId>,
+    /// Where the stream stood when the service started.
+    pub stream_end: StreamId,
 }
 
 /// What this process does at the moment.
@@ -118,6 +137,9 @@ pub struct Api {
     counters: Counters,
     /// Requests that are not answered yet.
     under_way: watch::Sender<usize>,
+    /// Whether the process is ending, for whoever waits for something.
+    stopping: watch::Sender<bool>,
+    sockets: socket::Counts,
     max_connections: usize,
     /// The age of the oldest transaction in PostgreSQL, as far as it is known.
     oldest_transaction: watch::Sender<Option<Duration>>,
@@ -145,6 +167,8 @@ impl Api {
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: watch::Sender::new(0),
+            stopping: watch::Sender::new(false),
+            sockets: socket::Counts::default(),
             max_connections: files::room_for(settings.max_connections),
             oldest_transaction: watch::Sender::new(None),
         })
@@ -168,9 +192,15 @@ impl Api {
     /// its time.
     pub async fn close(&self) {
         self.role.store(Role::Stopping as u8, Ordering::Release);
+        self.stopping.send_replace(true);
         let mut under_way = self.under_way.subscribe();
         // Whoever takes longer finds out by what became of its command.
         let _ = tokio::time::timeout(ANSWERED_WITHIN, under_way.wait_for(|count| *count == 0)).await;
+    }
+
+    /// Tells when the process is ending.
+    fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// A request has come; it is answered when this is dropped.
@@ -273,6 +303,7 @@ fn no_ids() -> Problem {
     components(schemas(Problem)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
+        (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
         (name = "accounts", description = "What is done to all orders of an account at once."),
         (name = "markets", description = "Instruments, their rules and phases."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
@@ -298,8 +329,19 @@ fn routes(config: &mut ServiceConfig) {
         .service(batch::endpoint())
         .service(cancel::named_endpoint())
         .service(cancel::endpoint())
+        .service(order_queries::explain_endpoint())
+        .service(order_queries::account_endpoint())
+        .service(market_data::symbols_endpoint())
+        .service(market_data::depth_endpoint())
+        .service(market_data::trades_endpoint())
+        .service(market_data::ticker_endpoint())
+        .service(market_data::candles_endpoint())
+        .service(events::endpoint())
+        .service(consumers::list_endpoint())
+        .service(consumers::position_endpoint())
+        .service(socket::endpoint())
         // Behind the routes that have a word where this one has an id.
-        .service(amend::endpoint())
+        .service(order_queries::order_endpoint())
         .service(accounts::cancel_after_endpoint())
         .service(accounts::block_endpoint())
         .service(accounts::unblock_endpoint())

@@ -21,7 +21,7 @@ use super::placed::{self, CommittedOrder};
 use super::problem::{Problem, problems};
 use super::submit::NoOutcome;
 use super::wait::{Wait, idempotency_key};
-use super::{Api, Engine, mass_cancel, submit};
+use super::{Api, Engine, mass_cancel, order_queries, submit};
 
 /// An order that is on disk and will be executed, or is committed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,7 +52,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    mass_cancel::add_to(Endpoint::new(__path_place, web::to(place)))
+    order_queries::add_to(mass_cancel::add_to(Endpoint::new(__path_place, web::to(place))))
 }
 
 /// Place an order

@@ -184,6 +184,12 @@ codes! {
     /// No order of that id is known.
     UnknownOrder = "UNKNOWN_ORDER", NOT_FOUND, Settled,
         "Check the id: no order of it was ever acknowledged, or it ended long ago.";
+    /// The rows after that cursor are not in the log any more.
+    CursorTooOld = "CURSOR_TOO_OLD", GONE, NotTaken,
+        "Begin anew from a snapshot, or from the first row that is still in the log, which the detail names.";
+    /// No consumer of that name has told a position.
+    UnknownConsumer = "UNKNOWN_CONSUMER", NOT_FOUND, NotTaken,
+        "Put its position first; /api/consumers/ lists all.";
     /// The route does not serve this method.
     MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, NotTaken,
         "Use one of the methods in the header Allow.";
@@ -223,9 +229,15 @@ codes! {
     /// The body is not sent as JSON.
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, NotTaken,
         "Send `Content-Type: application/json`, not compressed.";
+    /// The request opens no WebSocket.
+    NotASocket = "NOT_A_SOCKET", UPGRADE_REQUIRED, NotTaken,
+        "Use a WebSocket client; docs/feed.md says what goes over the socket.";
     /// The service failed in a way that it was not made for.
     InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown,
         "Report it with the time and the request; look for the order before sending it again.";
+    /// It may have left the ledger, and only a service on PostgreSQL keeps a history beyond that.
+    NeedsPostgres = "NEEDS_POSTGRES", NOT_IMPLEMENTED, NotTaken,
+        "Run the service with REDIS_URL and DATABASE_URL, or raise RETAIN_CLOSED_ORDERS.";
     /// The command queue takes no commands at the moment.
     QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken,
         "Send it again after Retry-After seconds.";

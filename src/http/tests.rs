@@ -490,6 +490,17 @@ fn the_schema_lists_every_route_with_its_answers() {
         "/api/accounts/{account}/unblock/",
         "/api/symbols/{symbol}/",
         "/api/symbols/{symbol}/phase/",
+        "/api/accounts/{account}/orders/",
+        "/api/orders/{order_id}/explain/",
+        "/api/symbols/",
+        "/api/symbols/{symbol}/depth/",
+        "/api/symbols/{symbol}/trades/",
+        "/api/symbols/{symbol}/ticker/",
+        "/api/symbols/{symbol}/candles/",
+        "/api/events/",
+        "/api/consumers/",
+        "/api/consumers/{name}/position/",
+        "/api/ws/",
         "/api/debug/hash/",
         "/api/debug/orders/",
         "/api/debug/state/",
@@ -518,9 +529,10 @@ fn the_schema_lists_every_route_with_its_answers() {
             }
         }
     }
+    let operations = ids.len();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), expected.len());
+    assert_eq!(ids.len(), operations, "an operationId is there twice");
     every_reference_exists(&schema, &schema);
 }
 

@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 
 use super::problem::{Code, Problem};
-use super::query;
+use super::query::{self, Parameter};
 use super::submit::COMMITTED_WITHIN;
 
 /// The header that is another way to send the client_order_id.
@@ -37,6 +37,15 @@ impl Wait {
     /// What a request asks for: by `ack` and `timeout_ms`, else by the header `Prefer: wait=<seconds>`.
     pub fn read(request: &HttpRequest) -> Result<Wait, Problem> {
         let [ack, timeout] = query::read(request, PARAMETERS)?;
+        Wait::of(ack, timeout, preferred(request))
+    }
+
+    /// What parameters ask for, or else a preference.
+    pub fn of(
+        ack: Option<Parameter>,
+        timeout: Option<Parameter>,
+        preferred: Option<Duration>,
+    ) -> Result<Wait, Problem> {
         let longest = LONGEST.as_millis();
         let remedy = format!("send a whole number of milliseconds from 1 to {longest}");
         let timeout = timeout.map(|timeout| match timeout.parse::<u64>(&remedy)? {
@@ -49,7 +58,7 @@ impl Wait {
             Some(ack) if ack.value == "committed" => Ok(Wait::Committed { within }),
             Some(ack) if ack.value == "queued" => Ok(Wait::Queued { within }),
             Some(ack) => Err(ack.wrong("send queued or committed")),
-            None => match preferred(request) {
+            None => match preferred {
                 Some(wait) => Ok(Wait::Committed { within: timeout.unwrap_or(wait) }),
                 None => Ok(Wait::Queued { within }),
             },

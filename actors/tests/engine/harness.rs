@@ -113,6 +113,7 @@ pub fn settings() -> PipelineSettings {
         queue_retention_entries: 1_000,
         max_queue_age: None,
         intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000, wait: Duration::from_secs(3_600) },
+        encode: |_| String::new(),
     }
 }
 

@@ -12,9 +12,10 @@ pub mod snapshot;
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
 pub use ports::{
-    CommandQueue, Committed, EnqueueError, Entry, EventLog, FatalRecord, LastFatal, LogError, Payload, Projection,
-    ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore,
-    SnapshotSummary, Standing, WriterPosition, Written,
+    CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
+    HistoryError, HistoryWrite, LastFatal, LogError, PastOrder, Payload, Projection, ProjectionError,
+    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
+    Standing, WriterPosition, Written,
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};

@@ -220,6 +220,11 @@ impl Micros {
     pub const ZERO: Micros = Micros(0);
 }
 
+impl OrderId {
+    /// Below every order's id.
+    pub const FIRST: OrderId = OrderId(0);
+}
+
 impl From<OrderId> for CommandId {
     /// A new order's command id is its order id.
     fn from(order_id: OrderId) -> CommandId {

@@ -170,6 +170,16 @@ impl CommandQueue for RedisQueue {
         Ok(())
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        let mut last = cmd("XREVRANGE");
+        last.arg(&self.key).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply: Value = self.writes.send(&last).await.map_err(unreachable)?;
+        let newest = pairs(reply).into_iter().next();
+        // The entry that made the stream holds no command: then nothing waits.
+        let newest = newest.filter(|(_, fields)| field(fields, INIT_FIELD).is_none());
+        Ok(newest.and_then(|(id, _)| stream_id(&id)).unwrap_or(StreamId::ZERO))
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let mut open = cmd("EVAL");
         open.arg(OPEN).arg(1).arg(&self.key).arg(last.max(FIRST).to_string());

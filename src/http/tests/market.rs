@@ -13,12 +13,17 @@ use actors::{Intake, IntakeLimits, Outcome, Progress};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use journal::{CommandQueue, EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
+use journal::{
+    CommandQueue, ConsumerPosition, Consumers, EnqueueError, Entry, Epoch, HistoryError, QueueError, ServiceClock,
+    StreamId, encoding,
+};
+use market::OrderIndex;
 use matching::command::ListInstrument;
 use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::super::consumers::Registry;
 use super::super::*;
 
 /// What the queue does with the next commands.
@@ -64,6 +69,10 @@ impl CommandQueue for Queue {
         unimplemented!()
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        unimplemented!()
+    }
+
     async fn open(&self, _: StreamId) -> Result<(), QueueError> {
         unimplemented!()
     }
@@ -74,6 +83,20 @@ impl CommandQueue for Queue {
 
     async fn trim(&self, _: StreamId) -> Result<(), QueueError> {
         unimplemented!()
+    }
+}
+
+/// Keeps nothing.
+struct NoConsumers;
+
+#[async_trait]
+impl Consumers for NoConsumers {
+    async fn all(&self) -> Result<Vec<ConsumerPosition>, HistoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn put(&self, _: &ConsumerPosition) -> Result<(), HistoryError> {
+        Ok(())
     }
 }
 
@@ -126,7 +149,7 @@ impl Handler<ReadLedger> for FakeEngine {
     type Result = ();
 
     fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
-        question.0(self.core.ledger());
+        question.0(self.core.ledger(), &OrderIndex::of(self.core.ledger()));
     }
 }
 
@@ -155,6 +178,7 @@ impl Market {
         {
             engine.apply(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
         }
+        let feed = Feed::showing(engine.core.ledger(), crate::views::market::encode);
         let engine = engine.start();
         let texts = Mutex::default();
         let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
@@ -169,10 +193,16 @@ impl Market {
             )),
             outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
             progress,
-            ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
+            ids: IdAllocator::start(log.clone(), Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
             instruments,
             proof: Arc::default(),
+            feed,
+            log,
+            history: None,
+            consumers: Registry::open(Arc::new(NoConsumers)).await.expect("consumers"),
+            projected: watch::channel(StreamId::ZERO).1,
+            stream_end: StreamId::ZERO,
         });
         Market { service, queue }
     }

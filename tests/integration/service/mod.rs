@@ -8,6 +8,7 @@ mod commands;
 mod concurrent;
 mod damage;
 mod disk;
+mod feed;
 mod forms;
 mod http;
 mod overload;

@@ -139,15 +139,35 @@ impl Ledger {
         self.orders.values().map(|kept| &kept.order)
     }
 
-    /// All trades kept, oldest first.
-    pub fn trades(&self) -> impl Iterator<Item = &TradeRecord> {
-        self.trades.values()
+    /// The orders kept whose ids are below `end`, greatest first.
+    pub fn orders_below(&self, end: OrderId) -> impl Iterator<Item = &OrderRecord> {
+        self.orders.range(..end).rev().map(|(_, kept)| &kept.order)
     }
 
     /// The trades of an order that are kept, oldest first.
     pub fn trades_of(&self, order_id: OrderId) -> impl Iterator<Item = &TradeRecord> {
-        let ids = self.orders.get(&order_id).map(|kept| &kept.trades).into_iter().flatten();
-        ids.filter_map(|trade_id| self.trades.get(trade_id))
+        let trades = self.orders.get(&order_id).into_iter().flat_map(|kept| &kept.trades);
+        trades.filter_map(|trade_id| self.trades.get(trade_id))
+    }
+
+    /// The trades kept whose numbers are below `end`, newest first.
+    pub fn trades_below(&self, end: TradeId) -> impl Iterator<Item = &TradeRecord> {
+        self.trades.range(..end).rev().map(|(_, trade)| trade)
+    }
+
+    /// The row that the oldest closed order kept ended in.
+    pub fn oldest_closed(&self) -> Option<Seq> {
+        self.closed.front().and_then(|order_id| self.order(*order_id)).map(|order| order.seq)
+    }
+
+    /// Whether orders may have been dropped: what is not in it may have been.
+    pub fn has_dropped(&self) -> bool {
+        self.closed.len() as u64 >= self.retain_closed
+    }
+
+    /// All trades kept, oldest first.
+    pub fn trades(&self) -> impl Iterator<Item = &TradeRecord> {
+        self.trades.values()
     }
 
     /// All instruments, by symbol.
@@ -201,7 +221,7 @@ impl Ledger {
                 market.phase = event.phase;
                 market.then.clone_from(&event.then);
             }
-            Event::AuctionIndicated(event) => self.market_mut(event.symbol).indicated = indicated(event),
+            Event::AuctionIndicated(event) => self.market_mut(event.symbol).indicated = Indicated::of(event),
             Event::OrderAccepted(event) => self.accept(event, changes),
             Event::OrderRejected(event) => self.reject(event, changes),
             Event::OrderTriggered(event) => self.trigger(event, changes),
@@ -427,9 +447,12 @@ impl Ledger {
     }
 }
 
-fn indicated(event: &AuctionIndicated) -> Option<Indicated> {
-    let AuctionIndicated { price, volume, imbalance, imbalance_side, .. } = *event;
-    Some(Indicated { price: price?, volume, imbalance, imbalance_side })
+impl Indicated {
+    /// What an event tells; none when nothing would trade.
+    pub fn of(event: &AuctionIndicated) -> Option<Indicated> {
+        let AuctionIndicated { price, volume, imbalance, imbalance_side, .. } = *event;
+        Some(Indicated { price: price?, volume, imbalance, imbalance_side })
+    }
 }
 
 /// An order that the state says is open.
