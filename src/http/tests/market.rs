@@ -56,13 +56,20 @@ impl CommandQueue for Queue {
         if mood == Mood::Away {
             return Err(EnqueueError::NotTaken("secret words".to_owned()));
         }
-        self.texts.lock().expect("the texts").push(text.to_owned());
+        let millis = {
+            let mut texts = self.texts.lock().expect("the texts");
+            texts.push(text.to_owned());
+            texts.len() as u64
+        };
         if mood != Mood::Stuck {
             for command in encoding::decode_entry(encoding::STREAM_FORMAT, text).expect("commands") {
                 self.engine.send(Execute(command)).await.expect("the engine");
             }
         }
-        if mood == Mood::Deaf { Err(EnqueueError::Unknown("secret words".to_owned())) } else { Ok(StreamId::ZERO) }
+        if mood == Mood::Deaf {
+            return Err(EnqueueError::Unknown("secret words".to_owned()));
+        }
+        Ok(StreamId { millis, index: 0 })
     }
 
     async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
