@@ -52,6 +52,10 @@ pub(crate) struct DispatcherActor {
     matcher: Option<Matcher>,
     /// What is done before anything is read.
     first: First,
+    /// Whether that is committed.
+    begun: bool,
+    /// Who waits for it.
+    awaiting_begin: Vec<oneshot::Sender<()>>,
     reading: Option<SpawnHandle>,
     /// Entries that were read and are not planned.
     fetched: Vec<Entry>,
@@ -79,6 +83,11 @@ enum Stream {
     Restoring,
 }
 
+/// Answers when what is done before anything is read is committed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Begin(pub oneshot::Sender<()>);
+
 /// Stops reading; answers when everything that was read is committed.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -90,7 +99,9 @@ impl DispatcherActor {
         DispatcherActor {
             parts,
             matcher: Some(matcher),
+            begun: first.is_empty(),
             first,
+            awaiting_begin: Vec::new(),
             reading: None,
             fetched: Vec::new(),
             alarm: None,
@@ -298,6 +309,9 @@ impl DispatcherActor {
             // No credit comes back after a fatal end: nothing more is read.
             if let Ok(true) = committed {
                 dispatcher.credits += 1;
+                // Batches commit in their order, and that one was the first.
+                dispatcher.begun = true;
+                dispatcher.tell_begun();
                 dispatcher.turn(ctx);
             }
         }));
@@ -316,6 +330,15 @@ impl DispatcherActor {
             dispatcher.matcher = Some(matcher);
             dispatcher.turn(ctx);
         }));
+    }
+
+    fn tell_begun(&mut self) {
+        if self.begun {
+            for reply in self.awaiting_begin.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(());
+            }
+        }
     }
 
     fn finish_drain(&mut self) {
@@ -337,6 +360,15 @@ impl Actor for DispatcherActor {
         self.parts.progress.set_appendable(true);
         ctx.run_interval(CHECK_EVERY, |dispatcher, ctx| dispatcher.check_stream(ctx));
         self.turn(ctx);
+    }
+}
+
+impl Handler<Begin> for DispatcherActor {
+    type Result = ();
+
+    fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        self.awaiting_begin.push(begin.0);
+        self.tell_begun();
     }
 }
 

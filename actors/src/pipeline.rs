@@ -11,7 +11,7 @@ use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
+use crate::dispatcher::{Begin, DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
 use crate::feed::{Encode, Feed, FeedActor};
@@ -194,8 +194,17 @@ impl Pipeline {
         )
     }
 
-    /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.
+    /// Waits until what is done before anything is read is committed, and the projection shows it: a start is done then,
+    /// and nobody sees the markets as they were before.
     pub async fn settled(&self) -> Result<(), Stopping> {
+        let (reply, begun) = oneshot::channel();
+        self.dispatcher.send(Begin(reply)).await.map_err(|_| Stopping)?;
+        begun.await.map_err(|_| Stopping)?;
+        self.projected().await
+    }
+
+    /// Waits until the projection shows everything that is committed now.
+    async fn projected(&self) -> Result<(), Stopping> {
         let (reply, settled) = oneshot::channel();
         self.projection.send(Settle(reply)).await.map_err(|_| Stopping)?;
         settled.await.map_err(|_| Stopping)
@@ -207,7 +216,7 @@ impl Pipeline {
         let (reply, committed) = oneshot::channel();
         self.dispatcher.send(Drain(reply)).await.map_err(|_| Stopping)?;
         committed.await.map_err(|_| Stopping)?;
-        self.settled().await?;
+        self.projected().await?;
         // Without one, the next start reads more of the log; the actor has said why.
         let _ = self.snapshots.send(TakeSnapshot).await.map_err(|_| Stopping)?;
         self.event_log.send(SignOff).await.map_err(|_| Stopping)

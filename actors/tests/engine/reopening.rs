@@ -7,7 +7,7 @@ use actors::{PipelineSettings, Placement, Reopening};
 use matching::command::SetPhase;
 use matching::{Command, CommandId, Event, Phase};
 
-use crate::harness::{World, buy, sell, settings, symbol, until};
+use crate::harness::{World, buy, sell, settings, settle, symbol, until};
 
 /// The phases that a market went through, and the orders of it that were refused.
 fn story(world: &World, market: &str) -> Vec<String> {
@@ -39,6 +39,9 @@ async fn markets_that_trade_reopen_before_anything_is_read() {
     let (cancel_only, post_only) = (Duration::from_secs(5), Duration::from_secs(7));
     let reopening = Some(Reopening { cancel_only, post_only });
     let engine = world.start_with(&Placement::here(), PipelineSettings { reopening, ..settings() }).await;
+    // Whoever waits for the start does not see a market as it was before.
+    engine.pipeline.settled().await.expect("a start");
+    assert!(story(&world, "BTC_USDT").contains(&"CANCEL_ONLY".to_owned()));
     engine.committed(4).await;
     assert_eq!(story(&world, "BTC_USDT"), ["1 accepted", "CANCEL_ONLY", "2 PHASE_FORBIDS"]);
     world.clock.set(6_000_000);
@@ -62,6 +65,22 @@ async fn markets_that_trade_reopen_before_anything_is_read() {
     assert_eq!(story(&world, "BTC_USDT"), expected);
     // Whoever took it out of trading brings it back.
     assert_eq!(story(&world, "ETH_USDT"), ["CLOSED"]);
+}
+
+/// A start is done when the instruments of the configuration are listed: orders of theirs are good from the first on.
+#[actix::test]
+async fn a_start_lists_its_instruments_first() {
+    let world = World::default();
+    world.log.hold_commits();
+    let engine = world.start(&Placement::here()).await;
+    let settled = engine.pipeline.settled();
+    tokio::pin!(settled);
+    assert!(futures_util::poll!(&mut settled).is_pending());
+    settle().await;
+    assert!(futures_util::poll!(&mut settled).is_pending(), "a start was done before its first commit");
+    world.log.let_pass(1_000);
+    settled.await.expect("a start");
+    assert_eq!(engine.pipeline.instruments.borrow().len(), 2);
 }
 
 /// A process that dies while markets reopen makes the next one begin anew, once per market.

@@ -471,7 +471,7 @@ async fn a_committed_batch_tells_what_became_of_each_item() {
     assert_eq!(late.json()["results"][0]["code"], "OUTCOME_UNKNOWN");
     assert_eq!(late.json()["results"][1]["ack"], "queued");
     market.mood(Mood::Deaf);
-    let lost = market.post("/api/orders/batch/", &mixed.to_string().replace(r#","client_order_id":"c""#, "")).await;
+    let lost = market.post("/api/orders/batch/", &mixed.to_string().replace(r#""client_order_id":"c","#, "")).await;
     lost.is_problem(503, "OUTCOME_UNKNOWN");
     assert_eq!(lost.json()["order_ids"].as_array().map(Vec::len), Some(2), "{}", lost.text);
 }
