@@ -133,6 +133,14 @@ impl Link {
         }
     }
 
+    /// Whether the next command would go out at once. An answer alone does not say so: it may have come late, over a connection
+    /// that was given up meanwhile.
+    pub(super) fn is_live(&self) -> bool {
+        let connection = self.connection.try_lock();
+        let live = connection.as_ref().ok().and_then(|connection| connection.as_ref());
+        live.is_some_and(|live| !live.broken.load(Ordering::Acquire))
+    }
+
     fn last_failure(&self) -> Option<Failure> {
         self.failure().clone()
     }

@@ -158,6 +158,10 @@ impl CommandQueue for RedisQueue {
             }
             Err(error) => return Err(unreachable(error)),
         };
+        if !self.writes.is_live() {
+            let address = self.writes.address();
+            return Err(QueueError::Unreachable(format!("Redis at {address} answered when it was given up already")));
+        }
         let last = field(&info, b"last-generated-id").and_then(stream_id).unwrap_or(StreamId::ZERO);
         // Redis before 7.0 does not count.
         let entries_added = field(&info, b"entries-added").and_then(integer);

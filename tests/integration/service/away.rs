@@ -46,7 +46,8 @@ async fn a_frozen_postgres_leaves_orders_up_to_the_limit() {
 
     let mut taken = Vec::new();
     for _ in 0..4 {
-        taken.push(stack.order(json!({})).await.order_id().expect("taken"));
+        let answer = stack.order(json!({})).await;
+        taken.push(answer.order_id().unwrap_or_else(|| panic!("{answer:?}")));
     }
     let degraded = stack.until_readiness(200, "degraded").await;
     assert_eq!((&degraded["components"]["event_log"], &degraded["components"]["lag"]), (&json!(false), &json!(true)));

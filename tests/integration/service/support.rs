@@ -168,8 +168,9 @@ impl Stack {
     pub async fn place(&self, symbol: &str, side: &str, price: &str, quantity: &str) -> u64 {
         let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": quantity});
         let answer = self.client.post(self.url("/api/orders/")).json(&body).send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{body}");
+        let status = answer.status();
         let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}: {answer}");
         assert_eq!(answer["status"], "ENQUEUED");
         answer["order_id"].as_u64().expect("an id")
     }
