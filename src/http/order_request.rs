@@ -39,7 +39,7 @@ pub const FIELDS: [&str; FIELD_COUNT] = [
     "linked_order_id",
     "metadata",
 ];
-/// A point in time is sent in seconds with up to this many decimals.
+/// A point in time is sent in seconds; it is kept with this many decimals.
 const TIME_DECIMALS: u8 = 6;
 
 /// The values of `type`.
@@ -396,16 +396,22 @@ fn later_than(now: Micros, field: Field<'_>) -> Result<Micros, Problem> {
     let name = field.name();
     let wrong = |detail: String| Problem::new(Code::InvalidTime, detail).field(name);
     let seconds = field.decimal(Code::InvalidTime)?;
-    let time = seconds.to_units(TIME_DECIMALS).and_then(Micros::new).ok_or_else(|| {
-        wrong(format!(
-            "{name} is {seconds}, which is no time; send seconds since 1970 with up to {TIME_DECIMALS} decimals"
-        ))
-    })?;
+    let time = micros(seconds)
+        .and_then(Micros::new)
+        .ok_or_else(|| wrong(format!("{name} is {seconds}, which is no time; send seconds since 1970")))?;
     if time > now {
         return Ok(time);
     }
     let now = Decimal::from_units(now.get(), TIME_DECIMALS);
     Err(wrong(format!("{name} is {seconds}, which has passed: it is {now}; send seconds since 1970, not milliseconds")))
+}
+
+/// Seconds in microseconds. What is finer is cut off: a clock read into a floating-point number has a seventh decimal.
+fn micros(seconds: Decimal) -> Option<u64> {
+    match seconds.decimals().checked_sub(TIME_DECIMALS) {
+        None | Some(0) => seconds.to_units(TIME_DECIMALS),
+        Some(finer) => Some(seconds.coefficient() / 10u64.pow(u32::from(finer))),
+    }
 }
 
 /// How long it stays; holds that a time of expiry is there exactly where one is needed.

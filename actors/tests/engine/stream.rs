@@ -7,7 +7,7 @@ use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
 use journal::{CommandQueue, EnqueueError, StreamId, encoding};
 use matching::{Command, Event, Micros, Order, Reason, TimeInForce};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::harness::{Engine, World, buy, cancel, settings, until};
 
@@ -81,7 +81,7 @@ async fn nothing_is_acknowledged_into_a_stream_of_old_places() {
     while take(&engine, Lane::Orders, buy(id, "100", "1")).await.is_err() {
         id += 1;
         assert!(id < 10_000, "the loss is never noticed");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        sleep(Duration::from_millis(1)).await;
     }
     until("the order is executed", || accepted(&engine.world).contains(&id)).await;
 }
