@@ -126,7 +126,8 @@ fn placed(number: u64, at: Option<Price>, size: Quantity, [other, flags, more, p
         SelfTradePrevention::Decrement,
     ][usize::from(more >> 2) % if by_quote { 4 } else { 5 }];
     let post_only = order_type == OrderType::Limit && !immediate && last & 6 == 6;
-    let least = !waits && !by_quote && !post_only && last & 24 == 24 && !(immediate && last & 32 > 0);
+    let whole = immediate && last & 32 > 0;
+    let least = !(waits || by_quote || post_only || whole) && last & 24 == 24;
     let owner = account(flags >> 3);
     let may_link = owner.is_some() && order_type != OrderType::Market && (waits || !immediate) && last & 64 > 0;
     Placed {

@@ -34,7 +34,7 @@ impl Random {
 /// So many commands behind those that fill the book, and how many these are.
 pub fn stream(resting: usize, count: usize) -> (Vec<Command>, usize) {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let mut core = Core::new();
+    let mut core = Core::<false>::new();
     let mut commands = Vec::with_capacity(resting + count);
     // Places of orders that may be open, and where in the list each is.
     let mut open: Vec<usize> = Vec::new();

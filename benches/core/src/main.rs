@@ -29,9 +29,9 @@ fn main() {
             count(&commands, first);
             continue;
         }
-        let expected = trades::<Core>(&commands);
+        let expected = trades::<Core<false>>(&commands);
         println!("  {} trades", expected.len());
-        time::<Core>(&commands, first, &expected);
+        time::<Core<false>>(&commands, first, &expected);
         time::<Core<true>>(&commands, first, &expected);
         time::<Lobster>(&commands, first, &expected);
         time::<Matchcore>(&commands, first, &expected);
@@ -114,7 +114,7 @@ fn clock_cost() -> u64 {
 fn count(commands: &[Command], first: usize) {
     // By then every slab and map has grown to what the stream needs.
     let half = first + (commands.len() - first) / 2;
-    let mut engine = warm::<Core>(commands, half);
+    let mut engine = warm::<Core<false>>(commands, half);
     let before = ALLOCATOR.snapshot();
     for (index, command) in commands.iter().enumerate().skip(half) {
         engine.apply(index, command);

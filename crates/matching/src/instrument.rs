@@ -262,7 +262,7 @@ impl Instrument {
 
     /// Whether a price is a multiple of the tick.
     pub fn is_on_tick(&self, price: Price) -> bool {
-        price.units() % self.tick.units() == 0
+        price.units().is_multiple_of(self.tick.units())
     }
 
     /// A price in this instrument's units, or why it is none.
