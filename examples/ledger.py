@@ -178,7 +178,8 @@ class Ledger:
         price = Decimal(event["price"]) if "price" in event else price
         remaining = Decimal(event["remaining"])
         wanted = remaining if side == "SELL" else remaining * (price or Decimal(0))
-        self.database.execute("UPDATE held SET price = ? WHERE order_id = ?", (str(price), order_id))
+        if price is not None:
+            self.database.execute("UPDATE held SET price = ? WHERE order_id = ?", (str(price), order_id))
         if wanted < held:
             self._release(order_id, held - wanted)
         else:
