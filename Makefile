@@ -28,8 +28,8 @@ test: prepare ## every test suite, the black-box checks among them
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check --config api_tests/ruff.toml api_tests clients examples
-	.venv/bin/ruff format --check --config api_tests/ruff.toml api_tests clients examples
+	.venv/bin/ruff check api_tests clients examples
+	.venv/bin/ruff format --check api_tests clients examples
 
 bench: prepare ## orders a second through the service, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
