@@ -32,8 +32,8 @@ simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, R
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check --config api_tests/ruff.toml api_tests clients examples
-	.venv/bin/ruff format --check --config api_tests/ruff.toml api_tests clients examples
+	.venv/bin/ruff check api_tests clients examples
+	.venv/bin/ruff format --check api_tests clients examples
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
 PLANTED := $(BINARIES)/pricetime-planted

@@ -1,6 +1,6 @@
 """Orders of some accounts for the example ledger: every kind that reserves, trades, releases.
 
-    MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/ledger_load.py [seconds] [seed]
+MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/ledger_load.py [seconds] [seed]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests made from the schema, good and bad ones, against a service: no 5xx, and every answer as the schema says.
 
-    MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/schema_check.py [seed]
+MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/schema_check.py [seed]
 """
 
 from __future__ import annotations

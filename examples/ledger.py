@@ -5,7 +5,7 @@
 
 Each row of the event log is posted in one transaction with the cursor behind it, so a ledger that is killed and started
 again posts nothing twice and leaves nothing out. An account has two books of each asset: what is free, and what is
-reserved for its open orders. Every posting takes from one book what it gives to another, so all of an asset sums to zero.
+reserved for its open orders. Every posting takes from one book what it gives to another: all of an asset sums to zero.
 The engine takes orders that are funded already: here every account is allowed to owe, since nobody deposits anything.
 """
 
@@ -178,7 +178,8 @@ class Ledger:
         price = Decimal(event["price"]) if "price" in event else price
         remaining = Decimal(event["remaining"])
         wanted = remaining if side == "SELL" else remaining * (price or Decimal(0))
-        self.database.execute("UPDATE held SET price = ? WHERE order_id = ?", (str(price), order_id))
+        if price is not None:
+            self.database.execute("UPDATE held SET price = ? WHERE order_id = ?", (str(price), order_id))
         if wanted < held:
             self._release(order_id, held - wanted)
         else:

@@ -40,6 +40,11 @@ impl Registry {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn has_room_for(&self, name: &Account) -> bool {
+        let known = self.known();
+        known.contains_key(name) || known.len() < MAX_CONSUMERS
+    }
+
     async fn put(&self, position: ConsumerPosition) -> Result<(), HistoryError> {
         self.store.put(&position).await?;
         self.known().insert(position.name.clone(), position);
@@ -182,12 +187,10 @@ pub async fn put_position(
     let name = name(&path)?;
     let [sent] = fields::read(&body.0, &FIELDS)?;
     let position = row(fields::required(sent, FIELDS[0])?, engine)?;
-    let known = engine.consumers.known();
-    if !known.contains_key(&name) && known.len() >= MAX_CONSUMERS {
+    if !engine.consumers.has_room_for(&name) {
         let detail = format!("there are {MAX_CONSUMERS} consumers, as many as may be");
         return Err(Problem::new(Code::InvalidName, detail).field("name"));
     }
-    drop(known);
     let position = ConsumerPosition { name, position, updated_at: engine.clock.now() };
     engine.consumers.put(position.clone()).await.map_err(|error| super::lookup::away(&error))?;
     Ok(HttpResponse::Ok().json(Consumer::new(&position, engine.feed.published.borrow().get())))

@@ -1,19 +1,41 @@
 //! The market as answers and the feed have it: decimals as strings, times in microseconds since 1970. One view for both,
 //! so that what is asked for and what is subscribed to cannot drift apart.
 
+use std::borrow::Cow;
+
 use actors::feed::{Content, Draft, Kind, OrderChange};
 use market::{Candle, Level, MarketTrade, SymbolMarket};
 use matching::ledger::TradeRecord;
 use matching::{Amount, Decimal, Event, Instrument, Micros, Symbol};
 use serde::Serialize;
-use utoipa::ToSchema;
+use serde_json::json;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::answers::{Fill, OrderAnswer};
 
-/// A price of a book: price, quantity shown, number of orders. Quantity 0: there is none any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(example = json!(["100.5", "0.6", 1]))]
-pub struct LevelView(#[schema(value_type = String)] pub Decimal, #[schema(value_type = String)] pub Amount, pub u64);
+/// A price of a book: price, quantity shown, number of orders. No orders: there is none any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LevelView(pub Decimal, pub Amount, pub u64);
+
+impl PartialSchema for LevelView {
+    fn schema() -> RefOr<Schema> {
+        let of = |kind| ObjectBuilder::new().schema_type(SchemaType::new(kind)).build();
+        let element = OneOfBuilder::new().item(of(Type::String)).item(of(Type::Integer));
+        let level = ArrayBuilder::new().items(element).min_items(Some(3)).max_items(Some(3));
+        level
+            .description(Some("Price, quantity shown, number of orders."))
+            .examples([json!(["100.5", "0.6", 1])])
+            .into()
+    }
+}
+
+impl ToSchema for LevelView {
+    fn name() -> Cow<'static, str> {
+        "Level".into()
+    }
+}
 
 impl LevelView {
     fn new(instrument: &Instrument, (price, level): (u64, Level)) -> LevelView {

@@ -2,7 +2,7 @@
 
 use market::{FeedRow, touched};
 use matching::command::{ListInstrument, NewOrder};
-use matching::{Changes, Command, Engine, Instrument, Order, Sequenced};
+use matching::{Command, Engine, Instrument, Order, Sequenced};
 use tokio::runtime;
 
 use super::*;
