@@ -5,8 +5,7 @@ use std::sync::Arc;
 use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{
-    Embedded, EmbeddedConsumers, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue,
-    EmbeddedSnapshots,
+    Embedded, EmbeddedConsumers, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
 };
 use crate::adapters::postgres::{
     Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch,

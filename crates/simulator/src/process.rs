@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actors::standby::TakeOver;
 use actors::{
     Fatal, IntakeLimits, Outcomes, Pipeline, PipelineSettings, Placement, Ports, RecoveryError, recover, standby,
 };
@@ -46,6 +47,8 @@ impl ProcessSettings {
                 retain_snapshots: 3,
                 queue_retention_entries: random.pick(&[0, 10, 1_000]),
                 max_queue_age: random.pick(&[None, Some(Duration::from_secs(3))]),
+                reopening: None,
+                encode: |_| String::new(),
                 intake: IntakeLimits { orders: lag, cancels: lag, wait: Duration::from_secs(1) },
             },
             retain_closed: random.pick(&[10, 100, 500_000]),
@@ -147,7 +150,7 @@ impl Process {
         let snapshots = Arc::new(SnapshotLink(link.clone()));
         let projection = Arc::new(ProjectionLink(link.clone()));
         let queue = Arc::new(QueueLink(link));
-        let writer = standby::become_writer(&*log).await?;
+        let TakeOver { writer, .. } = standby::become_writer(&*log).await?;
         let position = writer.position;
         let recovery = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed);
         let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use testbed::wait_until;
 use tokio::time::{Instant, sleep};
 
-use crate::service::support::{DEADLINE, Mode, SYMBOLS, Stack, check_log, on_both};
+use chaos::load::SYMBOLS;
+
+use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both};
 
 /// Long enough that a slow machine sees each phase.
 const SETTINGS: [(&str, &str); 3] = [("DEBUG", "false"), ("REOPEN_CANCEL_ONLY", "5"), ("REOPEN_POST_ONLY", "5")];

@@ -2,7 +2,10 @@
 //! through. Slow; random commands compare the two event by event.
 
 mod auction;
+mod engine;
 mod trading;
+
+pub use engine::NaiveEngine;
 
 use crate::book::{BookCommand, BookEvent, BookImage, Ended, Indication, OpenImage, Owner, Placed, Selection, Wait};
 use crate::image::StateHash;

@@ -79,7 +79,7 @@ fn tell(event: &Event) -> String {
         Event::OrderExpired(event) => format!("{} expired {}", event.order_id, event.remaining),
         Event::OrderCancelled(event) => format!("{} cancelled", event.order_id),
         Event::Trade(event) => format!("{} x {}", event.maker_order_id, event.taker_order_id),
-        Event::CancelRejected(event) => format!("{}", event.reason_code.code()),
+        Event::CancelRejected(event) => event.reason_code.code().to_owned(),
         Event::TimeAdvanced(_) => "later".to_owned(),
         other => other.to_string(),
     }
