@@ -15,6 +15,7 @@ on_both! {
     what_is_asked_is_answered_with_the_row_it_is_true_for
     an_acknowledged_order_is_never_unknown
     events_and_positions_survive_a_kill
+    what_left_the_ledger_is_in_the_history_or_says_what_it_needs
     a_ledger_that_is_killed_posts_everything_once
     the_socket_takes_orders_and_cancels_them_when_it_closes
 }
@@ -108,6 +109,70 @@ async fn an_acknowledged_order_is_never_unknown(mode: Mode) {
     }
     let (status, problem) = found(&stack, (1 << 53) - 1).await;
     assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("UNKNOWN_ORDER")));
+}
+
+/// With two closed orders kept, all others are found in the history, also after it was emptied and made again.
+async fn what_left_the_ledger_is_in_the_history_or_says_what_it_needs(mode: Mode) {
+    let mut stack = Stack::with_settings(mode, &[("RETAIN_CLOSED_ORDERS", "2")]);
+    let mut pairs = Vec::new();
+    for _ in 0..10 {
+        let sell = stack.place("BTC_USDT", "SELL", "100.5", "2").await;
+        pairs.push((sell, stack.place("BTC_USDT", "BUY", "101", "2").await));
+    }
+    for made_again in [false, true] {
+        if made_again && mode == Mode::Full {
+            stack.service.kill().expect("a kill");
+            stack.sql("TRUNCATE history_order, history_trade");
+            stack.sql("UPDATE history_position SET seq = 0");
+            stack.service.restart().expect("a restart");
+        }
+        for (sell, buy) in pairs.iter().copied().take(8) {
+            let expected = if mode == Mode::Full { StatusCode::OK } else { StatusCode::NOT_IMPLEMENTED };
+            let order = eventually(&stack, sell, expected).await;
+            if mode == Mode::Embedded {
+                assert_eq!(order["code"], "NEEDS_POSTGRES");
+                continue;
+            }
+            assert_eq!(
+                (&order["order"]["status"], &order["order"]["average_price"]),
+                (&json!("FILLED"), &json!("100.5"))
+            );
+            let explained = stack.get(&format!("/api/orders/{buy}/explain/")).await;
+            assert_eq!(
+                explained["life"][0]["words"][1],
+                format!("It traded 2 at 100.5 as the taker with order {sell}; 0 was left.")
+            );
+            assert_eq!(explained["complete"], true, "{explained}");
+        }
+    }
+    let mut takers = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = stack.get(&format!("/api/symbols/BTC_USDT/trades/?limit=3{cursor}")).await;
+        let trades = page["trades"].as_array().expect("trades");
+        takers.extend(trades.iter().filter_map(|trade| trade["taker_order_id"].as_u64()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    if mode == Mode::Full {
+        assert_eq!(takers, pairs.iter().rev().map(|(_, buy)| *buy).collect::<Vec<_>>());
+    }
+}
+
+/// The answer about an order, once it has this status; until then it may be PENDING or 503.
+async fn eventually(stack: &Stack, order_id: u64, expected: StatusCode) -> Value {
+    let began = Instant::now();
+    loop {
+        let (status, order) = found(stack, order_id).await;
+        if status == expected && order["order"]["status"] != "PENDING" {
+            return order;
+        }
+        let not_yet = status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::OK;
+        assert!(not_yet && began.elapsed() < DEADLINE, "order {order_id}: {status} {order}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn found(stack: &Stack, order_id: u64) -> (StatusCode, Value) {
