@@ -99,8 +99,9 @@ fn the_checks_catch_planted_bugs() {
     });
     check_caught("book", |events| events.retain(|event| !matches!(event, BookEvent::Cancelled { .. })));
     check_caught("ids", |events| {
-        let first = events.iter().find(|event| matches!(event, BookEvent::Accepted { .. })).cloned();
-        events.push(first.expect("an order"));
+        // While it is open: right behind itself.
+        let first = events.iter().position(|event| matches!(event, BookEvent::Accepted { .. })).expect("an order");
+        events.insert(first, events[first].clone());
     });
     check_caught("priority", |events| {
         // Every order has the last place but one: the order of events no longer tells who goes first.
