@@ -12,18 +12,21 @@ use crate::check::Findings;
 pub(crate) struct Logged {
     /// Rows that accepted or rejected it: one.
     pub(crate) executions: u32,
-    pub(crate) rejected: bool,
     /// The row that did.
     pub(crate) seq: Seq,
     pub(crate) symbol: String,
     pub(crate) side: Side,
-    pub(crate) price: Decimal,
-    pub(crate) quantity: Decimal,
+    /// Its limit; none accepts any price.
+    pub(crate) price: Option<Decimal>,
+    /// Its whole quantity; none of an order by quote amount, whose amounts are not summed here.
+    pub(crate) quantity: Option<Decimal>,
     pub(crate) account: Option<String>,
     pub(crate) key: Option<String>,
     /// In units of 10^-8, as are all sums.
     filled: i128,
     remaining: i128,
+    /// Whether it waits for a trade, in no book.
+    waits: bool,
     /// How it ended, if it did, with the row.
     pub(crate) ended: Option<(&'static str, Seq)>,
 }
@@ -63,8 +66,8 @@ impl Orders {
     /// Takes in one event.
     pub(crate) fn event(&mut self, seq: Seq, event: &Event, findings: &mut Findings) {
         match event {
-            Event::OrderAccepted(accepted) => self.executed(seq, &accepted.order, None, findings),
-            Event::OrderRejected(rejected) => self.executed(seq, &rejected.order, Some(("REJECTED", seq)), findings),
+            Event::OrderAccepted(accepted) => self.executed(seq, &accepted.order, None),
+            Event::OrderRejected(rejected) => self.executed(seq, &rejected.order, Some(("REJECTED", seq))),
             Event::Trade(trade) => {
                 let sides = [
                     (trade.maker_order_id.get(), trade.maker_remaining),
@@ -73,8 +76,29 @@ impl Orders {
                 for (order_id, left) in sides {
                     self.traded(seq, order_id, units(trade.quantity), units(left), findings);
                 }
-                self.check_price(seq, trade.maker_order_id.get(), trade.price, findings);
+                if !trade.auction {
+                    self.check_price(seq, trade.maker_order_id.get(), trade.price, findings);
+                }
             }
+            Event::OrderTriggered(triggered) => {
+                self.changed(seq, triggered.order_id.get(), |order| order.waits = false, findings);
+            }
+            Event::OrderAmended(amended) => {
+                let change = |order: &mut Logged| {
+                    order.price = amended.price;
+                    order.quantity = Some(amended.quantity);
+                    order.remaining = units(amended.remaining);
+                };
+                self.changed(seq, amended.order_id.get(), change, findings);
+            }
+            Event::OrderReduced(reduced) => {
+                let change = |order: &mut Logged| {
+                    order.quantity = Some(reduced.quantity);
+                    order.remaining = units(reduced.remaining);
+                };
+                self.changed(seq, reduced.order_id.get(), change, findings);
+            }
+            Event::OrderFilled(filled) => self.ended(seq, filled.order_id.get(), "FILLED", 0, findings),
             Event::OrderCancelled(cancelled) => {
                 self.ended(seq, cancelled.order_id.get(), "CANCELLED", units(cancelled.remaining), findings);
             }
@@ -85,24 +109,21 @@ impl Orders {
         }
     }
 
-    /// An order is accepted, or has ended as it came. The load sends limit orders only.
-    fn executed(&mut self, seq: Seq, order: &Order, ended: Option<(&'static str, Seq)>, findings: &mut Findings) {
+    /// An order is accepted, or has ended as it came.
+    fn executed(&mut self, seq: Seq, order: &Order, ended: Option<(&'static str, Seq)>) {
         let order_id = order.order_id.get();
-        let (Some(price), Some(quantity)) = (order.price, order.quantity) else {
-            return findings.add(format!("row {seq}: order {order_id} is no limit order"));
-        };
         let logged = Logged {
             executions: 1,
-            rejected: ended.is_some(),
             seq,
             symbol: order.symbol.to_string(),
             side: order.side,
-            price,
-            quantity,
+            price: order.price,
+            quantity: order.quantity,
             account: order.account.as_ref().map(ToString::to_string),
             key: order.client_order_id.as_ref().map(ToString::to_string),
             filled: 0,
-            remaining: units(quantity),
+            remaining: order.quantity.map(units).unwrap_or_default(),
+            waits: order.order_type.waits(),
             ended,
         };
         match (&logged.account, &logged.key) {
@@ -112,10 +133,10 @@ impl Orders {
             (Some(account), None) => self.by_account.entry(account.clone()).or_default().push(order_id),
             (None, _) => {}
         }
-        if !logged.rejected {
-            self.side(&logged.symbol.clone(), logged.side).insert((units(price), order_id));
-        }
         self.by_id.entry(order_id).and_modify(|known| known.executions += 1).or_insert(logged);
+        if ended.is_none() {
+            self.enters(order_id);
+        }
     }
 
     fn traded(&mut self, seq: Seq, order_id: u64, quantity: i128, left: i128, findings: &mut Findings) {
@@ -124,6 +145,9 @@ impl Orders {
         };
         if let Some((status, at)) = order.ended {
             findings.add(format!("row {seq}: a trade of order {order_id}, which was {status} at row {at}"));
+        }
+        if order.quantity.is_none() {
+            return;
         }
         order.filled += quantity;
         order.remaining -= quantity;
@@ -140,12 +164,34 @@ impl Orders {
         &mut self.open.entry(symbol.to_owned()).or_default()[usize::from(side == Side::Sell)]
     }
 
+    /// Its place in a book, if it has one: its market, side and price.
+    fn place(&self, order_id: u64) -> Option<(String, Side, i128)> {
+        let order = self.by_id.get(&order_id).filter(|order| !order.waits)?;
+        Some((order.symbol.clone(), order.side, units(order.price?)))
+    }
+
+    /// The order stands in a book, unless it waits or takes any price.
+    fn enters(&mut self, order_id: u64) {
+        if let Some((symbol, side, price)) = self.place(order_id) {
+            self.side(&symbol, side).insert((price, order_id));
+        }
+    }
+
     /// The order is in no book any more.
     fn leaves(&mut self, order_id: u64) {
-        if let Some(order) = self.by_id.get(&order_id) {
-            let (symbol, side, price) = (order.symbol.clone(), order.side, units(order.price));
+        if let Some((symbol, side, price)) = self.place(order_id) {
             self.side(&symbol, side).remove(&(price, order_id));
         }
+    }
+
+    /// The order's terms change: it leaves its place and enters the one that it has then.
+    fn changed(&mut self, seq: Seq, order_id: u64, change: impl FnOnce(&mut Logged), findings: &mut Findings) {
+        self.leaves(order_id);
+        match self.by_id.get_mut(&order_id) {
+            Some(order) => change(order),
+            None => findings.add(format!("row {seq}: order {order_id} changes, and is not there")),
+        }
+        self.enters(order_id);
     }
 
     /// Between two rows no bid is at or above an ask.
@@ -161,7 +207,7 @@ impl Orders {
 
     /// A trade's price is the maker's.
     fn check_price(&self, seq: Seq, maker: u64, price: Decimal, findings: &mut Findings) {
-        if self.get(maker).is_some_and(|order| units(order.price) != units(price)) {
+        if self.get(maker).is_some_and(|order| order.price.map(units) != Some(units(price))) {
             findings.add(format!("row {seq}: a trade at {price}, which is not the price of its maker {maker}"));
         }
     }
@@ -173,7 +219,7 @@ impl Orders {
         if let Some((before, at)) = order.ended {
             findings.add(format!("row {seq}: order {order_id} is {status}, and was {before} at row {at}"));
         }
-        if order.remaining != left {
+        if order.quantity.is_some() && order.remaining != left {
             findings.add(format!("row {seq}: order {order_id} is {status} with {left}, not {}", order.remaining));
         }
         order.ended = Some((status, seq));
@@ -183,10 +229,11 @@ impl Orders {
     /// Always quantity = remaining + filled.
     pub(crate) fn check_amounts(&self, findings: &mut Findings) {
         for (order_id, order) in &self.by_id {
-            if units(order.quantity) != order.remaining + order.filled {
+            let Some(quantity) = order.quantity else { continue };
+            if units(quantity) != order.remaining + order.filled {
                 findings.add(format!(
-                    "order {order_id}: {} is not {} left and {} filled",
-                    order.quantity, order.remaining, order.filled
+                    "order {order_id}: {quantity} is not {} left and {} filled",
+                    order.remaining, order.filled
                 ));
             }
         }

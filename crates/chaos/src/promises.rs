@@ -122,8 +122,8 @@ fn check_duplicates(sent: &OrderSent, findings: &mut Findings) {
 fn is_same(sent: &OrderSent, logged: &Logged) -> bool {
     sent.symbol == logged.symbol
         && sent.side == logged.side
-        && units(sent.price) == units(logged.price)
-        && units(sent.quantity) == units(logged.quantity)
+        && Some(units(sent.price)) == logged.price.map(units)
+        && Some(units(sent.quantity)) == logged.quantity.map(units)
         && sent.account == logged.account
         && sent.key == logged.key
 }

@@ -188,11 +188,11 @@ async fn a_failed_assertion_is_noted_before_the_end() {
     crate::service::support::empty(stack.redis()).await;
     for _ in 0..3 {
         let ended = stack.service.restart().expect_err("an end").to_string();
-        assert!(ended.contains("order 2 has priority 2 at event 1"), "{ended}");
+        assert!(ended.contains("order 2 has place 2 at event 1"), "{ended}");
     }
     refuses(&mut stack, "stopped itself 3 times in a row at row 6");
     let log = stack.service.log();
-    assert!(log.contains("order 2 has priority 2 at event 1"), "{log}");
+    assert!(log.contains("order 2 has place 2 at event 1"), "{log}");
 }
 
 async fn kills_never_count(mode: Mode) {
