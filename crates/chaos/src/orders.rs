@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use matching::{Decimal, Event, Order, Seq, Side, Symbol};
+use matching::{Decimal, Event, Order, Phase, Seq, Side, Symbol};
 
 use crate::check::Findings;
 
@@ -41,6 +41,8 @@ pub(crate) struct Orders {
     by_account: HashMap<String, Vec<u64>>,
     /// Prices of open orders by market: bids and asks.
     open: HashMap<String, [BTreeSet<(i128, u64)>; 2]>,
+    /// Markets whose phase is not CONTINUOUS: their books may be crossed.
+    collecting: BTreeSet<Symbol>,
 }
 
 impl Orders {
@@ -79,6 +81,12 @@ impl Orders {
                 if !trade.auction {
                     self.check_price(seq, trade.maker_order_id.get(), trade.price, findings);
                 }
+            }
+            Event::PhaseChanged(changed) if changed.phase == Phase::Continuous => {
+                self.collecting.remove(&changed.symbol);
+            }
+            Event::PhaseChanged(changed) => {
+                self.collecting.insert(changed.symbol);
             }
             Event::OrderTriggered(triggered) => {
                 self.changed(seq, triggered.order_id.get(), |order| order.waits = false, findings);
@@ -194,9 +202,10 @@ impl Orders {
         self.enters(order_id);
     }
 
-    /// Between two rows no bid is at or above an ask.
+    /// Between two rows no bid is at or above an ask, in phase CONTINUOUS.
     pub(crate) fn check_uncrossed(&self, seq: Seq, symbol: Option<Symbol>, findings: &mut Findings) {
-        let Some(symbol) = symbol.map(|symbol| symbol.to_string()) else { return };
+        let Some(symbol) = symbol.filter(|symbol| !self.collecting.contains(symbol)) else { return };
+        let symbol = symbol.to_string();
         let Some([bids, asks]) = self.open.get(&symbol) else { return };
         if let (Some((bid, _)), Some((ask, _))) = (bids.last(), asks.first())
             && bid >= ask
