@@ -39,7 +39,9 @@ async fn main() {
     ];
     let service = Service::start(env!("CARGO_BIN_EXE_pricetime"), environment).expect("the service");
     let base = Arc::new(service.base_url());
-    place(&Client::new(), &base, "WARM_USDT", "BUY", 1).await;
+    for symbol in ["RATE_USDT", "LAT_USDT", "FED_USDT"] {
+        list(&base, symbol).await;
+    }
 
     let rate = sustainable(&base).await;
     println!("sustained by {CLIENTS} clients that wait for each answer: {rate:.0} orders/s\n");
@@ -76,6 +78,13 @@ async fn main() {
     }
     let during = latency(&base, service.port(), half).await;
     println!("without            {before}\nwith               {during}    {} MB", memory(service.pid()) / 1024);
+}
+
+/// An order that stays alone, committed: so its market is listed.
+async fn list(base: &str, symbol: &str) {
+    let body = json!({"symbol": symbol, "side": "BUY", "price": 1, "quantity": 1});
+    let answer = Client::new().post(format!("{base}/api/orders/?ack=committed")).json(&body).send().await;
+    assert_eq!(answer.expect("an answer").status(), 200);
 }
 
 async fn place(client: &Client, base: &str, symbol: &str, side: &str, price: u64) -> u64 {
