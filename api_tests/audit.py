@@ -64,11 +64,13 @@ def differs(expected, found):
     if isinstance(expected, Decimal):
         short = isinstance(found, str) and ("." not in found or not found.endswith("0"))
         return not short or Decimal(found) != expected
+    if type(expected) is not type(found):
+        return True
     if isinstance(expected, dict):
         return expected.keys() != found.keys() or any(differs(value, found[name]) for name, value in expected.items())
     if isinstance(expected, list):
         return len(expected) != len(found) or any(map(differs, expected, found))
-    return type(expected) is not type(found) or expected != found
+    return expected != found
 
 
 def plain(event):
