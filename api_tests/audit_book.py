@@ -86,12 +86,6 @@ class Order:
         """Shows a whole part."""
         self.shown = self.remaining if self.display is None else min(self.display, self.remaining)
 
-    def takes(self, price):
-        """Whether a price is within its limit."""
-        if self.price is None:
-            return True
-        return price <= self.price if self.side == "BUY" else price >= self.price
-
     def prevents(self, maker):
         """Whether it must not trade with this one."""
         return self.account is not None and self.account == maker.account and self.prevention != "NONE"
@@ -238,11 +232,12 @@ class Book:
         if self.phase != "CONTINUOUS":
             self.rest(taker)
             return
-        band = self.band() if taker.price is None else None
-        others = self.sides[OTHER[taker.side]]
+        others, buys, worst = self.sides[OTHER[taker.side]], taker.side == "BUY", taker.price
+        if worst is None and (band := self.band()) is not None:
+            worst = band[1] if buys else band[0]
 
         def meets(maker):
-            return taker.takes(maker.price) and (band is None or band[0] <= maker.price <= band[1])
+            return worst is None or (maker.price <= worst if buys else maker.price >= worst)
 
         insists = taker.tif == "FOK" or (placed and taker.min_quantity is not None)
         if insists and not self.can_have(taker, [maker for maker in others if meets(maker)]):
@@ -286,7 +281,6 @@ class Book:
                     if left <= remaining:
                         break
                     left -= remaining
-                    needed = min(needed, left + had) if taker.tif == "FOK" else needed
                 continue
             if quote is not None:
                 wanted = self.wanted(quote, maker.price)
