@@ -1,6 +1,7 @@
 """The auditor says of every example of docs/orders.md, and of every story of the engine's tests, what stands there.
 
-`docs/orders.md` explains how an example is read. Run from the project root: .venv/bin/python -m unittest discover -s api_tests
+`docs/orders.md` explains how an example is read.
+Run from the project root: .venv/bin/python -m unittest discover -s api_tests
 """
 
 import re
@@ -65,7 +66,7 @@ class Teller:
         match said[0], said[1]:
             case "cancel", ("all" | "everywhere") as where:
                 command |= {"type": "MassCancel"} | ({"symbol": MARKET} if where == "all" else {})
-                return command | {"side": side.upper() for side in ("buy", "sell") if side in said}
+                return command | said_one("side", ("buy", "sell"), said)
             case "cancel", "key":
                 return command | {"type": "CancelByKey", "symbol": MARKET, "client_order_id": said[2]}
             case "cancel", order_id:
@@ -108,12 +109,9 @@ class Teller:
         texts |= {"trail": "trailing_delta", "show": "display_quantity", "min": "min_quantity"}
         texts |= {"key": "client_order_id", "noting": "metadata"}
         order |= {name: after[word] for word, name in texts.items() if word in after}
-        order |= {"time_in_force": word.upper() for word in ("ioc", "fok", "gtd", "day") if word in said}
-        order |= {
-            name: int(after[word])
-            for word, name in (("gtd", "expire_at"), ("with", "linked_order_id"))
-            if word in after
-        }
+        order |= said_one("time_in_force", ("ioc", "fok", "gtd", "day"), said)
+        numbers = {"gtd": "expire_at", "with": "linked_order_id"}
+        order |= {name: int(after[word]) for word, name in numbers.items() if word in after}
         if "post" in said:
             order["post_only"] = True
         if "stp" in after:
@@ -132,6 +130,11 @@ class Teller:
         waiting = sorted(book.waiting.values(), key=lambda order: order.place)
         behind = f" ? {' '.join(str(order.id) for order in waiting)}" if waiting else ""
         return f"{side(book.sides['BUY'])} | {side(book.sides['SELL'])}{behind}".strip()
+
+
+def said_one(name, of, said):
+    """A field whose value is the one of these words that is said, if one is."""
+    return next(({name: word.upper()} for word in of if word in said), {})
 
 
 def changed(instrument, said):
