@@ -13,7 +13,7 @@ use testbed::wait_until;
 
 use crate::service::support::{DEADLINE, Mode, Stack, on_both, progress};
 
-const ORDERS: u64 = 250;
+const ORDERS: u64 = 400;
 const SEED: u64 = 41;
 
 on_both! {
@@ -150,7 +150,8 @@ fn random_order(random: &mut Random, placed: &[u64]) -> Value {
         order["account"] = json!(format!("desk{}", random.below(2)));
         let prevention = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"];
         order["self_trade_prevention"] = json!(prevention[random.below(5) as usize]);
-        if let Some(last) = placed.last().filter(|_| kind != "MARKET" && order["time_in_force"].is_null()) {
+        let links = random.below(4) == 0 && kind != "MARKET" && order["time_in_force"].is_null();
+        if let Some(last) = placed.last().filter(|_| links) {
             order["linked_order_id"] = json!(last);
         }
     }
