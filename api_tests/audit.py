@@ -17,8 +17,9 @@ from itertools import zip_longest
 
 from blake3 import blake3
 
-from audit_rules import Engine
+from audit_rules import Engine, UnknownCommandError
 
+FORMAT = 1
 SHOWN_FINDINGS = 20
 
 
@@ -82,19 +83,26 @@ def audit(lines):
     """Findings about an exported log, and how many rows and trades it has."""
     chain, engine, findings = Chain(), Engine(), []
     for line in lines:
+        if len(findings) >= SHOWN_FINDINGS:
+            break
         row = json.loads(line)
         try:
             chain.check(row)
         except Finding as finding:
             findings.append(f"row {row['seq']}: {finding}")
-        expected = engine.apply(row["seq"], row["time"], json.loads(row["command"]))
+        if row["format"] != FORMAT:
+            findings.append(f"row {row['seq']}: its format is {row['format']}, not {FORMAT}: it is not read")
+            break
+        try:
+            expected = engine.apply(row["seq"], row["time"], json.loads(row["command"]))
+        except UnknownCommandError as error:
+            findings.append(f"row {row['seq']}: {error}")
+            continue
         found = json.loads(row["events"])
         for told, logged in zip_longest(expected, found):
             if differs(told, logged):
                 findings.append(f"row {row['seq']}: the rules give {plain(told)}, the log has {plain(logged)}")
                 break
-        if len(findings) >= SHOWN_FINDINGS:
-            break
     return findings, chain.seq, engine.trades
 
 

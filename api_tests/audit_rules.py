@@ -18,6 +18,10 @@ def compact(event):
     return {name: value for name, value in event.items() if value is not None}
 
 
+class UnknownCommandError(Exception):
+    """A command of a kind that the rule book does not have."""
+
+
 class Engine:
     """What a command comes to."""
 
@@ -36,12 +40,15 @@ class Engine:
         self.seq, self.time = seq, time
         self.forget()
         kind = command["type"]
+        rule = getattr(self, kind, None) if kind[:1].isupper() else None
+        if rule is None:
+            raise UnknownCommandError(f"no rule is known for a {kind}")
         identity = command["order"]["order_id"] if kind == "NewOrder" else command.get("command_id")
         if identity is not None and (identity in self.orders or identity in self.others):
             return [{"type": "DuplicateRejected", "command_id": identity}]
         if identity is not None and kind != "NewOrder":
             self.remember(identity)
-        return getattr(self, kind)(command)
+        return rule(command)
 
     def forget(self):
         """Ids and names are kept for exactly ID_WINDOW rows."""

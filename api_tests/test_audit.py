@@ -92,7 +92,7 @@ def rows(commands):
     for seq, command in enumerate(commands, start=1):
         time = 60 if seq >= 33 else 30 if seq >= 11 else seq
         events = engine.apply(seq, time, command)
-        row = {"seq": seq, "time": time, "epoch": 1, "stream_position": f"{seq}-0"}
+        row = {"seq": seq, "time": time, "epoch": 1, "stream_position": f"{seq}-0", "format": 1}
         log.append(row | {"command": text(command), "events": text(events)})
     return chained(log, chain)
 
@@ -167,6 +167,14 @@ class AuditTest(unittest.TestCase):
 
     def test_an_altered_row_is_found(self):
         self.plant(9, lambda events: events[0].update(priority=2), "its chain value", chain_again=False)
+
+    def test_what_cannot_be_judged_is_a_finding(self):
+        log = rows(STORY)
+        log[8]["command"] = log[8]["command"].replace("NewOrder", "BetterOrder")
+        self.assertIn("row 9: no rule is known for a BetterOrder", findings(chained(log))[0])
+        log = rows(STORY)
+        log[8]["format"] = 2
+        self.assertEqual(findings(log), ["row 9: its format is 2, not 1: it is not read"])
 
     def test_a_missing_row_and_going_back_are_found(self):
         log = rows(STORY)

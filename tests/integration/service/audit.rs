@@ -13,7 +13,7 @@ use testbed::wait_until;
 
 use crate::service::support::{DEADLINE, Mode, Stack, on_both, progress};
 
-const ORDERS: u64 = 250;
+const ORDERS: u64 = 400;
 const SEED: u64 = 41;
 
 on_both! {
@@ -69,37 +69,96 @@ async fn inject(stack: &Stack, mode: Mode, text: &str) {
     }
 }
 
-/// Orders of every kind that HTTP takes: with names that come again, expiries, cancels of all sorts.
+/// Orders of every kind that HTTP takes: with names that come again, expiries, cancels of all sorts, amends, accounts that are
+/// blocked, phases.
 async fn random_load(stack: &Stack) {
     let mut random = Random(SEED);
     let mut placed: Vec<u64> = Vec::new();
     for _ in 0..ORDERS {
-        if random.below(5) == 0 && !placed.is_empty() {
-            stack.cancel(placed[random.below(placed.len() as u64) as usize]).await;
-            continue;
-        }
-        let side = if random.below(2) == 0 { "BUY" } else { "SELL" };
-        let symbol = ["BTC_USDT", "ETH_USDT", "NEW_COIN"][random.below(3) as usize];
-        let price = format!("{}.{}", 98 + random.below(5), random.below(10));
-        let mut order = json!({"symbol": symbol, "side": side, "price": price, "quantity": 1 + random.below(9)});
-        if random.below(3) == 0 {
-            order["account"] = json!(format!("desk{}", random.below(2)));
-        }
-        if random.below(3) == 0 {
-            order["client_order_id"] = json!(format!("name-{}", random.below(20)));
-        }
-        if random.below(6) == 0 {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
-            order["time_in_force"] = json!("GTD");
-            order["expire_at"] = json!(now.as_secs() + 1 + random.below(2));
-        }
-        let answer = stack.client.post(stack.url("/api/orders/")).json(&order).send().await.expect("an answer");
-        if answer.status() == StatusCode::ACCEPTED {
-            placed.extend(answer.json::<Value>().await.expect("JSON")["order_id"].as_u64());
-        } else {
-            assert_eq!(answer.status(), StatusCode::CONFLICT, "{order}");
+        let some = |random: &mut Random| placed[random.below(placed.len() as u64) as usize];
+        match random.below(40) {
+            0..8 if !placed.is_empty() => {
+                stack.cancel(some(&mut random)).await;
+            }
+            8..12 if !placed.is_empty() => {
+                let change = json!({"quantity": 1 + random.below(9)});
+                let url = stack.url(&format!("/api/orders/{}/", some(&mut random)));
+                stack.client.patch(url).json(&change).send().await.expect("an answer");
+            }
+            12 => post(stack, "/api/accounts/desk1/cancel-after/", json!({"timeout_ms": random.below(2) * 300})).await,
+            13 => {
+                post(stack, "/api/accounts/desk0/block/", json!({})).await;
+                post(stack, "/api/accounts/desk0/unblock/", json!({})).await;
+            }
+            14 => post(stack, "/api/symbols/BTC_USDT/phase/", json!({"phase": "AUCTION"})).await,
+            15..18 => post(stack, "/api/symbols/BTC_USDT/phase/", json!({"phase": "CONTINUOUS"})).await,
+            18 => {
+                let url = stack.url("/api/orders/?account=desk1&side=BUY");
+                stack.client.delete(url).send().await.expect("an answer");
+            }
+            _ => {
+                let order = random_order(&mut random, &placed);
+                let answer = stack.client.post(stack.url("/api/orders/")).json(&order).send().await.expect("an answer");
+                if answer.status() == StatusCode::ACCEPTED {
+                    placed.extend(answer.json::<Value>().await.expect("JSON")["order_id"].as_u64());
+                } else {
+                    assert_eq!(answer.status(), StatusCode::CONFLICT, "{order}");
+                }
+            }
         }
     }
+    post(stack, "/api/symbols/BTC_USDT/phase/", json!({"phase": "CONTINUOUS"})).await;
+}
+
+async fn post(stack: &Stack, path: &str, body: Value) {
+    let answer = stack.client.post(stack.url(path)).json(&body).send().await.expect("an answer");
+    assert!(answer.status().is_success(), "{path} {body}: {}", answer.status());
+}
+
+/// An order whose fields go together.
+fn random_order(random: &mut Random, placed: &[u64]) -> Value {
+    let side = if random.below(2) == 0 { "BUY" } else { "SELL" };
+    let symbol = ["BTC_USDT", "ETH_USDT", "NEW_COIN"][random.below(3) as usize];
+    let mut price = || format!("{}.{}", 98 + random.below(5), random.below(10));
+    let (limit, stop) = (price(), price());
+    let mut order = json!({"symbol": symbol, "side": side, "quantity": 2 + random.below(9)});
+    let kind = ["LIMIT", "LIMIT", "LIMIT", "MARKET", "STOP", "STOP_LIMIT", "TAKE_PROFIT", "TRAILING_STOP"];
+    let kind = kind[random.below(8) as usize];
+    order["type"] = json!(kind);
+    match kind {
+        "MARKET" => {}
+        "STOP" | "TAKE_PROFIT" => order["stop_price"] = json!(stop),
+        "STOP_LIMIT" => (order["price"], order["stop_price"]) = (json!(limit), json!(stop)),
+        "TRAILING_STOP" => order["trailing_delta"] = json!(1),
+        _ => order["price"] = json!(limit),
+    }
+    if kind == "LIMIT" {
+        match random.below(6) {
+            0 => order["time_in_force"] = json!(["IOC", "FOK", "DAY"][random.below(3) as usize]),
+            1 => order["post_only"] = json!(true),
+            2 => order["display_quantity"] = json!(1),
+            3 => order["min_quantity"] = json!(2),
+            4 => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+                order["time_in_force"] = json!("GTD");
+                order["expire_at"] = json!(now.as_secs() + 1 + random.below(2));
+            }
+            _ => {}
+        }
+    }
+    if random.below(2) == 0 {
+        order["account"] = json!(format!("desk{}", random.below(2)));
+        let prevention = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"];
+        order["self_trade_prevention"] = json!(prevention[random.below(5) as usize]);
+        let links = random.below(4) == 0 && kind != "MARKET" && order["time_in_force"].is_null();
+        if let Some(last) = placed.last().filter(|_| links) {
+            order["linked_order_id"] = json!(last);
+        }
+    }
+    if random.below(3) == 0 {
+        order["client_order_id"] = json!(format!("name-{}", random.below(20)));
+    }
+    order
 }
 
 /// What only others put into the stream: no commands at all, commands that come twice, orders that no handler lets pass,
@@ -107,9 +166,10 @@ async fn random_load(stack: &Stack) {
 async fn garbage(stack: &Stack, mode: Mode) {
     let order = |id: u64, symbol: &str, price: &str, quantity: &str, more: &str| {
         format!(
-            r#"{{"type":"NewOrder","order_id":{id},"symbol":"{symbol}","side":"BUY","price":"{price}","quantity":"{quantity}","received_at":1{more}}}"#
+            r#"{{"type":"NewOrder","order":{{"order_id":{id},"symbol":"{symbol}","side":"BUY","price":"{price}","quantity":"{quantity}"{more},"received_at":1}}}}"#
         )
     };
+    let of = |order: String, more: &str| format!("{}{more}}}", &order[..order.len() - 1]);
     let coarse = r#"{"type":"ListInstrument","instrument":{"symbol":"TICK_LOT","price_decimals":2,"quantity_decimals":1,"tick":"0.05","lot":"0.5"}}"#;
     let cancel = r#"{"type":"CancelOrder","command_id":800001,"order_id":999999,"received_at":1}"#;
     let entries = [
@@ -124,11 +184,11 @@ async fn garbage(stack: &Stack, mode: Mode) {
         order(900_005, "TICK_LOT", "1", "0", ""),
         order(900_006, "TICK_LOT", "90071992547410", "1", ""),
         order(900_007, "TICK_LOT", "1", "922337203685477581", ""),
-        order(900_008, "TICK_LOT", "100.05", "1.5", r#","deadline":5"#),
-        order(900_009, "TICK_LOT", "100.05", "1.5", r#","expire_at":5"#),
+        of(order(900_008, "TICK_LOT", "100.05", "1.5", ""), r#","deadline":5"#),
+        order(900_009, "TICK_LOT", "100.05", "1.5", r#","time_in_force":"GTD","expire_at":5"#),
         order(900_010, "TICK_LOT", "100.05", "1.5", r#","account":"a","client_order_id":"same""#),
         order(900_011, "TICK_LOT", "100.05", "2", r#","account":"a","client_order_id":"same""#),
-        order(900_012, "TICK_LOT", "100.1", "1.5", r#","stale":true"#),
+        of(order(900_012, "TICK_LOT", "100.1", "1.5", ""), r#","stale":true"#),
     ];
     for entry in entries {
         inject(stack, mode, &entry).await;
@@ -156,6 +216,15 @@ async fn an_exported_log_keeps_the_rules(mode: Mode) {
         "OrderCancelled",
         "OrderExpired",
         "OrderRepeated",
+        "OrderAmended",
+        "OrderTriggered",
+        "OrderReplenished",
+        "PhaseChanged",
+        "MassCancelled",
+        "CancelAfterSet",
+        "AccountBlocked",
+        "SELF_TRADE",
+        "UNFILLED",
         "CancelRejected",
         "DuplicateRejected",
         "EntryRejected",
