@@ -27,6 +27,7 @@ use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
 use crate::exit::End;
 use crate::http::consumers::Registry;
+use crate::http::recent::RecentRows;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
 use crate::last_words;
@@ -179,6 +180,7 @@ async fn start(
         proof: sweep.start(),
         feed: pipeline.feed.clone(),
         log: Arc::clone(&log),
+        recent: Arc::new(RecentRows::new(Arc::clone(&log))),
         history: history.clone(),
         consumers,
         projected: pipeline.projected.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use journal::{
-    EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, SnapshotError, SnapshotStore, encoding,
+    EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, Position, SnapshotError, SnapshotStore,
 };
 use market::touched;
 use matching::{Changes, Ledger, OrderId, Seq};
@@ -17,10 +17,10 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::progress::Progress;
-use crate::recovery::Replay;
+use crate::recovery::{Replay, next_events};
 
 /// Rows of one transaction: enough to spread its cost thin.
-const ROWS: usize = 2_000;
+const ROWS: u64 = 2_000;
 /// How long to wait before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long rows may collect before they are written: a lag that nobody notices, for a tenth of the transactions.
@@ -51,8 +51,12 @@ pub async fn follow(
             let mut follower = Follower::start(&*log, &*snapshots, &*history).await?;
             progress.set_history(follower.ledger.seq().get());
             loop {
-                while follower.ledger.seq() < *published.borrow_and_update() {
-                    follower.page(&*log, &*history).await?;
+                loop {
+                    let to = *published.borrow_and_update();
+                    if follower.position.seq >= to {
+                        break;
+                    }
+                    follower.page(&*log, &*history, to).await?;
                     progress.set_history(follower.ledger.seq().get());
                 }
                 if published.changed().await.is_err() {
@@ -70,6 +74,7 @@ pub async fn follow(
 }
 
 struct Follower {
+    position: Position,
     ledger: Ledger,
     /// The rows of each open order.
     rows: FxHashMap<OrderId, Vec<Seq>>,
@@ -92,19 +97,21 @@ impl Follower {
                 Ok(())
             })
             .await?;
+        let reached = replay.position;
         let (_, _, ledger) = replay.engine.into_parts();
         rows.retain(|order_id, _| ledger.order(*order_id).is_some());
         info!(seq = %position, %from, "the history goes on");
-        Ok(Follower { ledger, rows })
+        Ok(Follower { position: reached, ledger, rows })
     }
 
-    async fn page(&mut self, log: &dyn EventLog, history: &dyn History) -> Result<(), FollowError> {
-        let from = self.ledger.seq();
+    /// Takes in the next rows, none after `to`, each proven to follow the one before.
+    async fn page(&mut self, log: &dyn EventLog, history: &dyn History, to: Seq) -> Result<(), FollowError> {
+        let from = self.position.seq;
         let mut changes = Changes::default();
-        for record in log.page(from, ROWS).await? {
-            let damaged =
-                |error: encoding::DecodeError| LogError::Damaged { seq: record.seq, error: error.to_string() };
-            let events = encoding::decode_events(record.format, &record.events).map_err(damaged)?;
+        let wanted = (to.get() - from.get()).min(ROWS);
+        for record in log.page(from, wanted as usize).await? {
+            let events = next_events(&self.position, &record)?;
+            self.position = record.position();
             note(&mut self.rows, record.seq, &events);
             self.ledger.fold(record.seq, record.time, &events, &mut changes);
         }

@@ -72,7 +72,7 @@ async fn main() {
     let before = latency(&base, service.port(), half).await;
     let mut stalled = Vec::new();
     for _ in 0..STALLED {
-        let mut socket = Socket::open(service.port()).await;
+        let mut socket = Socket::open_narrow(service.port()).await;
         socket.send(&json!({"op": "subscribe", "channels": ["book:LAT_USDT", "trades:LAT_USDT", "events"]})).await;
         stalled.push(socket);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 const TEXT: u8 = 1;
 const PING: u8 = 9;
@@ -16,7 +16,19 @@ pub struct Socket {
 impl Socket {
     /// Opens `/api/ws/`.
     pub async fn open(port: u16) -> Socket {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        Socket::on(stream, port).await
+    }
+
+    /// Opens it with so little room in the kernel that the service notices soon when nobody reads.
+    pub async fn open_narrow(port: u16) -> Socket {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("a small buffer");
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        Socket::on(socket.connect(address).await.expect("a connection"), port).await
+    }
+
+    async fn on(mut stream: TcpStream, port: u16) -> Socket {
         let request = format!(
             "GET /api/ws/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -27,6 +27,7 @@ pub mod orders;
 pub mod placed;
 pub mod problem;
 pub mod query;
+pub mod recent;
 pub mod socket;
 pub mod submit;
 pub mod symbols;
@@ -89,6 +90,8 @@ pub struct Engine {
     pub feed: Feed,
     /// The event log, to read.
     pub log: Arc<dyn EventLog>,
+    /// Its newest rows, for whoever follows it.
+    pub recent: Arc<recent::RecentRows>,
     /// Orders and trades that left the ledger; none in embedded mode.
     pub history: Option<Arc<dyn History>>,
     /// The positions of named consumers.

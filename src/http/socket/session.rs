@@ -19,8 +19,9 @@ use super::Hello;
 use super::operation::{self, Reply};
 use super::request::{self, Op, Request, Source, Wanted};
 use crate::http::Api;
-use crate::http::event_tail::{EventRow, EventTail};
+use crate::http::event_tail::EventTail;
 use crate::http::problem::{Code, Problem};
+use crate::http::recent::{WrittenRow, array};
 
 /// How long a client may take to make room for one message.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
@@ -60,17 +61,6 @@ pub struct Session {
     events: Option<EventTail>,
     cancel_on_disconnect: bool,
     placed: Vec<OrderId>,
-}
-
-/// A message around rows of the log.
-#[derive(Serialize)]
-struct EventMessage<'a> {
-    channel: &'static str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    seq: u64,
-    prev: u64,
-    data: &'a [EventRow],
 }
 
 /// The last message of a socket that the service closes.
@@ -289,12 +279,14 @@ impl Session {
         Ok(())
     }
 
-    async fn send_events(&mut self, rows: Result<Vec<EventRow>, Problem>) -> Result<(), End> {
+    async fn send_events(&mut self, rows: Result<Vec<WrittenRow>, Problem>) -> Result<(), End> {
         match rows {
             Ok(rows) => {
-                let Some(last) = rows.last().and_then(|row| Seq::new(row.seq)) else { return Ok(()) };
-                let prev = self.cursors.insert(Source::Events, last).unwrap_or(Seq::ZERO).get();
-                self.send(&EventMessage { channel: "events", kind: "update", seq: last.get(), prev, data: &rows }).await
+                let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
+                let prev = self.cursors.insert(Source::Events, last).unwrap_or(Seq::ZERO);
+                let data = array(&rows);
+                let head = r#"{"channel":"events","type":"update","#;
+                self.send_text(format!(r#"{head}"seq":{last},"prev":{prev},"data":{data}}}"#)).await
             }
             Err(problem) => {
                 self.events = None;
@@ -324,7 +316,7 @@ impl Session {
     }
 }
 
-async fn next_events(events: &mut Option<EventTail>) -> Result<Vec<EventRow>, Problem> {
+async fn next_events(events: &mut Option<EventTail>) -> Result<Vec<WrittenRow>, Problem> {
     match events {
         Some(events) => events.next(EVENT_ROWS).await,
         None => std::future::pending().await,

@@ -24,6 +24,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::super::consumers::Registry;
+use super::super::recent::RecentRows;
 use super::super::*;
 
 /// What the queue does with the next commands.
@@ -205,6 +206,7 @@ impl Market {
             instruments,
             proof: Arc::default(),
             feed,
+            recent: Arc::new(RecentRows::new(log.clone())),
             log,
             history: None,
             consumers: Registry::open(Arc::new(NoConsumers)).await.expect("consumers"),
