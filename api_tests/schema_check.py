@@ -1,4 +1,4 @@
-"""Requests made from the schema, good and bad ones, against a service: no 5xx but 503 and 504, and every answer as the schema says.
+"""Requests made from the schema, good and bad, against a service: no 5xx but 503 and 504, answers as the schema says.
 
 MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/schema_check.py [seed]
 """
