@@ -1,14 +1,19 @@
 //! The way in: passes commands to the queue and remembers those that are acknowledged and not committed yet.
 //!
+//! One entry is on its way at a time, and whatever comes meanwhile goes into the next one together: under load hundreds of
+//! commands share an append, a sync of the disk and a read. A task of its own carries the entry, so a client that goes
+//! away takes no knowledge of what was acknowledged along.
+//!
 //! What it remembers bounds how far the service may fall behind, and is what a lost stream is restored from. Cancels
 //! have a share of their own, so that a flood of orders never keeps anybody from leaving the market.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use journal::encoding::MAX_COMMANDS_PER_ENTRY;
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId};
 use matching::planted::{Bug, is_planted};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, oneshot};
 
 /// Whose share a command counts in.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -49,7 +54,7 @@ pub enum IntakeError {
 pub struct Intake {
     queue: Arc<dyn CommandQueue>,
     limits: IntakeLimits,
-    /// Held by every enqueue under way; held exclusively while the stream is restored.
+    /// Held by the entry on its way; held exclusively while the stream is restored.
     gate: Arc<RwLock<()>>,
     state: Mutex<State>,
 }
@@ -65,36 +70,81 @@ struct State {
     kept: BTreeMap<StreamId, Kept>,
     /// The last entry that is committed.
     committed: StreamId,
-    orders: Waiting,
-    cancels: Waiting,
+    orders: Counts,
+    cancels: Counts,
+    /// What goes into the next entries, in this order.
+    waiting: Vec<Waiting>,
+    /// Whether a task carries entries to the queue.
+    carrying: bool,
 }
 
-struct Kept {
+/// A command that is in no entry yet, and whoever waits for its acknowledgement.
+struct Waiting {
     lane: Lane,
     text: String,
+    reply: oneshot::Sender<Result<(), IntakeError>>,
+}
+
+/// An entry as it is in the stream.
+struct Kept {
+    text: String,
+    orders: usize,
+    cancels: usize,
 }
 
 /// Commands of one lane.
 #[derive(Default)]
-struct Waiting {
+struct Counts {
     under_way: usize,
     kept: usize,
 }
 
 impl State {
-    fn lane(&mut self, lane: Lane) -> &mut Waiting {
+    fn lane(&mut self, lane: Lane) -> &mut Counts {
         match lane {
             Lane::Orders => &mut self.orders,
             Lane::Cancels => &mut self.cancels,
         }
     }
 
-    fn keep(&mut self, id: StreamId, kept: Kept) {
+    /// The commands of the next entry; none when nothing waits, and then nobody carries any more.
+    fn next_entry(&mut self) -> Option<Vec<Waiting>> {
+        self.carrying = !self.waiting.is_empty();
+        let count = self.waiting.len().min(MAX_COMMANDS_PER_ENTRY);
+        self.carrying.then(|| self.waiting.drain(..count).collect())
+    }
+
+    /// An entry came back: taken at `id`, or not.
+    fn landed(&mut self, entry: Kept, id: Option<StreamId>) {
+        self.orders.under_way -= entry.orders;
+        self.cancels.under_way -= entry.cancels;
         // The commit can be quicker than the acknowledgement.
-        if id > self.committed {
-            self.lane(kept.lane).kept += 1;
-            self.kept.insert(id, kept);
+        if let Some(id) = id.filter(|id| *id > self.committed) {
+            self.orders.kept += entry.orders;
+            self.cancels.kept += entry.cancels;
+            self.kept.insert(id, entry);
         }
+    }
+}
+
+impl Kept {
+    /// The entry of these commands: one as it is, more as an array.
+    fn of(commands: &[Waiting]) -> Kept {
+        let cancels = commands.iter().filter(|command| command.lane == Lane::Cancels).count();
+        let text = match commands {
+            [one] => one.text.clone(),
+            _ => {
+                let mut text =
+                    String::with_capacity(commands.iter().map(|command| command.text.len() + 1).sum::<usize>() + 1);
+                for command in commands {
+                    text.push(if text.is_empty() { '[' } else { ',' });
+                    text.push_str(&command.text);
+                }
+                text.push(']');
+                text
+            }
+        };
+        Kept { text, orders: commands.len() - cancels, cancels }
     }
 }
 
@@ -105,22 +155,46 @@ impl Intake {
         Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
     }
 
-    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
-    /// way, it would not know what was acknowledged.
-    pub async fn enqueue(&self, lane: Lane, text: String) -> Result<(), IntakeError> {
-        let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        self.admit(lane)?;
-        if is_planted(Bug::AckBeforeFsync) {
-            self.state().lane(lane).under_way -= 1;
-            let queue = Arc::clone(&self.queue);
-            tokio::spawn(async move { queue.enqueue(&text).await });
-            return Ok(());
+    /// Has an encoded command appended with the next entry; returns once it is on disk. Whoever stops waiting changes
+    /// nothing: the command goes its way.
+    pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
+        if !self.is_open() {
+            return Err(IntakeError::Closed);
         }
-        let enqueued = self.queue.enqueue(&text).await;
-        let mut state = self.state();
-        state.lane(lane).under_way -= 1;
-        state.keep(enqueued?, Kept { lane, text });
-        Ok(())
+        let (reply, acknowledged) = oneshot::channel();
+        if self.admit(Waiting { lane, text, reply })? {
+            let intake = Arc::clone(self);
+            tokio::spawn(async move { intake.carry().await });
+        }
+        let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
+        acknowledged.await.unwrap_or_else(stopping)
+    }
+
+    /// Carries one entry after the other until nothing waits.
+    async fn carry(&self) {
+        loop {
+            let Some(commands) = self.state().next_entry() else { return };
+            let result = self.append(Kept::of(&commands)).await;
+            for command in commands {
+                // Whoever asked may have gone away.
+                let _ = command.reply.send(result.clone());
+            }
+        }
+    }
+
+    async fn append(&self, entry: Kept) -> Result<(), IntakeError> {
+        let open = self.gate.try_read();
+        let enqueued = if open.is_err() {
+            Err(IntakeError::Closed)
+        } else if is_planted(Bug::AckBeforeFsync) {
+            let (queue, text) = (Arc::clone(&self.queue), entry.text.clone());
+            tokio::spawn(async move { queue.enqueue(&text).await });
+            Ok(None)
+        } else {
+            self.queue.enqueue(&entry.text).await.map(Some).map_err(IntakeError::from)
+        };
+        self.state().landed(entry, enqueued.as_ref().ok().copied().flatten());
+        enqueued.map(drop)
     }
 
     /// Whether the stream is there to take commands.
@@ -130,22 +204,25 @@ impl Intake {
 
     /// Commands that are acknowledged and not committed.
     pub fn waiting(&self) -> usize {
-        self.state().kept.len()
+        let state = self.state();
+        state.orders.kept + state.cancels.kept
     }
 
-    fn admit(&self, lane: Lane) -> Result<(), IntakeError> {
-        let limit = match lane {
+    /// Lets a command in; returns whether somebody has to begin to carry.
+    fn admit(&self, command: Waiting) -> Result<bool, IntakeError> {
+        let limit = match command.lane {
             Lane::Orders => self.limits.orders,
             Lane::Cancels => self.limits.cancels,
         };
         let mut state = self.state();
-        let waiting = state.lane(lane);
-        let count = waiting.under_way + waiting.kept;
-        if count >= limit {
-            return Err(IntakeError::Behind { waiting: count });
+        let counts = state.lane(command.lane);
+        let waiting = counts.under_way + counts.kept;
+        if waiting >= limit {
+            return Err(IntakeError::Behind { waiting });
         }
-        waiting.under_way += 1;
-        Ok(())
+        counts.under_way += 1;
+        state.waiting.push(command);
+        Ok(!std::mem::replace(&mut state.carrying, true))
     }
 
     /// Everything up to `committed` is committed.
@@ -155,8 +232,9 @@ impl Intake {
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
-            let lane = entry.remove().lane;
-            state.lane(lane).kept -= 1;
+            let entry = entry.remove();
+            state.orders.kept -= entry.orders;
+            state.cancels.kept -= entry.cancels;
         }
     }
 

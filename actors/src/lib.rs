@@ -23,7 +23,7 @@ pub use fatal::Fatal;
 pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
-pub use placement::Placement;
+pub use placement::{Placement, name_thread};
 pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};

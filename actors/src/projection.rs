@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use journal::{
-    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId,
-    Written,
+    Epoch, OrderChanges, OrderWrite, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState,
+    ProjectionWrite, StreamId, Written,
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
@@ -103,6 +103,8 @@ pub(crate) struct ProjectionActor {
     stream_id: StreamId,
     /// What the projection does not show yet.
     changes: Changes,
+    /// What of it happened to each order.
+    order_changes: OrderChanges,
     shown: Shown,
     transfer: Transfer,
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
@@ -131,6 +133,7 @@ impl ProjectionActor {
             stream_id: position.stream_id,
             parts,
             ledger,
+            order_changes: OrderChanges::unknown(changes.orders.iter().copied()),
             changes,
             shown,
             transfer: Transfer::Idle,
@@ -183,6 +186,7 @@ impl ProjectionActor {
         let listed = self.changes.instruments.len();
         for row in committed.matched {
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
+            self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value).and_then(|id| self.ledger.order(id)).cloned();
@@ -223,10 +227,15 @@ impl ProjectionActor {
     /// Writes what changed since row `from`.
     fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
         let changes = std::mem::take(&mut self.changes);
+        let order_changes = std::mem::take(&mut self.order_changes);
+        let order = |order_id| {
+            let order = self.ledger.order(order_id)?.clone();
+            Some(OrderWrite { order, change: order_changes.of(order_id) })
+        };
         let write = ProjectionWrite {
             from,
             to: self.position,
-            orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
+            orders: changes.orders.iter().copied().filter_map(order).collect(),
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
             dropped_trades: changes.dropped_trades,
@@ -248,6 +257,7 @@ impl ProjectionActor {
     fn rebuild(&mut self, ctx: &mut Context<Self>) {
         warn!(seq = %self.ledger.seq(), "the projection is not usable: rebuilding it from the ledger");
         self.changes = Changes::default();
+        self.order_changes = OrderChanges::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
         let projection = Arc::clone(&self.parts.projection);
@@ -305,7 +315,7 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection.
+    /// Notices that somebody emptied the projection, or that its server was restarted and shows an older row.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
         if self.transfer != Transfer::Idle {
             return;
@@ -316,7 +326,12 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            if unchanged && state == Ok(ProjectionState::Unusable) {
+            let fell_back = match state {
+                Ok(ProjectionState::Unusable) => true,
+                Ok(ProjectionState::At(at)) => expected != Shown::Unusable && at.seq < actor.position.seq,
+                Err(_) => false,
+            };
+            if unchanged && fell_back {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }

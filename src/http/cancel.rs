@@ -53,7 +53,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_cancel, web::to(cancel))
+    Endpoint::new(__path_cancel, cancel)
 }
 
 /// Cancel an order

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::time::Instant;
 
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actors::Outcome;
 use matching::command::NewOrder;
@@ -21,6 +21,9 @@ use super::{Api, Engine, submit};
 
 /// Another way to send the client_order_id.
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Made once: the type of a text would be parsed with each answer.
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An order that is on disk and will be executed, or is committed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,7 +53,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_place, web::to(place))
+    Endpoint::new(__path_place, place)
 }
 
 /// Place an order
@@ -87,7 +90,7 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
     let mut body = String::with_capacity(64);
     // Writing to a string cannot fail.
     let _ = write!(body, r#"{{"status":"ENQUEUED","order_id":{order_id},"ack":"queued"}}"#);
-    Ok(HttpResponse::Accepted().content_type("application/json").body(body))
+    Ok(HttpResponse::Accepted().insert_header((header::CONTENT_TYPE, APPLICATION_JSON)).body(body))
 }
 
 /// Places an order with a name, unless one of that name is there already.

@@ -1,6 +1,5 @@
 //! Sends a command into the queue and, where its caller waits, brings its outcome back: once it is committed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{IntakeError, Lane, Outcome, Unanswered};
@@ -14,8 +13,7 @@ use super::problem::{Code, Problem};
 /// How long a caller waits for the commit: a thousand times what one takes, and short enough for a caller's own patience.
 const COMMITTED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Appends a command to the queue, in a task of its own: a client that goes away takes only its handler along. Returns
-/// once it is on disk. `order_id` is the order that the command is about.
+/// Appends a command to the queue: a client that goes away takes only its handler along. Returns once it is on disk. `order_id` is the order that the command is about.
 pub async fn enqueue(engine: &Engine, command: &Command, order_id: OrderId) -> Result<(), Problem> {
     match send(engine, command).await {
         Ok(()) => Ok(()),
@@ -62,9 +60,7 @@ async fn send(engine: &Engine, command: &Command) -> Result<(), IntakeError> {
         Command::CancelOrder(_) => Lane::Cancels,
         _ => Lane::Orders,
     };
-    let (intake, text) = (Arc::clone(&engine.intake), encoding::encode_command(command));
-    let task = actix_web::rt::spawn(async move { intake.enqueue(lane, text).await });
-    task.await.unwrap_or_else(|error| Err(EnqueueError::Unknown(error.to_string()).into()))
+    engine.intake.enqueue(lane, encoding::encode_command(command)).await
 }
 
 /// The problem of a command that is certainly not in the queue. The cause is for the operator only.

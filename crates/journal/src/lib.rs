@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod clock;
 pub mod encoding;
+pub mod order_changes;
 pub mod ports;
 pub mod position;
 pub mod record;
@@ -11,8 +12,9 @@ pub mod snapshot;
 
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock};
+pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
-    CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, Payload, Projection, ProjectionError,
+    CommandQueue, Committed, EnqueueError, Entry, EventLog, LogError, OrderWrite, Payload, Projection, ProjectionError,
     ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
     Standing, WriterPosition, Written,
 };

@@ -8,6 +8,7 @@ use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Instrument, Ledger, Micros, OrderId, Seq, StateHash};
 
 use crate::chain::Chain;
+use crate::order_changes::OrderChange;
 use crate::position::{Epoch, Position, StreamId};
 use crate::record::{Batch, Record};
 use crate::snapshot::Snapshot;
@@ -233,8 +234,8 @@ pub struct ProjectionWrite {
     pub from: Seq,
     /// The last row of the run.
     pub to: ProjectionPosition,
-    /// Orders that changed, as they are now.
-    pub orders: Vec<OrderRecord>,
+    /// Orders that changed.
+    pub orders: Vec<OrderWrite>,
     /// Orders that were dropped from the ledger, as they last were.
     pub dropped_orders: Vec<OrderRecord>,
     /// New trades, oldest first.
@@ -245,6 +246,15 @@ pub struct ProjectionWrite {
     pub instruments: Vec<Instrument>,
     /// The greatest order id in the ledger.
     pub greatest_order_id: Option<OrderId>,
+}
+
+/// An order that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWrite {
+    /// As it is now.
+    pub order: OrderRecord,
+    /// What happened to it. A projection may always write the whole of it.
+    pub change: OrderChange,
 }
 
 /// What became of a write.

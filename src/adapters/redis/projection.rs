@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::{
-    Chain, Epoch, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, Written,
+    Chain, Epoch, OrderChange, OrderWrite, Projection, ProjectionError, ProjectionPosition, ProjectionState,
+    ProjectionWrite, Written,
 };
-use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Ledger, OrderId, Seq};
-use redis::{Script, cmd};
+use matching::{Ledger, Seq};
+use redis::{Cmd, Script, cmd};
 use uuid::Uuid;
 
 use super::durability::RedisError;
 use super::keys::{self, Keys};
 use super::link::{Link, LinkError};
-use crate::views::{DebugOrder, DebugTrade};
+use super::words::{Words, Writing};
 
 /// The one way in which anything here is written.
 const SCRIPT: &str = include_str!("projection.lua");
@@ -65,14 +65,15 @@ impl RedisProjection {
         &self,
         expected: &Expected,
         to: Option<&ProjectionPosition>,
-        words: Words,
+        words: &Words,
     ) -> Result<Ran, ProjectionError> {
         let [seq, epoch, chain] =
             to.map_or_else(Default::default, |to| [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]);
         let call = |name: &str, script: &str| {
-            let mut call = cmd(name);
-            call.arg(script).arg(1).arg(self.keys.projection());
-            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain).arg(&words.0);
+            let mut call = Cmd::with_capacity(words.len() + 9, words.bytes() + 512);
+            call.arg(name).arg(script).arg(1).arg(self.keys.projection());
+            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain);
+            words.append_to(&mut call);
             call
         };
         let found: Result<Option<String>, LinkError> = self.link.send(&call("EVALSHA", self.script.get_hash())).await;
@@ -90,7 +91,7 @@ impl RedisProjection {
         &self,
         ours: &Expected,
         to: Option<&ProjectionPosition>,
-        words: Words,
+        words: &Words,
     ) -> Result<(), ProjectionError> {
         match self.run(ours, to, words).await? {
             Ran::Done => Ok(()),
@@ -109,13 +110,13 @@ impl RedisProjection {
             loop {
                 let mut scan = cmd("SCAN");
                 scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
-                let (next, found): (String, Vec<Vec<u8>>) = self.link.send(&scan).await.map_err(failed)?;
+                let (next, found): (String, Vec<String>) = self.link.send(&scan).await.map_err(failed)?;
                 let mut words = Words::default();
                 for key in &found {
-                    words.command(&[b"UNLINK", key.as_slice()]);
+                    words.command(&["UNLINK", key]);
                 }
                 if !found.is_empty() {
-                    self.rebuild_step(ours, None, words).await?;
+                    self.rebuild_step(ours, None, &words).await?;
                 }
                 if next == "0" {
                     break;
@@ -136,25 +137,39 @@ impl Projection for RedisProjection {
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
-        let mut words = Words::default();
-        for order in &write.orders {
-            words.order(&self.keys, order);
-            words.place_in_book(&self.keys, order);
+        let mut writing = Writing::new(&self.keys);
+        for OrderWrite { order, change } in &write.orders {
+            match (change, order.status.is_open()) {
+                // An order that came and closed meanwhile was never in the book that is shown.
+                (OrderChange::Came, open) => {
+                    writing.order(order);
+                    if open {
+                        writing.enter_book(order);
+                    }
+                }
+                // What is left of an order keeps its place.
+                (OrderChange::Traded, true) => writing.traded(order),
+                (OrderChange::Traded, false) => {
+                    writing.traded(order);
+                    writing.leave_book(order);
+                }
+                (OrderChange::Any, true) => {
+                    writing.order(order);
+                    writing.enter_book(order);
+                }
+                (OrderChange::Any, false) => {
+                    writing.order(order);
+                    writing.leave_book(order);
+                }
+            }
         }
-        for order in &write.dropped_orders {
-            words.drop_order(&self.keys, order);
-        }
-        for trade in &write.trades {
-            words.trade(&self.keys, trade)?;
-        }
-        // After the new ones: a trade of this very run may be among the dropped.
-        for trade in &write.dropped_trades {
-            words.drop_trade(&self.keys, trade)?;
-        }
-        words.greatest_order_id(&self.keys, write.greatest_order_id);
+        write.dropped_orders.iter().for_each(|order| writing.drop_order(order));
+        write.trades.iter().for_each(|trade| writing.trade(trade));
+        writing.greatest_order_id(write.greatest_order_id);
+        let words = writing.finish(&write.dropped_trades);
 
         let expected = Expected { seq: keys::position(write.from), token: String::new() };
-        Ok(match self.run(&expected, Some(&write.to), words).await? {
+        Ok(match self.run(&expected, Some(&write.to), &words).await? {
             Ran::Done => Written::Written,
             Ran::Found(found) => match found.parse::<u64>() {
                 Ok(seq) if seq >= write.to.seq.get() => Written::Older,
@@ -172,88 +187,31 @@ impl Projection for RedisProjection {
         self.link.send_all::<()>(&begin).await.map_err(failed)?;
 
         self.clear(&ours).await?;
-        let mut words = Words::default();
+        let mut writing = Writing::new(&self.keys);
         for order in ledger.orders() {
-            words.order(&self.keys, order);
+            writing.order(order);
             if order.status.is_open() {
-                words.place_in_book(&self.keys, order);
+                writing.enter_book(order);
             }
-            self.flush(&ours, &mut words).await?;
+            writing = self.flush(&ours, writing).await?;
         }
         for trade in ledger.trades() {
-            words.trade(&self.keys, trade)?;
-            self.flush(&ours, &mut words).await?;
+            writing.trade(trade);
+            writing = self.flush(&ours, writing).await?;
         }
-        words.greatest_order_id(&self.keys, ledger.greatest_order_id());
-        self.rebuild_step(&ours, Some(&position), words).await
+        writing.greatest_order_id(ledger.greatest_order_id());
+        self.rebuild_step(&ours, Some(&position), &writing.finish(&[])).await
     }
 }
 
 impl RedisProjection {
-    /// Sends the words of a rebuild once they are enough for one call.
-    async fn flush(&self, ours: &Expected, words: &mut Words) -> Result<(), ProjectionError> {
-        if words.0.len() < WORDS_PER_CHUNK {
-            return Ok(());
+    /// Sends what is written of a rebuild once it is enough for one call.
+    async fn flush<'a>(&'a self, ours: &Expected, writing: Writing<'a>) -> Result<Writing<'a>, ProjectionError> {
+        if writing.len() < WORDS_PER_CHUNK {
+            return Ok(writing);
         }
-        self.rebuild_step(ours, None, std::mem::take(words)).await
-    }
-}
-
-/// Commands for the script: how many words, and the words, one command after the other.
-#[derive(Default)]
-struct Words(Vec<Vec<u8>>);
-
-impl Words {
-    fn command<W: AsRef<[u8]>>(&mut self, words: &[W]) {
-        self.0.push(words.len().to_string().into_bytes());
-        self.0.extend(words.iter().map(|word| word.as_ref().to_vec()));
-    }
-
-    /// The order's hash. No field ever goes away again, so those that are there need not be deleted first.
-    fn order(&mut self, keys: &Keys, order: &OrderRecord) {
-        let fields = DebugOrder::from(order).fields();
-        self.0.push((2 + 2 * fields.len()).to_string().into_bytes());
-        self.0.push(b"HSET".to_vec());
-        self.0.push(keys.order(order.order_id).into_bytes());
-        for (name, value) in fields {
-            self.0.push(name.as_bytes().to_vec());
-            self.0.push(value.into_bytes());
-        }
-    }
-
-    /// Puts the order where its state says: into its side of the book, or out of it.
-    fn place_in_book(&mut self, keys: &Keys, order: &OrderRecord) {
-        let Some(priority) = order.priority else { return };
-        let book = keys.book(order.symbol, order.side);
-        let member = keys::member(priority, order.order_id);
-        if order.status.is_open() {
-            self.command(&["ZADD", &book, &keys::score(order.side, order.price_units()), &member]);
-        } else {
-            self.command(&["ZREM", &book, &member]);
-        }
-    }
-
-    /// An order goes with its place in the book, which it still has if it closed and was dropped in one run.
-    fn drop_order(&mut self, keys: &Keys, order: &OrderRecord) {
-        self.place_in_book(keys, order);
-        self.command(&["DEL", &keys.order(order.order_id)]);
-    }
-
-    fn trade(&mut self, keys: &Keys, trade: &TradeRecord) -> Result<(), ProjectionError> {
-        self.command(&["RPUSH", &keys.trades(trade.symbol), &trade_json(trade)?]);
-        Ok(())
-    }
-
-    /// Trades go in about the order they came, so the search from the head is short.
-    fn drop_trade(&mut self, keys: &Keys, trade: &TradeRecord) -> Result<(), ProjectionError> {
-        self.command(&["LREM", &keys.trades(trade.symbol), "1", &trade_json(trade)?]);
-        Ok(())
-    }
-
-    fn greatest_order_id(&mut self, keys: &Keys, order_id: Option<OrderId>) {
-        if let Some(order_id) = order_id {
-            self.command(&["SET", &keys.order_id(), &order_id.to_string()]);
-        }
+        self.rebuild_step(ours, None, &writing.finish(&[])).await?;
+        Ok(Writing::new(&self.keys))
     }
 }
 
@@ -267,10 +225,6 @@ pub(super) fn state_of((seq, epoch, chain): PositionFields) -> ProjectionState {
         Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
     };
     position().map_or(ProjectionState::Unusable, ProjectionState::At)
-}
-
-pub(super) fn trade_json(trade: &TradeRecord) -> Result<String, ProjectionError> {
-    serde_json::to_string(&DebugTrade::from(trade)).map_err(|error| failed(format!("a trade has no JSON: {error}")))
 }
 
 pub(super) fn failed(error: impl Display) -> ProjectionError {
