@@ -1,12 +1,12 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-memory
+.PHONY: help run prepare build stack test lint bench bench-long bench-memory bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the service and run it on a local file, data in ./data; PORT=8000
 	@scripts/prepare.sh run
@@ -31,8 +31,15 @@ lint: prepare ## format and warnings, of Rust and Python
 	.venv/bin/ruff check api_tests
 	.venv/bin/ruff format --check api_tests
 
-bench: prepare ## orders a second through the service, beside a bare handler
+bench: prepare ## orders a second, latencies and time per order, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
+
+bench-long: prepare ## the same for a minute each, and the cost of an order as the service grows
+	BENCH_SECONDS=60 cargo bench --locked -p pricetime --bench http
+	cargo bench --locked -p pricetime --bench growth
+
+bench-instructions: prepare ## instructions per order, compared with benches/instructions.txt
+	cargo bench --locked -p pricetime --bench instructions
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory

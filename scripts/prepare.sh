@@ -25,6 +25,7 @@ system_packages() {
         has redis-server || missing+=(redis-server)
         has_postgres || missing+=(postgresql)
         has wrk || missing+=(wrk)
+        has valgrind || missing+=(valgrind)
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     fi
     if [ ${#missing[@]} -eq 0 ]; then

@@ -315,7 +315,7 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection, or that its server was restarted and shows an older row.
+    /// Notices that somebody emptied the projection, or that its server was restarted and lost it.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
         if self.transfer != Transfer::Idle {
             return;
@@ -326,12 +326,7 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            let fell_back = match state {
-                Ok(ProjectionState::Unusable) => true,
-                Ok(ProjectionState::At(at)) => expected != Shown::Unusable && at.seq < actor.position.seq,
-                Err(_) => false,
-            };
-            if unchanged && fell_back {
+            if unchanged && matches!(state, Ok(ProjectionState::Unusable | ProjectionState::Lost(_))) {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }

@@ -59,13 +59,14 @@ pub async fn recover(
     retain_closed: u64,
 ) -> Result<Recovered, RecoveryError> {
     let began = Instant::now();
-    let shown = match projection.state().await? {
-        ProjectionState::At(shown) => Some(shown),
-        ProjectionState::Unusable => None,
+    let (shown, once_shown) = match projection.state().await? {
+        ProjectionState::At(shown) => (Some(shown), Some(shown)),
+        ProjectionState::Lost(shown) => (None, Some(shown)),
+        ProjectionState::Unusable => (None, None),
     };
     let mut replay = Replay::from_snapshot(snapshots, Seq::LAST, retain_closed).await?;
     let snapshot = replay.position.seq;
-    if let Some(shown) = shown {
+    if let Some(shown) = once_shown {
         check_shown(log, shown, end.seq).await?;
     }
     let mut collecting = None;

@@ -66,7 +66,8 @@ impl Stack {
 
     /// Resident memory of the service in bytes.
     pub fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.service.pid())).expect("a running service");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.service.pid())).expect("a running service");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1_024
     }

@@ -67,3 +67,81 @@ impl OrderChanges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use matching::event::{OrderCancelled, OrderExpired, OrderRejected, Trade};
+    use matching::{CommandId, Decimal, Micros, Reason, Side, Symbol, TradeId};
+
+    use super::*;
+
+    fn id(number: u64) -> OrderId {
+        OrderId::new(number).expect("an id")
+    }
+
+    fn symbol() -> Symbol {
+        "BTC_USDT".parse().expect("a symbol")
+    }
+
+    fn rejected(order: u64) -> Event {
+        Event::OrderRejected(OrderRejected {
+            order_id: id(order),
+            symbol: symbol(),
+            side: Side::Buy,
+            price: Decimal::ZERO,
+            quantity: Decimal::ZERO,
+            received_at: Micros::ZERO,
+            account: None,
+            client_order_id: None,
+            expire_at: None,
+            reason_code: Reason::Stale,
+        })
+    }
+
+    fn trade(maker: u64, taker: u64) -> Event {
+        Event::Trade(Trade {
+            trade_id: TradeId::FIRST,
+            symbol: symbol(),
+            price: Decimal::ZERO,
+            quantity: Decimal::ZERO,
+            maker_order_id: id(maker),
+            taker_order_id: id(taker),
+            taker_side: Side::Buy,
+            maker_remaining: Decimal::ZERO,
+            taker_remaining: Decimal::ZERO,
+        })
+    }
+
+    fn cancelled(order: u64) -> Event {
+        Event::OrderCancelled(OrderCancelled {
+            order_id: id(order),
+            symbol: symbol(),
+            command_id: CommandId::new(1).expect("an id"),
+            remaining: Decimal::ZERO,
+            reason_code: Reason::ByUser,
+            reason_text: None,
+        })
+    }
+
+    fn expired(order: u64) -> Event {
+        Event::OrderExpired(OrderExpired { order_id: id(order), symbol: symbol(), remaining: Decimal::ZERO })
+    }
+
+    /// What happened first decides whether anything is shown, what happened besides how much of it changed.
+    #[test]
+    fn an_order_is_new_or_only_traded_or_anything() {
+        let check = |known: &[u64], events: &[Event], change: OrderChange| {
+            let mut changes = OrderChanges::unknown(known.iter().map(|order| id(*order)));
+            changes.note(events);
+            assert_eq!(changes.of(id(1)), change, "{events:?} of {known:?}");
+        };
+        check(&[], &[], OrderChange::Any);
+        check(&[], &[rejected(1)], OrderChange::Came);
+        check(&[], &[rejected(1), trade(1, 2), cancelled(1)], OrderChange::Came);
+        check(&[], &[trade(1, 2)], OrderChange::Traded);
+        check(&[], &[trade(2, 1), trade(1, 3)], OrderChange::Traded);
+        check(&[], &[trade(1, 2), cancelled(1)], OrderChange::Any);
+        check(&[], &[expired(1)], OrderChange::Any);
+        check(&[1], &[trade(1, 2)], OrderChange::Any);
+    }
+}

@@ -212,6 +212,8 @@ pub struct SnapshotSummary {
 pub enum ProjectionState {
     /// There is none, or a rebuild was cut short: it must be rebuilt.
     Unusable,
+    /// It must be rebuilt, since its server lost it; but it once showed the state at this row, so the log must hold that.
+    Lost(ProjectionPosition),
     /// It shows the state at this row.
     At(ProjectionPosition),
 }

@@ -11,7 +11,7 @@ use redis::{Cmd, Value, cmd};
 use super::durability::RedisError;
 use super::keys::{self, Keys};
 use super::link::Link;
-use super::projection::{failed, state_of};
+use super::projection::{POSITION_FIELDS, failed, state_of};
 use crate::views::{DebugOrder, DebugTrade};
 
 /// A group of keys is read at once; nobody waits longer for a Redis that is in trouble.
@@ -79,7 +79,7 @@ impl RedisAudit {
 
     fn position(&self) -> Cmd {
         let mut get = cmd("HMGET");
-        get.arg(self.keys.projection()).arg("seq").arg("epoch").arg("chain");
+        get.arg(self.keys.projection()).arg(&POSITION_FIELDS);
         get
     }
 

@@ -1,21 +1,29 @@
 -- Runs a list of writes, if the projection's position is the expected one, and then moves the position: all or nothing.
 --
--- KEYS[1]  the position: a hash of seq, epoch, chain, and during a rebuild its token
+-- KEYS[1]  the position: a hash of seq, epoch, chain, during a rebuild its token, and live: seq or token once more, but
+--          only in memory
 -- ARGV[1]  the seq that it must have      ARGV[2]  the token that it must have, '' for none
 -- ARGV[3]  the new seq, '' to leave the position as it is      ARGV[4]  the new epoch      ARGV[5]  the new chain
--- ARGV[6…] the writes, each one of
+-- ARGV[6]  the writes: words, as an array of MessagePack; each write is one of
 --          a command: how many words, and the words
 --          hashes of the same fields: 'hashes', how many, how many fields, their names, and for each its key and values
 --
 -- Answers false when it was done, else the position's seq as it is ('' if there is none). Numbers stay text here:
 -- Lua's are floats. Each command is short, for unpack takes some 8,000 values at most.
-local words, call = ARGV, redis.pcall
-local found = call('HMGET', KEYS[1], 'seq', 'token')
-if (found[1] or '') ~= words[1] or (found[2] or '') ~= words[2] then
-  return found[1] or ''
+local call = redis.pcall
+local found = call('HMGET', KEYS[1], 'seq', 'token', 'live')
+local seq, token, live = found[1] or '', found[2] or '', found[3] or ''
+if seq ~= ARGV[1] or token ~= ARGV[2] then
+  return seq
 end
--- Into memory and to replicas, not into the append-only file: all of this can be made again from the log, and a sync of
--- the disk for it would make every enqueue wait. A Redis that comes back shows an older row or none, and is rebuilt.
+if live ~= (token ~= '' and token or seq) then
+  return ''
+end
+-- All of this can be made again from the log, so it goes into memory and to replicas, and not into the append-only file,
+-- where it was most of what Redis wrote. A Redis that comes back has what the file has, among it the last position, but
+-- not its live: so it shows that the projection is lost, and which row the log must hold.
+-- Redis before 7 asks for the first line; later ones need it no more.
+if redis.replicate_commands then redis.replicate_commands() end
 redis.set_repl(redis.REPL_REPLICA)
 local written, failed = false, nil
 local function run(...)
@@ -26,7 +34,7 @@ local function run(...)
     written = true
   end
 end
-local at = 6
+local words, at = cmsgpack.unpack(ARGV[6]), 1
 while words[at] and not failed do
   if words[at] == 'hashes' then
     local count, fields = tonumber(words[at + 1]), tonumber(words[at + 2])
@@ -55,8 +63,11 @@ if failed then
   if written then call('DEL', KEYS[1]) end
   return redis.error_reply(failed)
 end
-if words[3] ~= '' then
+if ARGV[3] ~= '' then
+  redis.set_repl(redis.REPL_ALL)
   call('HDEL', KEYS[1], 'token')
-  call('HSET', KEYS[1], 'seq', words[3], 'epoch', words[4], 'chain', words[5])
+  call('HSET', KEYS[1], 'seq', ARGV[3], 'epoch', ARGV[4], 'chain', ARGV[5])
+  redis.set_repl(redis.REPL_REPLICA)
+  call('HSET', KEYS[1], 'live', ARGV[3])
 end
 return false

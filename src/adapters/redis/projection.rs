@@ -14,7 +14,7 @@ use journal::{
     ProjectionWrite, Written,
 };
 use matching::{Ledger, Seq};
-use redis::{Cmd, Script, cmd};
+use redis::{Script, cmd};
 use uuid::Uuid;
 
 use super::durability::RedisError;
@@ -24,6 +24,14 @@ use super::words::{Words, Writing};
 
 /// The one way in which anything here is written.
 const SCRIPT: &str = include_str!("projection.lua");
+/// The beginning of a rebuild: what follows builds upon its token, and finds it no more in a Redis that was restarted.
+const BEGIN: &str = r"
+if redis.replicate_commands then redis.replicate_commands() end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'token', ARGV[2])
+redis.set_repl(redis.REPL_REPLICA)
+redis.call('HSET', KEYS[1], 'live', ARGV[2])
+";
 /// A write of some thousands of orders takes tens of milliseconds; nobody waits longer for a Redis that is in trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Words of one script call while rebuilding: about ten milliseconds of Redis's only thread, and a few hundred kB.
@@ -69,11 +77,11 @@ impl RedisProjection {
     ) -> Result<Ran, ProjectionError> {
         let [seq, epoch, chain] =
             to.map_or_else(Default::default, |to| [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]);
+        let packed = words.packed();
         let call = |name: &str, script: &str| {
-            let mut call = Cmd::with_capacity(words.len() + 9, words.bytes() + 512);
-            call.arg(name).arg(script).arg(1).arg(self.keys.projection());
-            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain);
-            words.append_to(&mut call);
+            let mut call = cmd(name);
+            call.arg(script).arg(1).arg(self.keys.projection());
+            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain).arg(&packed);
             call
         };
         let found: Result<Option<String>, LinkError> = self.link.send(&call("EVALSHA", self.script.get_hash())).await;
@@ -132,7 +140,7 @@ impl RedisProjection {
 impl Projection for RedisProjection {
     async fn state(&self) -> Result<ProjectionState, ProjectionError> {
         let mut get = cmd("HMGET");
-        get.arg(self.keys.projection()).arg("seq").arg("epoch").arg("chain");
+        get.arg(self.keys.projection()).arg(&POSITION_FIELDS);
         self.link.send(&get).await.map(state_of).map_err(failed)
     }
 
@@ -181,10 +189,9 @@ impl Projection for RedisProjection {
     async fn rebuild(&self, ledger: Arc<Ledger>, position: ProjectionPosition) -> Result<(), ProjectionError> {
         // The token tells this rebuild's steps from those of one that was given up and may still be in some buffer.
         let ours = Expected { seq: keys::rebuilding(position.epoch), token: Uuid::new_v4().to_string() };
-        let mut begin = redis::pipe();
-        begin.atomic().del(self.keys.projection()).ignore();
-        begin.hset_multiple(self.keys.projection(), &[("seq", &ours.seq), ("token", &ours.token)]).ignore();
-        self.link.send_all::<()>(&begin).await.map_err(failed)?;
+        let mut begin = cmd("EVAL");
+        begin.arg(BEGIN).arg(1).arg(self.keys.projection()).arg(&ours.seq).arg(&ours.token);
+        self.link.send::<redis::Value>(&begin).await.map_err(failed)?;
 
         self.clear(&ours).await?;
         let mut writing = Writing::new(&self.keys);
@@ -215,16 +222,24 @@ impl RedisProjection {
     }
 }
 
-/// The fields `seq`, `epoch` and `chain` of the position's hash.
-pub(super) type PositionFields = (Option<String>, Option<String>, Option<String>);
+/// The fields of the position's hash that say what is shown.
+pub(super) const POSITION_FIELDS: [&str; 4] = ["seq", "epoch", "chain", "live"];
+
+/// Their values.
+pub(super) type PositionFields = (Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// What the position's hash says.
-pub(super) fn state_of((seq, epoch, chain): PositionFields) -> ProjectionState {
+pub(super) fn state_of((seq, epoch, chain, live): PositionFields) -> ProjectionState {
+    let is_live = live == seq;
     let position = || {
         let seq = Seq::new(seq?.parse().ok()?)?;
         Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
     };
-    position().map_or(ProjectionState::Unusable, ProjectionState::At)
+    match position() {
+        Some(position) if is_live => ProjectionState::At(position),
+        Some(position) => ProjectionState::Lost(position),
+        None => ProjectionState::Unusable,
+    }
 }
 
 pub(super) fn failed(error: impl Display) -> ProjectionError {

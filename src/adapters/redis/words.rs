@@ -4,11 +4,11 @@
 //! little more time than one. Hashes of the same fields are collected, too, so that their names are sent once.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
+use std::fmt::Display;
+use std::io::Write;
 
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{OrderId, Side, Symbol};
-use redis::Cmd;
 
 use super::keys::{self, Keys};
 use crate::views::{DebugOrder, DebugTrade};
@@ -16,51 +16,63 @@ use crate::views::{DebugOrder, DebugTrade};
 /// Words of one command: the script can unpack some 8,000.
 const WORDS_PER_COMMAND: usize = 1_000;
 
-/// Words without end, in one piece of memory.
+/// MessagePack's marks of a text and of an array, each before 32 bits of length.
+const TEXT: u8 = 0xdb;
+const ARRAY: u8 = 0xdd;
+
+/// Words one after the other, as MessagePack has them: the script takes one argument apart in less time than Redis takes
+/// in an argument for each word.
 #[derive(Default)]
 pub(super) struct Words {
-    text: String,
-    ends: Vec<usize>,
+    texts: Vec<u8>,
+    count: usize,
 }
 
 impl Words {
     fn push(&mut self, word: impl Display) {
-        // Writing to a string cannot fail.
-        let _ = fmt::Write::write_fmt(&mut self.text, format_args!("{word}"));
-        self.ends.push(self.text.len());
+        self.texts.push(TEXT);
+        let length_at = self.texts.len();
+        self.texts.extend([0; 4]);
+        let begin = self.texts.len();
+        // Writing to memory cannot fail.
+        let _ = write!(self.texts, "{word}");
+        let length = length(self.texts.len() - begin);
+        self.texts[length_at..begin].copy_from_slice(&length);
+        self.count += 1;
     }
 
-    fn str(&mut self, word: &str) {
-        self.text.push_str(word);
-        self.ends.push(self.text.len());
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        begins.zip(&self.ends).map(|(begin, end)| &self.text[begin..*end])
+    fn append(&mut self, words: &Words) {
+        self.texts.extend_from_slice(&words.texts);
+        self.count += words.count;
     }
 
     /// How many.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// How many bytes they are.
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len()
+        self.count
     }
 
     /// A command of its own.
     pub(super) fn command(&mut self, words: &[&str]) {
         self.push(words.len());
-        words.iter().for_each(|word| self.str(word));
+        words.iter().for_each(|word| self.push(word));
     }
 
-    /// Adds the words to a call of the script.
-    pub(super) fn append_to(&self, call: &mut Cmd) {
-        for word in self.iter() {
-            call.arg(word);
-        }
+    /// All of them as the script takes them.
+    pub(super) fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::with_capacity(self.texts.len() + 5);
+        packed.push(ARRAY);
+        packed.extend(length(self.count));
+        packed.extend_from_slice(&self.texts);
+        packed
+    }
+}
+
+/// # Panics
+/// If it is over 4 GB: a write is some megabytes at most.
+fn length(length: usize) -> [u8; 4] {
+    match u32::try_from(length) {
+        Ok(length) => length.to_be_bytes(),
+        Err(_) => panic!("{length} bytes or words in one write"),
     }
 }
 
@@ -88,7 +100,8 @@ pub(super) struct Writing<'a> {
     keys: &'a Keys,
     words: Words,
     hashes: BTreeMap<Vec<&'static str>, Hashes>,
-    collected: BTreeMap<Target, Words>,
+    /// For each target the words of its commands, none of them too long.
+    collected: BTreeMap<Target, Vec<Words>>,
 }
 
 impl Writing<'_> {
@@ -99,7 +112,7 @@ impl Writing<'_> {
     /// How many words there are, about.
     pub(super) fn len(&self) -> usize {
         let hashes: usize = self.hashes.values().map(|hashes| hashes.words.len()).sum();
-        self.words.len() + hashes + self.collected.values().map(Words::len).sum::<usize>()
+        self.words.len() + hashes + self.collected.values().flatten().map(Words::len).sum::<usize>()
     }
 
     /// The whole hash of an order. No field ever goes away again, so those that are there need not be deleted first.
@@ -125,7 +138,7 @@ impl Writing<'_> {
     /// Puts an open order into its side of the book.
     pub(super) fn enter_book(&mut self, order: &OrderRecord) {
         if let Some(priority) = order.priority {
-            let members = self.collected.entry(Target::Into(order.symbol, order.side)).or_default();
+            let members = self.collect(Target::Into(order.symbol, order.side));
             members.push(keys::score(order.side, order.price_units()));
             members.push(keys::member(priority, order.order_id));
         }
@@ -134,7 +147,7 @@ impl Writing<'_> {
     /// Takes an order out of its side of the book, if it is there.
     pub(super) fn leave_book(&mut self, order: &OrderRecord) {
         if let Some(priority) = order.priority {
-            let members = self.collected.entry(Target::OutOf(order.symbol, order.side)).or_default();
+            let members = self.collect(Target::OutOf(order.symbol, order.side));
             members.push(keys::member(priority, order.order_id));
         }
     }
@@ -146,7 +159,17 @@ impl Writing<'_> {
     }
 
     pub(super) fn trade(&mut self, trade: &TradeRecord) {
-        self.collected.entry(Target::Trades(trade.symbol)).or_default().push(DebugTrade::from(trade));
+        self.collect(Target::Trades(trade.symbol)).push(DebugTrade::from(trade));
+    }
+
+    /// Where the next word for a target goes.
+    fn collect(&mut self, target: Target) -> &mut Words {
+        let commands = self.collected.entry(target).or_default();
+        if commands.last().is_none_or(|last| last.len() >= WORDS_PER_COMMAND) {
+            commands.push(Words::default());
+        }
+        let last = commands.len() - 1;
+        &mut commands[last]
     }
 
     pub(super) fn greatest_order_id(&mut self, order_id: Option<OrderId>) {
@@ -159,27 +182,23 @@ impl Writing<'_> {
     /// they came, so the search from the head is short.
     pub(super) fn finish(mut self, dropped_trades: &[TradeRecord]) -> Words {
         for (names, hashes) in &self.hashes {
-            self.words.str("hashes");
+            self.words.push("hashes");
             self.words.push(hashes.count);
             self.words.push(names.len());
-            names.iter().for_each(|name| self.words.str(name));
-            hashes.words.iter().for_each(|word| self.words.str(word));
+            names.iter().for_each(|name| self.words.push(name));
+            self.words.append(&hashes.words);
         }
-        for (target, collected) in &self.collected {
+        for (target, commands) in &self.collected {
             let (command, key) = match target {
                 Target::Into(symbol, side) => ("ZADD", self.keys.book(*symbol, *side)),
                 Target::OutOf(symbol, side) => ("ZREM", self.keys.book(*symbol, *side)),
                 Target::Trades(symbol) => ("RPUSH", self.keys.trades(*symbol)),
             };
-            let mut words = collected.iter();
-            let mut left = collected.len();
-            while left > 0 {
-                let count = left.min(WORDS_PER_COMMAND);
-                self.words.push(2 + count);
-                self.words.str(command);
-                self.words.str(&key);
-                words.by_ref().take(count).for_each(|word| self.words.str(word));
-                left -= count;
+            for members in commands {
+                self.words.push(2 + members.len());
+                self.words.push(command);
+                self.words.push(&key);
+                self.words.append(members);
             }
         }
         for trade in dropped_trades {
