@@ -92,6 +92,21 @@ struct Kept {
     cancels: usize,
 }
 
+/// The task that carries. If it ends halfway, with the thread that it ran on, what was under way is unknown to its
+/// callers, and the next command begins anew.
+struct Carrier<'a>(Option<&'a Intake>);
+
+impl Drop for Carrier<'_> {
+    fn drop(&mut self) {
+        let Some(intake) = self.0 else { return };
+        let mut state = intake.state();
+        state.carrying = false;
+        state.waiting.clear();
+        state.orders.under_way = 0;
+        state.cancels.under_way = 0;
+    }
+}
+
 /// Commands of one lane.
 #[derive(Default)]
 struct Counts {
@@ -163,17 +178,20 @@ impl Intake {
         }
         let (reply, acknowledged) = oneshot::channel();
         if self.admit(Waiting { lane, text, reply })? {
-            let intake = Arc::clone(self);
-            tokio::spawn(async move { intake.carry().await });
+            tokio::spawn(Arc::clone(self).carry());
         }
         let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
         acknowledged.await.unwrap_or_else(stopping)
     }
 
     /// Carries one entry after the other until nothing waits.
-    async fn carry(&self) {
+    async fn carry(self: Arc<Self>) {
+        let mut carrier = Carrier(Some(&*self));
         loop {
-            let Some(commands) = self.state().next_entry() else { return };
+            let Some(commands) = self.state().next_entry() else {
+                carrier.0 = None;
+                return;
+            };
             let result = self.append(Kept::of(&commands)).await;
             for command in commands {
                 // Whoever asked may have gone away.

@@ -135,3 +135,23 @@ async fn a_caller_that_goes_away_changes_nothing() {
     assert_eq!(world.texts(1).await, ["[a,b]"]);
     until("both are kept until they are committed", || world.intake.waiting() == 2).await;
 }
+
+/// The thread that carried an entry ends: whoever waited hears that the outcome is unknown, and others get through.
+#[actix::test]
+async fn an_entry_whose_thread_ends_is_unknown_and_holds_up_nobody() {
+    let world = World::new(false, 1);
+    let intake = Arc::clone(&world.intake);
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            tokio::spawn(async move { intake.enqueue(Lane::Orders, "a".to_owned()).await });
+            settle().await;
+        });
+    });
+    elsewhere.join().expect("a thread that ends");
+    let callers = world.take(texts("b")).await;
+    assert_eq!(world.texts(1).await, ["b"]);
+    for caller in callers {
+        assert_eq!(caller.await.expect("a task that ends"), Ok(()));
+    }
+}

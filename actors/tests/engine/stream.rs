@@ -1,6 +1,5 @@
 //! The way in: a stream that is lost and restored, commands that wait for too long or are too many, time that passes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
