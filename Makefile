@@ -1,7 +1,8 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test lint bench bench-long bench-memory bench-instructions
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-long bench-memory bench-recovery \
+	bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -25,11 +26,29 @@ stack: build ## run the service on private Redis and PostgreSQL, data in data/st
 test: prepare ## every test suite, the black-box checks among them
 	cargo test --workspace --locked
 
+simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, RECORD=docs/campaigns.jsonl adds the counts
+	cargo run --release --locked -p simulator --bin simulate -- --seed $(or $(SEED),1) \
+		$(if $(MINUTES),--minutes $(MINUTES),--seeds $(or $(SEEDS),500)) --lines $(or $(LINES),60) $(if $(RECORD),--record $(RECORD))
+
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	.venv/bin/ruff check api_tests
 	.venv/bin/ruff format --check api_tests
+
+# The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
+PLANTED := $(BINARIES)/pricetime-planted
+PROVEN := $(if $(filter-out everysec,$(PLANT)),$(PLANTED),$(BINARIES)/pricetime)
+
+prove: build ## a minute of load, kills and power cuts, and the verdict; PLANT=ack-before-fsync must fail
+	cargo build --release --locked -p chaos
+	@$(if $(filter-out everysec,$(PLANT)),scripts/planted.sh $(PLANTED))
+	@$(BINARIES)/chaos --binary $(PROVEN) $(if $(SEED),--seed $(SEED)) prove $(if $(PLANT),--plant $(PLANT))
+
+chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or CYCLES=100, SEED=1
+	cargo build --release --locked -p chaos
+	@$(BINARIES)/chaos --binary $(BINARIES)/pricetime $(if $(SEED),--seed $(SEED)) run \
+		$(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
 
 bench: prepare ## orders a second, latencies and time per order, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
@@ -43,3 +62,6 @@ bench-instructions: prepare ## instructions per order, compared with benches/ins
 
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory
+
+bench-recovery: prepare ## a start with a million open orders and a million events behind the snapshot
+	cargo bench --locked -p pricetime --bench recovery

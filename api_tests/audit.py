@@ -183,18 +183,18 @@ class Engine:
         if command["symbol"] not in self.books:
             return "UNKNOWN_SYMBOL"
         instrument = self.books[command["symbol"]].instrument
-        for amount, decimals, step, limit, zero, off in (
-            (price, instrument["price_decimals"], instrument["tick"], PRICE_LIMIT, "PRICE_NOT_POSITIVE", "OFF_TICK"),
-            (quantity, instrument["quantity_decimals"], instrument["lot"], QUANTITY_LIMIT, "QUANTITY_NOT_POSITIVE", "OFF_LOT"),
+        for what, amount, step, limit, off in (
+            ("price", price, "tick", PRICE_LIMIT, "OFF_TICK"),
+            ("quantity", quantity, "lot", QUANTITY_LIMIT, "OFF_LOT"),
         ):
             if amount == 0:
-                return zero
-            units = amount.scaleb(decimals)
+                return f"{what.upper()}_NOT_POSITIVE"
+            units = amount.scaleb(instrument[f"{what}_decimals"])
             if units != units.to_integral_value():
                 return off
             if units >= limit:
                 return "OUT_OF_RANGE"
-            if amount % Decimal(step) != 0:
+            if amount % Decimal(instrument[step]) != 0:
                 return off
         return None
 

@@ -84,7 +84,7 @@ class AuditTest(unittest.TestCase):
         self.plant(5, lambda events: events.pop(), "the rules give")
         self.plant(5, lambda events: events[1].update(quantity="1.0"), "the rules give")
         self.plant(6, lambda events: events[0].update(first_order_id=2), "the rules give")
-        self.plant(7, lambda events: events[0].update(remaining="2"), "the rules give")
+        self.plant(7, lambda events: events[0].update(remaining="1.5"), "the rules give")
         self.plant(11, lambda events: events.pop(), "the rules give")
 
     def test_an_altered_row_is_found(self):

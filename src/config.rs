@@ -67,6 +67,12 @@ pub struct Settings {
     pub max_lag_cancels: usize,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
+    /// Replicas of Redis that must have a command before it is acknowledged.
+    pub queue_replicas_ack: u32,
+    /// Time from the beginning of one proof of the log to the next.
+    pub audit_period: Duration,
+    /// How long the service waits before it ends because it is fenced or the log is damaged.
+    pub final_exit_delay: Duration,
     /// What is logged.
     pub log_filter: String,
     /// How it is written.
@@ -165,6 +171,9 @@ impl Settings {
         let max_lag_orders = reader.read("MAX_LAG_ORDERS", |text| number(text, 1, 10_000_000));
         let max_lag_cancels = reader.read("MAX_LAG_CANCELS", |text| number(text, 1, 10_000_000));
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
+        let queue_replicas_ack = reader.read("QUEUE_REPLICAS_ACK", |text| number::<u32>(text, 0, 100));
+        let audit_period = reader.read("AUDIT_PERIOD", |text| number::<u64>(text, 1, 7 * 24 * 3600));
+        let final_exit_delay = reader.read("FINAL_EXIT_DELAY", |text| number::<u64>(text, 0, 3600));
         let log_filter = reader.read("RUST_LOG", log_filter);
         let log_format = reader.read("LOG_FORMAT", log_format);
         let (effective, warnings, problems) = reader.finish();
@@ -187,6 +196,9 @@ impl Settings {
                 max_lag_orders: max_lag_orders?,
                 max_lag_cancels: max_lag_cancels?,
                 allow_unsafe_durability: allow_unsafe_durability?,
+                queue_replicas_ack: queue_replicas_ack?,
+                audit_period: Duration::from_secs(audit_period?),
+                final_exit_delay: Duration::from_secs(final_exit_delay?),
                 log_filter: log_filter?,
                 log_format: log_format?,
                 effective,

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::process::ExitCode;
 
-use actors::{Fatal, RecoveryError};
-use journal::{Epoch, LogError, ProjectionError, QueueError, SnapshotError};
-use matching::{Seq, StateHash};
+use actors::{AuditError, Fatal, RecoveryError};
+use journal::{Epoch, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
+use matching::Seq;
 
 use crate::adapters::embedded::EmbeddedError;
 use crate::adapters::postgres::PostgresError;
@@ -81,32 +80,17 @@ pub enum End {
         /// Its term.
         epoch: Epoch,
     },
-    /// Applying a command again gives other events.
-    #[error("row {seq}: its command, applied again, gives other events.\n  logged: {logged}\n  again:  {again}")]
-    NotReproduced {
-        /// Which row.
-        seq: Seq,
-        /// What the log holds.
-        logged: String,
-        /// What comes of it now.
-        again: String,
-    },
-    /// Applying the commands and folding the events give two states.
-    #[error("at row {seq} the commands give state {applied}, the events {folded}")]
-    StatesDiffer {
-        /// Where.
-        seq: Seq,
-        /// By the commands.
-        applied: StateHash,
-        /// By the events.
-        folded: StateHash,
-    },
-    /// A snapshot is not the state at its row.
-    #[error("the snapshot at row {seq} is not the state that the log gives there")]
-    SnapshotDiffers {
-        /// Which.
-        seq: Seq,
-    },
+    /// The log or a snapshot is not what it must be.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The service has stopped itself at one row again and again.
+    #[error(
+        "the service stopped itself {} times in a row at row {} of the log, the last time with:\n  {}\nFind out why before \
+         anything else: `pricetime verify` checks the log up to there, and `pricetime log --from {}` shows it. Then restore \
+         the log, or use a release that mends it, and start once with `pricetime serve --forget-stops`",
+        .0.times, .0.seq, .0.error.replace('\n', "\n  "), .0.seq
+    )]
+    CrashLoop(LastFatal),
     /// The projection is not usable.
     #[error(
         "Redis shows no state that can be compared: it is being rebuilt, or was emptied; a running service rebuilds it, \
@@ -152,24 +136,39 @@ pub enum End {
 impl End {
     /// 2 configuration, 3 a dependency cannot be reached, 4 state does not agree or a writer is alive, 5 fenced, 6 the log is
     /// damaged or went back.
-    pub fn code(&self) -> ExitCode {
-        ExitCode::from(match self {
+    pub fn code(&self) -> u8 {
+        match self {
             End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => 2,
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
             End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
-            End::Embedded(EmbeddedError::Database { .. }) => 6,
+            End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
             End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Output(_) | End::NotWell { .. } => 3,
             End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,
-            End::NotReproduced { .. } | End::StatesDiffer { .. } | End::SnapshotDiffers { .. } => 4,
             End::ServiceDiffers { .. } => 4,
+            End::Audit(AuditError::Log(error)) => of_log(error),
+            End::Audit(AuditError::Snapshot(error)) => of_snapshot(error),
+            End::Audit(_) => 4,
             End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => of_log(error),
             End::Snapshot(error) | End::Recovery(RecoveryError::Snapshot(error)) => of_snapshot(error),
             End::Fatal(Fatal::Fenced) => 5,
-            End::Recovery(RecoveryError::LogWentBack { .. }) => 6,
-        })
+            End::Recovery(RecoveryError::LogWentBack { .. }) | End::CrashLoop(_) => 6,
+        }
+    }
+
+    /// Whether the service stops itself because of the log: a broken chain, or something that the log refuses for good.
+    /// The row, where it is known.
+    pub fn is_fatal(&self) -> Option<Option<Seq>> {
+        match self {
+            End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => match error {
+                LogError::Damaged { seq, .. } => Some(Some(*seq)),
+                LogError::Refused(_) => Some(None),
+                LogError::Unknown(_) | LogError::Fenced => None,
+            },
+            _ => None,
+        }
     }
 }
 

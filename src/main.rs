@@ -32,8 +32,13 @@ struct Arguments {
 enum Command {
     /// Run the service until SIGTERM or SIGINT.
     #[command(after_help = "Examples:\n  pricetime serve\n  PORT=9000 DATA_DIR=/var/lib/pricetime pricetime serve\n  \
-                            REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me@127.0.0.1/prices pricetime serve")]
-    Serve,
+                            REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me@127.0.0.1/prices pricetime serve\n  \
+                            pricetime serve --forget-stops")]
+    Serve {
+        /// Start although the service has stopped itself three times at the same row: what was wrong is mended.
+        #[arg(long)]
+        forget_stops: bool,
+    },
     /// Prove that the log is whole, that its commands give its events, and that readers are shown what they give.
     #[command(
         after_help = "Works beside a running service.\n\nExamples:\n  pricetime verify\n  pricetime verify --full --json"
@@ -78,6 +83,17 @@ enum Command {
     #[command(after_help = "Examples:\n  pricetime log --symbol BTC_USDT --limit 20\n  pricetime log --order 7\n  \
                             pricetime log --from 1000 --follow --json")]
     Log(Wanted),
+    /// Print the event log as JSON Lines, with everything that its chain is made of; docs/log-format.md describes it.
+    #[command(after_help = "Works beside a running service, which it reads in short pages.\n\n\
+                            Examples:\n  pricetime export > log.jsonl\n  pricetime export --from 1000 --to 2000")]
+    Export {
+        /// The first row.
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+        /// The last row; without it, the last of the log.
+        #[arg(long, value_name = "SEQ")]
+        to: Option<u64>,
+    },
     /// One screen: mode, writer, positions, lags, the last snapshot.
     #[command(after_help = "Examples:\n  pricetime status\n  pricetime status --json | jq .projection_lag")]
     Status {
@@ -141,7 +157,7 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve => startup::serve(),
+        Command::Serve { forget_stops } => startup::serve(forget_stops),
         Command::Verify { full, json } => {
             commands::run(async |settings| commands::verify::verify(settings, full, json).await)
         }
@@ -156,6 +172,9 @@ fn main() -> ExitCode {
             commands::run(async |settings| commands::snapshot::list(settings, json).await)
         }
         Command::Log(wanted) => commands::run(async |settings| commands::log::log(settings, &wanted).await),
+        Command::Export { from, to } => {
+            commands::run(async |settings| commands::export::export(settings, from, to).await)
+        }
         Command::Status { json } => commands::run(async |settings| commands::status::status(settings, json).await),
         Command::Config { command: ConfigCommand::Check { json } } => {
             commands::end(commands::config_check::check(json))

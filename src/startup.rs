@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use actix::System;
 use actix_web::dev::ServerHandle;
-use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, guard, recover, standby};
+use actors::recovery::check_end;
+use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Sweep, guard, recover, standby};
 use journal::ServiceClock;
 use matching::Instrument;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,6 +23,7 @@ use crate::config::{Settings, Storage};
 use crate::exit::End;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
+use crate::last_words;
 use crate::storage::{self, Stores};
 use crate::telemetry;
 
@@ -33,18 +35,24 @@ const SNAPSHOT_ROWS: u64 = 1_000_000;
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs the service until it is asked to stop, or cannot go on.
-pub fn serve() -> ExitCode {
+pub fn serve(forget_stops: bool) -> ExitCode {
     guard::abort_on_engine_panic();
+    // The start folds the log on this thread.
+    guard::mark_this_thread();
     let ended = System::new().block_on(async {
         let settings = configure()?;
-        run(settings).await
+        let ended = run(&settings, forget_stops).await;
+        if let Err(end) = &ended {
+            last_words::after_an_end(&settings, end).await;
+        }
+        ended
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
             // Logging may not be set up yet, and whoever started the service should see this in any case.
             eprintln!("pricetime: {end}");
-            end.code()
+            ExitCode::from(end.code())
         }
     }
 }
@@ -60,8 +68,8 @@ fn configure() -> Result<Settings, End> {
     Ok(settings)
 }
 
-async fn run(settings: Settings) -> Result<(), End> {
-    let api = Api::new(&settings);
+async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
+    let api = Api::new(settings);
     let listener =
         TcpListener::bind(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
     let address = listener.local_addr().map_err(|error| End::Listen { address: settings.listen, error })?;
@@ -76,7 +84,7 @@ async fn run(settings: Settings) -> Result<(), End> {
             handle.stop(false).await;
             return Ok(());
         }
-        started = start(&settings, &api) => started,
+        started = start(settings, &api, forget_stops) => started,
     };
     let (pipeline, mut fatal) = match started {
         Ok(started) => started,
@@ -85,7 +93,7 @@ async fn run(settings: Settings) -> Result<(), End> {
             return Err(end);
         }
     };
-    announce(&settings, address);
+    announce(settings, address);
     tokio::select! {
         biased;
         ended = fatal.recv() => {
@@ -103,15 +111,29 @@ async fn run(settings: Settings) -> Result<(), End> {
 }
 
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
-async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
+async fn start(
+    settings: &Settings,
+    api: &Api,
+    forget_stops: bool,
+) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
     let Stores { queue, log, snapshots, projection } = storage::open(settings).await?;
+    last_words::note_panics(settings);
     let writer = standby::become_writer(&*log).await?;
     api.recovering();
+    last_words::refuse_a_crash_loop(settings, forget_stops).await?;
     let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    check_end(&*log, writer.position.seq).await?;
     queue.open(writer.position.stream_id).await?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
+    let sweep = Sweep {
+        log: Arc::clone(&log),
+        snapshots: Arc::clone(&snapshots),
+        clock: clock.clone(),
+        retain_closed: settings.retain_closed_orders,
+        period: settings.audit_period,
+    };
     let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
@@ -129,6 +151,7 @@ async fn start(settings: &Settings, api: &Api) -> Result<(Pipeline, mpsc::Unboun
         ids,
         clock,
         instruments: pipeline.instruments.clone(),
+        proof: sweep.start(),
     });
     Ok((pipeline, fatal))
 }
@@ -188,17 +211,17 @@ fn announce(settings: &Settings, address: SocketAddr) {
 }
 
 /// SIGTERM and SIGINT.
-struct StopSignals {
+pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    fn new() -> std::io::Result<StopSignals> {
+    pub(crate) fn new() -> std::io::Result<StopSignals> {
         Ok(StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn recv(&mut self) {
+    pub(crate) async fn recv(&mut self) {
         tokio::select! {
             biased;
             _ = self.terminate.recv() => {}

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, EventLog, Projection, SnapshotStore};
+use journal::{CommandQueue, EventLog, FatalRecord, Projection, SnapshotStore};
 
-use crate::adapters::embedded::{Embedded, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots};
-use crate::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots};
+use crate::adapters::embedded::{
+    Embedded, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+};
+use crate::adapters::postgres::{Postgres, PostgresFatalRecord, PostgresLog, PostgresSnapshots};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -54,6 +56,19 @@ pub async fn records(settings: &Settings) -> Result<Records, End> {
     }
 }
 
+/// Opens the notes of where the service stopped itself, on connections of their own.
+pub async fn fatal_record(settings: &Settings) -> Result<Arc<dyn FatalRecord>, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            Ok(Arc::new(EmbeddedFatalRecord::new(&Embedded::open_beside(data_dir).await?)))
+        }
+        Storage::Full { database_url, .. } => {
+            let postgres = Postgres::attach(database_url.expose(), APPLICATION_NAME)?;
+            Ok(Arc::new(PostgresFatalRecord::new(&postgres)))
+        }
+    }
+}
+
 /// Opens the stores for the service: made ready, brought up to date, and refused when they would not keep what they
 /// acknowledge.
 pub async fn open(settings: &Settings) -> Result<Stores, End> {
@@ -63,7 +78,7 @@ pub async fn open(settings: &Settings) -> Result<Stores, End> {
             let (redis_url, allow_unsafe) = (redis_url.expose(), settings.allow_unsafe_durability);
             let postgres = Postgres::prepare(database_url.expose(), APPLICATION_NAME, allow_unsafe).await?;
             check_durability(redis_url, allow_unsafe).await?;
-            full(redis_url, &postgres).await
+            full(redis_url, &postgres, settings.queue_replicas_ack).await
         }
     }
 }
@@ -78,9 +93,9 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
     })
 }
 
-async fn full(redis_url: &str, postgres: &Postgres) -> Result<Stores, End> {
+async fn full(redis_url: &str, postgres: &Postgres, replicas_ack: u32) -> Result<Stores, End> {
     Ok(Stores {
-        queue: Arc::new(RedisQueue::connect(redis_url).await?),
+        queue: Arc::new(RedisQueue::connect(redis_url, replicas_ack).await?),
         log: Arc::new(PostgresLog::new(postgres)),
         snapshots: Arc::new(PostgresSnapshots::new(postgres)),
         projection: Arc::new(RedisProjection::connect(redis_url).await?),

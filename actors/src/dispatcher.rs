@@ -64,6 +64,9 @@ pub(crate) struct DispatcherActor {
     stream: Stream,
     credits: usize,
     barriers: Vec<SnapshotNow>,
+    /// Whether nothing is read any more; it stays so.
+    stopping: bool,
+    /// Who waits for what was read to be committed.
     draining: Option<oneshot::Sender<()>>,
     retention: Retention,
 }
@@ -98,6 +101,7 @@ impl DispatcherActor {
             stream: Stream::There,
             credits: CREDITS,
             barriers: Vec::new(),
+            stopping: false,
             draining: None,
             retention,
         }
@@ -109,7 +113,7 @@ impl DispatcherActor {
         let Some(matcher) = &self.matcher else { return };
         if let Some(request) = self.barriers.pop() {
             self.copy_state(request, ctx);
-        } else if self.draining.is_some() {
+        } else if self.stopping {
             self.finish_drain();
         } else if self.credits == 0 {
             // A commit that ends returns its credit and comes here again.
@@ -130,7 +134,7 @@ impl DispatcherActor {
 
     /// Reads on, beside whatever is matched and committed, unless something waits already.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let wanted = matches!(self.stream, Stream::There) && self.draining.is_none() && self.seeds.is_empty();
+        let wanted = matches!(self.stream, Stream::There) && !self.stopping && self.seeds.is_empty();
         if !wanted || self.reading.is_some() || !self.fetched.is_empty() {
             return;
         }
@@ -148,6 +152,13 @@ impl DispatcherActor {
             dispatcher.take_entries(entries, ctx);
         }));
         self.reading = Some(handle);
+    }
+
+    /// A read changes nothing: what it would have brought is still in the stream.
+    fn stop_reading(&mut self, ctx: &mut Context<Self>) {
+        if let Some(reading) = self.reading.take() {
+            ctx.cancel_future(reading);
+        }
     }
 
     fn take_entries(&mut self, entries: Result<Vec<Entry>, QueueError>, ctx: &mut Context<Self>) {
@@ -215,6 +226,9 @@ impl DispatcherActor {
                 return;
             }
         };
+        // A read of the lost stream that still waits would see what is appended now, before all of it is there: what is
+        // committed then would count as the commit of everything kept from before the loss, whose old places are lower.
+        self.stop_reading(ctx);
         let (intake, read_to) = (Arc::clone(&self.parts.intake), self.parts.read_to);
         let restored = async move {
             loop {
@@ -335,11 +349,9 @@ impl Handler<Drain> for DispatcherActor {
     type Result = ();
 
     fn handle(&mut self, drain: Drain, ctx: &mut Self::Context) {
+        self.stopping = true;
         self.draining = Some(drain.0);
-        // A read changes nothing: what it would have brought is still in the stream.
-        if let Some(reading) = self.reading.take() {
-            ctx.cancel_future(reading);
-        }
+        self.stop_reading(ctx);
         self.turn(ctx);
     }
 }

@@ -178,7 +178,7 @@ impl Intake {
         }
         let (reply, acknowledged) = oneshot::channel();
         if self.admit(Waiting { lane, text, reply })? {
-            tokio::spawn(Arc::clone(self).carry());
+            actix::spawn(Arc::clone(self).carry());
         }
         let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
         acknowledged.await.unwrap_or_else(stopping)

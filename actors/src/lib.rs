@@ -9,6 +9,7 @@ mod projection;
 mod retention;
 mod snapshot;
 
+pub mod audit;
 pub mod fatal;
 pub mod guard;
 pub mod intake;
@@ -18,7 +19,9 @@ pub mod placement;
 pub mod progress;
 pub mod recovery;
 pub mod standby;
+pub mod sweep;
 
+pub use audit::{Audit, AuditError};
 pub use fatal::Fatal;
 pub use intake::{Intake, IntakeError, IntakeLimits, Lane};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
@@ -28,3 +31,4 @@ pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
 pub use snapshot::TakeSnapshot;
+pub use sweep::{Proof, Sweep};

@@ -138,6 +138,7 @@ impl Pipeline {
             interval: settings.snapshot_interval,
             rows: settings.snapshot_rows,
             progress: Arc::clone(&progress),
+            placement: placement.clone(),
             retain: settings.retain_snapshots,
             newest: snapshot,
         };

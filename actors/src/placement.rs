@@ -1,6 +1,7 @@
 //! On which threads the actors live. A parameter, so that tests and simulation run the same actors on one thread.
 
 use actix::{Actor, Addr, Arbiter, ArbiterHandle, Context};
+use tokio::task;
 
 use crate::guard;
 
@@ -11,6 +12,8 @@ pub struct Placement {
     pub(crate) event_log: ArbiterHandle,
     pub(crate) projection: ArbiterHandle,
     books: Vec<ArbiterHandle>,
+    /// Whether long computations have threads of their own.
+    aside: bool,
 }
 
 impl Placement {
@@ -31,6 +34,7 @@ impl Placement {
             event_log: thread("event log"),
             projection: thread("projection"),
             books: (0..books).map(|_| thread("books")).collect(),
+            aside: true,
         }
     }
 
@@ -40,12 +44,23 @@ impl Placement {
     /// Outside an actix system.
     pub fn here() -> Placement {
         let here = Arbiter::current();
-        Placement { dispatcher: here.clone(), event_log: here.clone(), projection: here.clone(), books: vec![here] }
+        Placement {
+            dispatcher: here.clone(),
+            event_log: here.clone(),
+            projection: here.clone(),
+            books: vec![here],
+            aside: false,
+        }
     }
 
     /// The thread of the book that is listed as number `index`.
     pub(crate) fn book(&self, index: usize) -> &ArbiterHandle {
         &self.books[index % self.books.len()]
+    }
+
+    /// Runs a long computation off the threads of the actors; none if it panicked.
+    pub(crate) async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        if self.aside { task::spawn_blocking(work).await.ok() } else { Some(work()) }
     }
 }
 

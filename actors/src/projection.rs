@@ -5,7 +5,7 @@
 //! [`PATIENCE`], the projection is behind: rows are folded and callers answered without it, since what they are told is
 //! committed, and what changed is collected until the projection takes it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ pub(crate) struct ProjectionActor {
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
     transfers: u64,
     waiting: VecDeque<Waiting>,
-    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+    expected: BTreeMap<CommandId, oneshot::Sender<Outcome>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     questions: Vec<ReadLedger>,
 }
@@ -139,7 +139,7 @@ impl ProjectionActor {
             transfer: Transfer::Idle,
             transfers: 0,
             waiting: VecDeque::new(),
-            expected: HashMap::new(),
+            expected: BTreeMap::new(),
             answers: Vec::new(),
             questions: Vec::new(),
         }
@@ -315,7 +315,9 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection, or that its server was restarted and lost it.
+    /// Notices that somebody emptied the projection, that its server was restarted and lost it, or that it was set back: a
+    /// process that wakes after its term may still end a rebuild that it had begun. One that is ahead belongs to a newer
+    /// writer, who will have this one stopped.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
         if self.transfer != Transfer::Idle {
             return;
@@ -326,7 +328,13 @@ impl ProjectionActor {
         let inspection = async move { projection.state().await };
         ctx.spawn(inspection.into_actor(self).map(move |state, actor, ctx| {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
-            if unchanged && matches!(state, Ok(ProjectionState::Unusable | ProjectionState::Lost(_))) {
+            let gone = match (state, expected) {
+                (Ok(ProjectionState::Unusable), _) => true,
+                (Ok(ProjectionState::Lost(found)), Shown::At(shown)) => found.seq <= shown,
+                (Ok(ProjectionState::At(found)), Shown::At(shown)) => found.seq < shown,
+                (Ok(ProjectionState::At(_) | ProjectionState::Lost(_)), Shown::Unusable) | (Err(_), _) => false,
+            };
+            if unchanged && gone {
                 actor.shown = Shown::Unusable;
                 actor.turn(ctx);
             }

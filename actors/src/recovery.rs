@@ -8,10 +8,16 @@ use journal::{
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
 use matching::{Changes, Engine, Event, Seq};
-use tracing::info;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tracing::{error, info};
+
+use crate::guard;
 
 /// Rows read at once: a short transaction, a few megabytes.
 const PAGE_ROWS: usize = 5_000;
+/// Pages that wait to be folded: reading goes on meanwhile, within some tens of megabytes.
+const PAGES_AHEAD: usize = 8;
 
 /// The state at the end of the log, and how much of it the projection shows.
 pub struct Recovered {
@@ -64,27 +70,17 @@ pub async fn recover(
         ProjectionState::Lost(shown) => (None, Some(shown)),
         ProjectionState::Unusable => (None, None),
     };
-    let mut replay = Replay::from_snapshot(snapshots, Seq::LAST, retain_closed).await?;
+    let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
-    if let Some(shown) = once_shown {
-        check_shown(log, shown, end.seq).await?;
-    }
-    let mut collecting = None;
-    loop {
-        if shown.is_some_and(|shown| shown.seq == replay.position.seq) {
-            collecting = Some(replay.position.seq);
-            replay.changes = Changes::default();
-        }
-        if replay.position.seq == end.seq {
-            break;
-        }
-        // A page ends where collecting begins.
-        let stop = shown.map(|shown| shown.seq).filter(|seq| *seq > replay.position.seq);
-        let until = stop.unwrap_or(end.seq).min(end.seq);
-        replay.advance::<RecoveryError>(log, until, |_, _| Ok(())).await?;
-    }
+    // What changed before the projection's row is in the projection.
+    let collect_after = shown.map(|shown| shown.seq).filter(|seq| *seq >= snapshot);
+    let replay = read_and_fold(replay, log, end.seq, collect_after).await?;
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
+    }
+    // Behind the rows themselves, so that damage is told at its first row.
+    if let Some(shown) = once_shown {
+        check_shown(log, shown, end.seq).await?;
     }
     info!(
         seq = %end.seq,
@@ -94,8 +90,99 @@ pub async fn recover(
         "the state is recovered"
     );
     let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
-    let projected = collecting.map(|seq| (seq, replay.changes));
+    let projected = collect_after.map(|seq| (seq, replay.changes));
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
+}
+
+/// Folds the rows up to `to` on a thread of its own, while the next ones are read; keeps what changed after row
+/// `collect_after`.
+async fn read_and_fold(
+    mut replay: Replay,
+    log: &dyn EventLog,
+    to: Seq,
+    collect_after: Option<Seq>,
+) -> Result<Replay, LogError> {
+    let mut at = replay.position.seq;
+    let (pages, mut read) = mpsc::channel::<Vec<Record>>(PAGES_AHEAD);
+    let folding = spawn_blocking(move || {
+        // An assertion that fails here ends the process, as in the engine.
+        guard::mark_this_thread();
+        while let Some(rows) = read.blocking_recv() {
+            for row in rows {
+                let events = next_events(&replay.position, &row)?;
+                replay.fold(&row, &events);
+                if collect_after.is_none_or(|after| row.seq <= after) {
+                    replay.changes = Changes::default();
+                }
+            }
+        }
+        Ok(replay)
+    });
+    while at < to {
+        let wanted = (to.get() - at.get()).min(PAGE_ROWS as u64) as usize;
+        let rows = log.page(at, wanted).await?;
+        let Some(last) = rows.last() else { break };
+        at = last.seq;
+        if pages.send(rows).await.is_err() {
+            // The folding ended, and says why.
+            break;
+        }
+    }
+    drop(pages);
+    let replay = match folding.await {
+        Ok(folded) => folded?,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
+    if replay.position.seq == to { Ok(replay) } else { Err(damaged(replay.position.seq.next(), "the row is missing")) }
+}
+
+/// The state of the newest snapshot that is whole and of this log; without one, the state before the first row. What a
+/// damaged snapshot would have spared, the log gives: every row that is read instead is proven.
+async fn from_sound_snapshot(
+    log: &dyn EventLog,
+    snapshots: &dyn SnapshotStore,
+    end: Seq,
+    retain_closed: u64,
+) -> Result<Replay, RecoveryError> {
+    let mut until = Seq::LAST;
+    loop {
+        let damage = match Replay::from_snapshot(snapshots, until, retain_closed).await {
+            Ok(replay) if replay.position.seq > end => {
+                let seq = replay.position.seq;
+                let error =
+                    format!("there is a snapshot of it, and the writer's position says that the log ends at row {end}");
+                return Err(damaged(seq, error).into());
+            }
+            Ok(replay) => match is_of_this_log(log, &replay.position).await? {
+                true => return Ok(replay),
+                false => (replay.position.seq, "its position is not that of the log's row".to_owned()),
+            },
+            Err(SnapshotError::Damaged { seq, error }) => (seq, error),
+            Err(error) => return Err(error.into()),
+        };
+        let (seq, error) = damage;
+        error!(%seq, error, "a snapshot is damaged: going on with the one before it, or from the first row");
+        match seq.previous() {
+            Some(previous) => until = previous,
+            None => return Ok(Replay::from_the_start(retain_closed)),
+        }
+    }
+}
+
+/// Whether the row that a snapshot was taken at is the log's; one that was detached since can only be believed, and the
+/// row after it tells.
+async fn is_of_this_log(log: &dyn EventLog, position: &Position) -> Result<bool, LogError> {
+    let Some(before) = position.seq.previous() else { return Ok(*position == Position::START) };
+    let rows = log.page(before, 1).await?;
+    Ok(rows.iter().find(|row| row.seq == position.seq).is_none_or(|row| row.position() == *position))
+}
+
+/// Holds that the log has no row behind `end`, the writer's position: one that was reset would hide them, and the service
+/// would start with less than it has promised.
+pub async fn check_end(log: &dyn EventLog, end: Seq) -> Result<(), RecoveryError> {
+    let Some(row) = log.page(end, 1).await?.into_iter().next() else { return Ok(()) };
+    let error = format!("the log goes on behind row {end}, where the writer's position says that it ends");
+    Err(damaged(row.seq, error).into())
 }
 
 /// Holds that what the projection shows is a row of this log, which ends at row `end`.
@@ -166,24 +253,28 @@ impl Replay {
                 return Err(damaged(self.position.seq.next(), "the row is missing").into());
             }
             for row in &rows {
-                let events = self.check(row)?;
+                let events = next_events(&self.position, row)?;
                 each(row, &events)?;
-                self.engine.fold(row.seq, row.time, &events, &mut self.changes);
-                self.position = row.position();
+                self.fold(row, &events);
             }
         }
         Ok(())
     }
 
-    /// The events of the next row, if it is the next row.
-    fn check(&self, row: &Record) -> Result<Vec<Event>, LogError> {
-        if row.follows(&self.position) {
-            return encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error));
-        }
-        Err(damaged(self.position.seq.next(), "the row is missing or was altered: its chain does not follow"))
+    fn fold(&mut self, row: &Record, events: &[Event]) {
+        self.engine.fold(row.seq, row.time, events, &mut self.changes);
+        self.position = row.position();
     }
 }
 
-fn damaged(seq: Seq, error: impl ToString) -> LogError {
+/// The events of a row, if it is the one that follows `before`.
+pub(crate) fn next_events(before: &Position, row: &Record) -> Result<Vec<Event>, LogError> {
+    if row.follows(before) {
+        return encoding::decode_events(row.format, &row.events).map_err(|error| damaged(row.seq, error));
+    }
+    Err(damaged(before.seq.next(), "the row is missing or was altered: its chain does not follow"))
+}
+
+pub(crate) fn damaged(seq: Seq, error: impl ToString) -> LogError {
     LogError::Damaged { seq, error: error.to_string() }
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use journal::StreamId;
 
-/// The stream is trimmed each time that this many more entries may go: a trim costs a round trip.
+/// The stream is trimmed each time that this many more entries may go, or a tenth of what is kept if that is less: a trim
+/// costs a round trip.
 const TRIM_EVERY: u64 = 10_000;
 
 /// Counts the entries that were read and remembers where the stream stood after each read.
@@ -40,7 +41,7 @@ impl Retention {
             self.marks.pop_front();
         }
         let (read, id) = self.disposable;
-        if read < self.trimmed + TRIM_EVERY {
+        if read < self.trimmed + (self.keep / 10).clamp(1, TRIM_EVERY) {
             return None;
         }
         self.trimmed = read;
@@ -58,16 +59,19 @@ mod tests {
 
     #[test]
     fn only_what_is_projected_and_older_than_the_newest_kept_goes() {
-        let mut retention = Retention::new(5_000);
+        let mut retention = Retention::new(50_000);
         retention.read(12_000, id(1));
-        assert_eq!(retention.projected(id(1)), None, "5,000 must stay, and the mark is at 12,000");
-        retention.read(8_000, id(2));
+        assert_eq!(retention.projected(id(1)), None, "50,000 must stay, and 12,000 are there");
+        retention.read(50_000, id(2));
         assert_eq!(retention.projected(id(0)), None, "nothing is projected");
         assert_eq!(retention.projected(id(2)), Some(id(1)));
         assert_eq!(retention.projected(id(2)), None, "it went already");
-        retention.read(5_000, id(3));
-        assert_eq!(retention.projected(id(3)), None, "8,000 more are not worth a trim");
-        retention.read(15_000, id(4));
-        assert_eq!(retention.projected(id(4)), Some(id(3)));
+        retention.read(4_000, id(3));
+        retention.read(50_000, id(4));
+        assert_eq!(retention.projected(id(2)), Some(id(2)), "more is not projected");
+        assert_eq!(retention.projected(id(4)), None, "4,000 more are not worth a trim");
+        retention.read(1_000, id(5));
+        retention.read(50_000, id(6));
+        assert_eq!(retention.projected(id(6)), Some(id(5)));
     }
 }

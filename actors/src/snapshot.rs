@@ -8,9 +8,9 @@ use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handle
 use journal::{Position, Snapshot, SnapshotError, SnapshotStore};
 use matching::{EngineImage, Seq};
 use tokio::sync::oneshot;
-use tokio::task;
 use tracing::{error, info};
 
+use crate::placement::Placement;
 use crate::progress::Progress;
 
 /// How often the length of the log is looked at.
@@ -40,6 +40,8 @@ pub(crate) struct SnapshotActor {
     /// One is taken as well when the log has grown by this many rows since the last.
     pub(crate) rows: u64,
     pub(crate) progress: Arc<Progress>,
+    /// Where the image is encoded.
+    pub(crate) placement: Placement,
     /// How many snapshots the store keeps.
     pub(crate) retain: usize,
     /// The row of the newest snapshot.
@@ -63,9 +65,9 @@ impl Handler<TakeSnapshot> for SnapshotActor {
     type Result = AtomicResponse<Self, Result<Seq, SnapshotError>>;
 
     fn handle(&mut self, _: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
-        let (dispatcher, store, retain, newest) =
-            (self.dispatcher.clone(), Arc::clone(&self.store), self.retain, self.newest);
-        let taken = async move { take(dispatcher, store, retain, newest).await };
+        let (dispatcher, store, placement) = (self.dispatcher.clone(), Arc::clone(&self.store), self.placement.clone());
+        let (retain, newest) = (self.retain, self.newest);
+        let taken = async move { take(dispatcher, store, placement, retain, newest).await };
         AtomicResponse::new(Box::pin(taken.into_actor(self).map(|taken, actor, _| {
             match &taken {
                 Ok(seq) => actor.newest = *seq,
@@ -79,6 +81,7 @@ impl Handler<TakeSnapshot> for SnapshotActor {
 async fn take(
     dispatcher: Recipient<SnapshotNow>,
     store: Arc<dyn SnapshotStore>,
+    placement: Placement,
     retain: usize,
     newest: Seq,
 ) -> Result<Seq, SnapshotError> {
@@ -90,11 +93,11 @@ async fn take(
     if seq == newest {
         return Ok(seq);
     }
-    let encoded = task::spawn_blocking(move || Snapshot::new(copy.position, &copy.image)).await;
+    let encoded = placement.compute(move || Snapshot::new(copy.position, &copy.image)).await;
     let snapshot = match encoded {
-        Ok(Ok(snapshot)) => snapshot,
-        Ok(Err(error)) => return Err(SnapshotError::Store(format!("the image cannot be compressed: {error}"))),
-        Err(_) => return Err(stopping()),
+        Some(Ok(snapshot)) => snapshot,
+        Some(Err(error)) => return Err(SnapshotError::Store(format!("the image cannot be compressed: {error}"))),
+        None => return Err(stopping()),
     };
     store.store(&snapshot, retain).await?;
     info!(%seq, state_hash = %snapshot.state_hash, "snapshot taken and verified");

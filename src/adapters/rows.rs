@@ -1,6 +1,8 @@
 //! Between the types of the journal and the columns of the tables, which PostgreSQL and SQLite name alike.
 
-use journal::{Chain, Epoch, LogError, Position, Record, Snapshot, SnapshotError, SnapshotSummary, WriterPosition};
+use journal::{
+    Chain, Epoch, LastFatal, LogError, Position, Record, Snapshot, SnapshotError, SnapshotSummary, WriterPosition,
+};
 use matching::{Micros, Seq, StateHash, Symbol};
 use sqlx::FromRow;
 
@@ -69,6 +71,24 @@ impl TryFrom<PositionRow> for WriterPosition {
             position,
             id_ceiling: number(row.id_ceiling).ok_or_else(|| wrong("id_ceiling"))?,
         })
+    }
+}
+
+/// A row of `last_fatal`.
+#[derive(FromRow)]
+pub(super) struct FatalRow {
+    seq: i64,
+    times: i32,
+    error: String,
+}
+
+impl From<FatalRow> for LastFatal {
+    fn from(row: FatalRow) -> LastFatal {
+        LastFatal {
+            seq: number(row.seq).and_then(Seq::new).unwrap_or(Seq::ZERO),
+            times: row.times.unsigned_abs(),
+            error: row.error,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod ask;
 mod compare;
 pub mod config_check;
+pub mod export;
 pub mod healthcheck;
 pub mod log;
 pub mod openapi;
@@ -27,6 +28,8 @@ pub fn run(command: impl AsyncFnOnce(&Settings) -> Result<(), End>) -> ExitCode 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(async {
+            #[cfg(feature = "planted")]
+            crate::planted::plant_from_environment().map_err(|problem| End::Configuration(vec![problem]))?;
             let (settings, _) = Settings::load().map_err(End::Configuration)?;
             command(&settings).await
         }),
@@ -43,7 +46,7 @@ pub fn end(ended: Result<(), End>) -> ExitCode {
         Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(end) => {
             eprintln!("pricetime: {end}");
-            end.code()
+            ExitCode::from(end.code())
         }
     }
 }

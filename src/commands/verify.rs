@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use actors::Replay;
-use journal::{EventLog, LogError, ProjectionState, SnapshotStore, encoding};
-use matching::{ENGINE_VERSION, Engine, Event, Seq, Sequenced};
+use actors::audit::{Audit, AuditError, check_snapshot};
+use journal::{EventLog, LogError, ProjectionState};
+use matching::Seq;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -52,11 +53,11 @@ pub async fn verify(settings: &Settings, full: bool, json: bool) -> Result<(), E
         Replay::from_snapshot(&*records.snapshots, Seq::LAST, settings.retain_closed_orders).await?
     };
     let from_seq = replay.position.seq;
-    let mut audit = Audit { applied: replay.engine.clone(), applied_again: 0 };
+    let mut audit = Audit::new(replay.engine.clone());
     let mut snapshots = 0;
     for stop in stops(&records, full, from_seq, end.seq).await? {
-        audit.carry_on(&mut replay, &*records.log, stop).await?;
-        snapshots += usize::from(full && check_snapshot(&*records.snapshots, &replay).await?);
+        carry_on(&mut audit, &mut replay, &*records.log, stop).await?;
+        snapshots += usize::from(full && check_snapshot(&*records.snapshots, &replay.engine).await?);
     }
     if replay.position != end {
         return Err(
@@ -68,7 +69,7 @@ pub async fn verify(settings: &Settings, full: bool, json: bool) -> Result<(), E
         seq: end.seq.get(),
         state_hash: replay.engine.state_hash().to_string(),
         rows: end.seq.get() - from_seq.get(),
-        applied_again: audit.applied_again,
+        applied_again: audit.applied_again(),
         snapshots,
         compared_at: None,
         keys: 0,
@@ -100,56 +101,10 @@ async fn stops(records: &Records, full: bool, from: Seq, end: Seq) -> Result<Vec
     Ok(stops)
 }
 
-/// Applies the commands of the rows that are folded, beside them.
-struct Audit {
-    applied: Engine,
-    applied_again: u64,
-}
-
-impl Audit {
-    async fn carry_on(&mut self, replay: &mut Replay, log: &dyn EventLog, to: Seq) -> Result<(), End> {
-        let Audit { applied, applied_again } = self;
-        replay
-            .advance(log, to, |row, events| {
-                if row.engine_version != ENGINE_VERSION {
-                    // Other rules made them: they are taken as they are.
-                    applied.fold(row.seq, row.time, events, &mut Default::default());
-                    return Ok(());
-                }
-                let damaged = |error: String| LogError::Damaged { seq: row.seq, error };
-                let value = encoding::decode_command(row.format, &row.command);
-                let value = value.map_err(|error| damaged(error.to_string()))?;
-                let mut again: Vec<Event> = Vec::new();
-                applied.apply(&Sequenced { seq: row.seq, time: row.time, value }, &mut again);
-                *applied_again += 1;
-                if again == events {
-                    return Ok(());
-                }
-                Err(End::NotReproduced {
-                    seq: row.seq,
-                    logged: row.events.clone(),
-                    again: encoding::encode_events(&again),
-                })
-            })
-            .await?;
-        let (applied, folded) = (applied.state_hash(), replay.engine.state_hash());
-        if applied == folded { Ok(()) } else { Err(End::StatesDiffer { seq: to, applied, folded }) }
-    }
-}
-
-/// Whether there is a snapshot at the replay's row; one that differs from the state is an error. What it kept of closed
-/// orders may have been another number.
-async fn check_snapshot(snapshots: &dyn SnapshotStore, replay: &Replay) -> Result<bool, End> {
-    let seq = replay.position.seq;
-    let Some(snapshot) = snapshots.newest_until(seq).await?.filter(|snapshot| snapshot.position.seq == seq) else {
-        return Ok(false);
-    };
-    let stored = Replay::of(&snapshot, replay.engine.ledger().retention())?.engine;
-    let (ours, stored) = (replay.engine.image(), stored.image());
-    if ours.router == stored.router && ours.books == stored.books && snapshot.position == replay.position {
-        return Ok(true);
-    }
-    Err(End::SnapshotDiffers { seq })
+/// Folds the rows up to `to` and applies their commands beside that; both must give the same state.
+async fn carry_on(audit: &mut Audit, replay: &mut Replay, log: &dyn EventLog, to: Seq) -> Result<(), AuditError> {
+    replay.advance(log, to, |row, events| audit.take(row, events)).await?;
+    audit.agree(&replay.engine)
 }
 
 /// Compares Redis with the ledger once it shows the end of the log, which a running service brings about.

@@ -154,6 +154,27 @@ pub const SETTINGS: &[Setting] = &[
         Default::Text("false"),
         "Whether to start although Redis or PostgreSQL is set up to lose what it acknowledged. For experiments only.",
     ),
+    plain(
+        "QUEUE_REPLICAS_ACK",
+        "replicas",
+        Default::Text("0"),
+        "How many replicas of Redis must have a command before it is acknowledged (WAIT). 0 is none: then what was acknowledged \
+         in the last moments is lost when a replica takes the master's place.",
+    ),
+    plain(
+        "AUDIT_PERIOD",
+        "s",
+        Default::Text("600"),
+        "The time from the beginning of one proof of the whole log, beside the service, to the next. It takes at most a \
+         twentieth of one core, and on a long log as much time as it needs for that.",
+    ),
+    plain(
+        "FINAL_EXIT_DELAY",
+        "s",
+        Default::Text("0"),
+        "How long `serve` waits before it ends with exit code 5 or 6, for a supervisor that starts it again whatever the code \
+         is. docker-compose.yml sets 30.",
+    ),
     plain("RUST_LOG", "", Default::Text("info,actix_server=warn"), "What is logged, for example info,pricetime=debug."),
     plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
     later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),

@@ -20,8 +20,8 @@ pub struct Health {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "ready": true, "role": "writer",
-    "components": {"writer": true, "queue": true, "event_log": true, "ids": true, "projection": true},
-    "sequenced": 7, "committed": 7, "projected": 7
+    "components": {"writer": true, "queue": true, "event_log": true, "ids": true, "projection": true, "verified": true},
+    "sequenced": 7, "committed": 7, "projected": 7, "verified_seq": 7
 }))]
 pub struct Readiness {
     /// Whether it does.
@@ -36,6 +36,8 @@ pub struct Readiness {
     committed: u64,
     /// The last row that the projection shows.
     projected: u64,
+    /// The last row up to which the log is proven right, beside the service.
+    verified_seq: u64,
 }
 
 /// What the service depends on: true is well.
@@ -51,6 +53,8 @@ pub struct Components {
     ids: bool,
     /// The projection follows the log.
     projection: bool,
+    /// Nothing wrong was found in the event log when it was last proven.
+    verified: bool,
 }
 
 impl Components {
@@ -63,22 +67,24 @@ impl Components {
             event_log: engine.is_some_and(|engine| engine.progress.log_reachable()),
             ids: engine.is_some_and(|engine| engine.ids.left() > 0),
             projection: engine.is_some_and(|engine| engine.progress.projection_live()),
+            verified: engine.is_none_or(|engine| engine.proof.is_sound()),
         }
     }
 
     /// Whether orders are taken and executed.
     pub fn ready(self) -> bool {
-        self.writer && self.queue && self.event_log && self.ids
+        self.writer && self.queue && self.event_log && self.ids && self.verified
     }
 
     /// Each with its name.
-    pub fn named(self) -> [(&'static str, bool); 5] {
+    pub fn named(self) -> [(&'static str, bool); 6] {
         [
             ("writer", self.writer),
             ("queue", self.queue),
             ("event_log", self.event_log),
             ("ids", self.ids),
             ("projection", self.projection),
+            ("verified", self.verified),
         ]
     }
 }
@@ -135,6 +141,7 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         sequenced: position(actors::Progress::sequenced),
         committed: position(actors::Progress::committed),
         projected: position(actors::Progress::projected),
+        verified_seq: api.running_engine().map_or(0, |engine| engine.proof.seq()),
     };
     let mut response = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(readiness)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use actors::Proof;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -90,10 +91,13 @@ impl Collector for State {
         let api = &self.0;
         let engine = api.running_engine();
         let position = |read: fn(&actors::Progress) -> u64| engine.map_or(0, |engine| read(&engine.progress));
+        let proof = |read: fn(&Proof) -> u64| engine.map_or(0, |engine| read(&engine.proof));
         let gauges = [
             ("sequenced_seq", "The last command taken from the stream", position(actors::Progress::sequenced)),
             ("committed_seq", "The last row of the event log", position(actors::Progress::committed)),
             ("projection_seq", "The last row that the projection shows", position(actors::Progress::projected)),
+            ("verified_seq", "The last row up to which the event log is proven right", proof(Proof::seq)),
+            ("verified_time_seconds", "When that was, since 1970", proof(Proof::at) / 1_000_000),
             ("ids_left", "Ids left before the next lease", engine.map_or(0, |engine| engine.ids.left())),
             ("writer", "1 when this process is the writer", u64::from(api.role() == Role::Writer)),
             ("ready", "1 when orders are taken and executed", u64::from(Components::of(api).ready())),

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Instruments, Intake, Outcomes, Progress};
+use actors::{Instruments, Intake, Outcomes, Progress, Proof};
 use journal::Clock;
 use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
@@ -62,6 +62,8 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// What is listed, as committed.
     pub instruments: watch::Receiver<Instruments>,
+    /// How far the log is proven right.
+    pub proof: Arc<Proof>,
 }
 
 /// What this process does at the moment.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use matching::Reason;
+use journal::{Epoch, Position, Record, StreamId, encoding};
+use matching::{Engine, Micros, Reason, Seq, Sequenced};
 use pricetime::config::Settings;
 use pricetime::config::table::{Default, Kind, SETTINGS, Setting};
 use pricetime::http::problem::{Code, Taken};
@@ -172,6 +173,60 @@ fn the_examples_of_the_api_guide_run() {
     run(interpreter.to_str().expect("a path"), &["-c"], &python.join("\n"));
 }
 
+/// The rows of the example are chained as the page says, and their commands give their events.
+#[test]
+fn the_example_of_the_log_is_right() {
+    let page = read("docs/log-format.md");
+    let mut position = Position::START;
+    let mut engine = Engine::new(10);
+    let rows: Vec<serde_json::Value> =
+        blocks(&page, "json").concat().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let number = |name: &str| row[name].as_u64().expect("a number");
+        let text = |name: &str| row[name].as_str().expect("a text");
+        let (seq, time) = (Seq::new(number("seq")).expect("a row"), Micros::new(number("time")).expect("a time"));
+        let value = encoding::decode_command(1, text("command")).expect("a command");
+        assert_eq!(encoding::encode_command(&value), text("command"));
+        let command = Sequenced { seq, time, value };
+        let mut events = Vec::new();
+        engine.apply(&command, &mut events);
+        assert_eq!(encoding::encode_events(&events), text("events"));
+        let stream_id: StreamId = text("stream_position").parse().expect("a position");
+        let record = Record::new(&position, stream_id, Epoch(number("epoch")), &command, &events);
+        assert_eq!(record.chain.to_string(), text("chain"), "row {seq}");
+        assert_eq!((record.engine_version, i64::from(record.format)), (1, row["format"].as_i64().expect("a number")));
+        position = record.position();
+    }
+}
+
+/// Every command and event that the formats' fixtures have is in the page, each field in the order in which it is written.
+#[test]
+fn the_page_about_the_log_has_every_command_and_event() {
+    let page = read("docs/log-format.md");
+    let fixtures = read("crates/journal/tests/formats.rs");
+    let texts = fixtures.lines().filter_map(|line| line.trim().strip_prefix("r#\"")?.strip_suffix("\"#,"));
+    let mut checked = 0;
+    for text in texts {
+        let fields: Vec<&str> = text.split("\"type\":\"").nth(1).expect("a type").split('"').collect();
+        let kind = fields[0];
+        let line = page.lines().find(|line| line.starts_with(&format!("| `{kind}` |")));
+        let mut rest = line.unwrap_or_else(|| panic!("{kind} is not in docs/log-format.md")).to_owned();
+        if rest.contains("the same without") {
+            continue;
+        }
+        let value: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).expect("JSON");
+        let mut names: Vec<&String> = value.keys().filter(|name| *name != "type").collect();
+        names.sort_by_key(|name| text.find(&format!("\"{name}\":")));
+        for name in names {
+            let place = rest.find(&format!("`{name}`"));
+            rest = rest.split_off(place.unwrap_or_else(|| panic!("{name} of {kind} is missing, or not in its place")));
+        }
+        checked += 1;
+    }
+    assert!(checked >= 15, "only {checked} texts were checked");
+}
+
 #[tokio::test]
 async fn every_metric_and_exit_code_is_in_the_operators_page() {
     let page = read("docs/operations.md");
@@ -191,9 +246,15 @@ async fn every_metric_and_exit_code_is_in_the_operators_page() {
 
 #[test]
 fn links_lead_somewhere() {
-    for page in
-        ["README.md", "ARCHITECTURE.md", "docs/api.md", "docs/operations.md", "docs/settings.md", "docs/errors.md"]
-    {
+    for page in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/api.md",
+        "docs/operations.md",
+        "docs/settings.md",
+        "docs/errors.md",
+        "docs/log-format.md",
+    ] {
         let folder = root().join(page).parent().expect("a folder").to_owned();
         let text = read(page);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod architecture;
+mod chaos;
 mod docs;
 mod packaging;
 mod service;

@@ -40,6 +40,8 @@ fn compose_keeps_what_it_acknowledges() {
         assert_eq!(services["web"]["depends_on"][name]["condition"].as_str(), Some("service_healthy"));
         assert!(services[name].get("ports").is_none(), "{name} is open to the outside");
     }
+    // Compose restarts whatever the exit code is.
+    assert_eq!(services["web"]["environment"]["FINAL_EXIT_DELAY"].as_str(), Some("30"));
     assert_eq!(services["locust"]["profiles"][0].as_str(), Some("load"));
     for service in ["web", "locust"] {
         let port = services[service]["ports"][0].as_str().expect("a port");

@@ -142,9 +142,8 @@ async fn an_entry_whose_thread_ends_is_unknown_and_holds_up_nobody() {
     let world = World::new(false, 1);
     let intake = Arc::clone(&world.intake);
     let elsewhere = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            tokio::spawn(async move { intake.enqueue(Lane::Orders, "a".to_owned()).await });
+        actix::System::new().block_on(async {
+            actix::spawn(async move { intake.enqueue(Lane::Orders, "a".to_owned()).await });
             settle().await;
         });
     });

@@ -10,3 +10,4 @@ mod recovery;
 mod snapshot;
 mod stop;
 mod stream;
+mod sweep;

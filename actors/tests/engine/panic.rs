@@ -22,6 +22,9 @@ fn a_panic_in_an_engine_actor_ends_the_process() {
     let said = String::from_utf8_lossy(&child.stderr);
     assert_eq!(child.status.signal(), Some(SIGABRT), "the child went on: {said}");
     assert!(said.contains("is listed and has no book"), "it ended of something else: {said}");
+    // Two actors may panic at once, but only one of them has the last words.
+    let noted = String::from_utf8_lossy(&child.stdout);
+    assert_eq!(noted.matches("last words: ").count(), 1, "{noted}\n{said}");
 }
 
 /// Runs only as the child of the test above: its recovered state has an instrument and no book for it.
@@ -32,6 +35,7 @@ fn child_with_a_broken_invariant() {
         return;
     }
     guard::abort_on_engine_panic();
+    guard::before_abort(|message| println!("last words: {message}"));
     actix::System::new().block_on(async {
         let world = World::default();
         let engine = world.start(&Placement::here()).await;

@@ -1,6 +1,6 @@
 //! The projection follows the log, is repaired when it does not, and never holds answers back for long.
 
-use matching::Event;
+use matching::{Event, Ledger};
 use simulator::projection::Contents;
 use tokio::time::Instant;
 
@@ -97,6 +97,21 @@ async fn a_flushed_projection_is_rebuilt_without_being_asked() {
     until("the commands are committed", || engine.world.log.rows().len() >= 100).await;
     assert_projected(&engine).await;
     engine.world.projection.flush();
+    assert_projected(&engine).await;
+    assert!(!engine.world.projection.contents().orders.is_empty());
+}
+
+/// Nothing more is written, and still it is noticed.
+#[actix::test]
+async fn a_projection_that_an_old_writer_set_back_is_rebuilt_without_being_asked() {
+    let engine = Engine::fresh().await;
+    engine.committed(0).await;
+    engine.projected().await;
+    let old = engine.world.projection.position().expect("a position");
+    let ledger = engine.pipeline.outcomes.read(Ledger::clone).await.expect("an answer");
+    engine.submit(buy(1, "100", "1")).await.await.expect("an outcome");
+    assert_projected(&engine).await;
+    engine.world.projection.set_back(&ledger, old);
     assert_projected(&engine).await;
     assert!(!engine.world.projection.contents().orders.is_empty());
 }

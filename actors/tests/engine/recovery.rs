@@ -1,5 +1,6 @@
 //! Recovery: the state is what it was, wherever the engine ended; damage is found at its row.
 
+use actors::recovery::check_end;
 use actors::{Placement, RecoveryError, TakeSnapshot, recover};
 use journal::{Chain, Epoch, EventLog, LogError, ProjectionPosition};
 use matching::{Seq, StateHash};
@@ -72,6 +73,52 @@ async fn an_altered_row_is_found_at_its_number() {
     world.log.tamper(41, |row| row.time = matching::Micros::new(row.time.get() + 1).expect("a time"));
     let RecoveryError::Log(LogError::Damaged { seq, .. }) = recover_error(&world).await else { panic!("not damaged") };
     assert_eq!(seq.get(), 42);
+}
+
+/// A damaged snapshot costs time, not the start: the one before it and the log give the same state.
+#[actix::test]
+async fn a_damaged_snapshot_is_passed_over() {
+    type Damage = fn(&mut journal::Snapshot);
+    let damages: [(&str, Damage); 4] = [
+        ("a flipped bit", |snapshot| snapshot.parts[0][20] ^= 1),
+        ("a part that is missing", |snapshot| drop(snapshot.parts.pop())),
+        ("another chain value", |snapshot| snapshot.position.chain = Chain::START),
+        ("a format of the future", |snapshot| snapshot.format += 1),
+    ];
+    for (what, damage) in damages {
+        let world = busy_world(true).await;
+        let sound = world.recover().await;
+        let first = world.start(&Placement::here()).await;
+        world.queue.push(&mixed_commands(24, 1));
+        until("the last command is committed", || world.log.rows().len() > sound.position.seq.get() as usize).await;
+        let newest = first.pipeline.snapshots.send(TakeSnapshot).await.expect("an actor").expect("a snapshot");
+        first.projected().await;
+        assert_eq!(world.recover().await.snapshot, newest, "{what}");
+
+        world.snapshots.tamper(1, damage);
+        let recovered = world.recover().await;
+        assert_eq!(recovered.snapshot, sound.snapshot, "{what}: the one before it");
+        let hash_before = hash(&recovered.engine);
+        world.snapshots.tamper(0, damage);
+        let recovered = world.recover().await;
+        assert_eq!(recovered.snapshot, Seq::ZERO, "{what}: the whole log");
+        assert_eq!(hash(&recovered.engine), hash_before, "{what}");
+    }
+}
+
+/// A snapshot of a row that the log does not reach: the log lost its end, or its position.
+#[actix::test]
+async fn a_log_that_ends_before_its_snapshot_is_damaged() {
+    let world = busy_world(true).await;
+    let row = &world.log.rows()[9];
+    let ended = recover(&*world.log, &*world.snapshots, &*world.projection, row.position(), RETAIN_CLOSED).await;
+    let Err(RecoveryError::Log(LogError::Damaged { seq, error })) = ended else { panic!("it recovered") };
+    assert!(seq > row.seq && error.contains("says that the log ends at row 10"), "row {seq}: {error}");
+    // Without a snapshot, the rows behind the end tell.
+    assert_eq!(check_end(&*world.log, world.log.rows().last().expect("a row").seq).await, Ok(()));
+    let ended = check_end(&*world.log, row.seq).await;
+    let Err(RecoveryError::Log(LogError::Damaged { seq, error })) = ended else { panic!("it is the end") };
+    assert!(seq.get() == 11 && error.contains("goes on behind row 10"), "row {seq}: {error}");
 }
 
 #[actix::test]

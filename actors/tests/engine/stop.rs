@@ -34,3 +34,19 @@ async fn a_drain_does_not_wait_for_the_stream() {
     engine.pipeline.drain().await.expect("a drain");
     assert!(began.elapsed().as_millis() < 900, "the drain waited for a read of an empty stream");
 }
+
+/// The snapshot that a drain takes once made the dispatcher read on, behind the projection's and the log's back.
+#[actix::test]
+async fn a_drained_engine_reads_nothing_more() {
+    let world = World::default();
+    let engine = world.start(&Placement::here()).await;
+    world.queue.push(&[buy(1, "100", "1")]);
+    engine.committed(1).await;
+    engine.pipeline.drain().await.expect("a drain");
+    let rows = world.log.rows().len();
+    world.queue.push(&[buy(2, "100", "1")]);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.log.rows().len(), rows, "it was drained, and works on");
+}

@@ -26,22 +26,48 @@ const LEAPS: usize = 64;
 /// monotonic clock, follows the wall clock when that is ahead, and runs at half speed while it is itself ahead, so that
 /// a wall clock set back is met again without ever standing still.
 pub struct ServiceClock {
-    started: Instant,
+    times: Box<dyn Times>,
     reading: Mutex<Reading>,
+}
+
+/// The two clocks that the service's clock is made of, in microseconds.
+pub trait Times: Send + Sync {
+    /// How long this process has run: never set, never back.
+    fn monotonic(&self) -> u64;
+
+    /// What the wall clock says, since 1970: anybody may set it.
+    fn wall(&self) -> u64;
+}
+
+/// The machine's own.
+struct MachineTimes(Instant);
+
+impl Times for MachineTimes {
+    fn monotonic(&self) -> u64 {
+        micros(self.0.elapsed())
+    }
+
+    fn wall(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros)
+    }
 }
 
 impl ServiceClock {
     /// A clock that starts no earlier than `last_recorded`.
     pub fn starting_at(last_recorded: Micros) -> ServiceClock {
-        let reading = Reading::starting_at(last_recorded.get().max(wall_micros()));
-        ServiceClock { started: Instant::now(), reading: Mutex::new(reading) }
+        ServiceClock::on(MachineTimes(Instant::now()), last_recorded)
     }
-}
 
-impl ServiceClock {
+    /// The same on other clocks than the machine's.
+    pub fn on(times: impl Times + 'static, last_recorded: Micros) -> ServiceClock {
+        let mut reading = Reading::starting_at(last_recorded.get().max(times.wall()));
+        reading.monotonic = times.monotonic();
+        ServiceClock { times: Box::new(times), reading: Mutex::new(reading) }
+    }
+
     fn read(&self) -> MutexGuard<'_, Reading> {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        reading.advance(micros(self.started.elapsed()), wall_micros());
+        reading.advance(self.times.monotonic(), self.times.wall());
         reading
     }
 }
@@ -87,10 +113,6 @@ impl Reading {
             }
         }
     }
-}
-
-fn wall_micros() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros)
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -158,6 +158,31 @@ pub trait EventLog: Send + Sync {
     async fn drained(&self, epoch: Epoch) -> Result<(), LogError>;
 }
 
+/// Where the service stopped itself, and how often in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFatal {
+    /// The row at which it could not go on.
+    pub seq: Seq,
+    /// How often, with no commit in between.
+    pub times: u32,
+    /// What it said the last time.
+    pub error: String,
+}
+
+/// Remembers where the service stopped itself, so that a supervisor that starts it again and again does not do so for
+/// ever. A kill from outside leaves nothing here.
+#[async_trait]
+pub trait FatalRecord: Send + Sync {
+    /// Notes that the service stops itself at row `seq`; where that is not known, at the row after the log's end.
+    async fn note(&self, seq: Option<Seq>, error: &str) -> Result<(), LogError>;
+
+    /// What was noted since the last commit.
+    async fn last(&self) -> Result<Option<LastFatal>, LogError>;
+
+    /// Forgets it: somebody has looked.
+    async fn forget(&self) -> Result<(), LogError>;
+}
+
 /// A snapshot could not be stored or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {

@@ -69,6 +69,17 @@ impl MemoryLog {
         lock(&self.state).rows.clone()
     }
 
+    /// The row with this number.
+    pub fn row(&self, seq: Seq) -> Option<Record> {
+        let index = usize::try_from(seq.previous()?.get()).ok()?;
+        lock(&self.state).rows.get(index).cloned()
+    }
+
+    /// Where the log ends and who writes it, as it is.
+    pub fn writer(&self) -> WriterPosition {
+        lock(&self.state).writer
+    }
+
     /// How many rows each commit had.
     pub fn batches(&self) -> Vec<usize> {
         lock(&self.state).batches.clone()

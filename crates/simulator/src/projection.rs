@@ -64,6 +64,13 @@ impl MemoryProjection {
         lock(&self.state).position
     }
 
+    /// Shows the state of this ledger, whatever it showed before: as an old writer's late rebuild does.
+    pub fn set_back(&self, ledger: &Ledger, position: ProjectionPosition) {
+        let mut state = lock(&self.state);
+        state.contents = Contents::of(ledger);
+        state.position = Some(position);
+    }
+
     /// Sets the row that it claims to show.
     pub fn claim(&self, position: ProjectionPosition) {
         lock(&self.state).position = Some(position);

@@ -28,6 +28,8 @@ struct Stream {
     unreachable: bool,
     lost: bool,
     reads: u64,
+    /// Enqueues that succeed before one is refused.
+    refuse_after: Option<usize>,
 }
 
 impl MemoryQueue {
@@ -65,6 +67,16 @@ impl MemoryQueue {
         self.grown.notify_waiters();
     }
 
+    /// Whether the stream is lost.
+    pub fn is_lost(&self) -> bool {
+        lock(&self.stream).lost
+    }
+
+    /// Takes so many entries and refuses the next one.
+    pub fn refuse_after(&self, entries: usize) {
+        lock(&self.stream).refuse_after = Some(entries);
+    }
+
     /// How many reads gave entries.
     pub fn reads(&self) -> u64 {
         lock(&self.stream).reads
@@ -86,11 +98,18 @@ impl MemoryQueue {
     }
 }
 
+impl Stream {
+    fn refuses(&mut self) -> bool {
+        let now = self.refuse_after == Some(0);
+        self.refuse_after = if now { None } else { self.refuse_after.map(|left| left - 1) };
+        now || self.unreachable || self.lost
+    }
+}
+
 #[async_trait]
 impl CommandQueue for MemoryQueue {
     async fn enqueue(&self, text: &str) -> Result<StreamId, EnqueueError> {
-        let Stream { unreachable, lost, .. } = *lock(&self.stream);
-        if unreachable || lost {
+        if lock(&self.stream).refuses() {
             return Err(EnqueueError::NotTaken("as the test asked".to_owned()));
         }
         Ok(self.push_payload(Ok(Payload { format: encoding::STREAM_FORMAT, text: text.to_owned() })))

@@ -18,6 +18,11 @@ impl MemorySnapshots {
         lock(&self.0).clone()
     }
 
+    /// Changes one behind the store's back, counted from the oldest.
+    pub fn tamper(&self, index: usize, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut lock(&self.0)[index]);
+    }
+
     /// Loses the newest.
     pub fn lose_newest(&self) {
         lock(&self.0).pop();

@@ -5,7 +5,9 @@
 //! Everything is blocking; nothing here knows async, SQL or the service's API. Linux only: it reads `/proc`.
 
 mod error;
+mod extras;
 mod folder;
+mod listener;
 mod port;
 mod postgres;
 mod process;
@@ -15,6 +17,8 @@ pub mod stack;
 mod wait;
 
 pub use error::Error;
+pub use extras::Extras;
+pub use listener::listens;
 pub use port::free_port;
 pub use postgres::{Postgres, shared_postgres};
 pub use redis::Redis;

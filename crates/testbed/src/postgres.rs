@@ -15,9 +15,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Uid, User};
 
 use crate::Error;
+use crate::extras::Extras;
 use crate::folder::Folder;
 use crate::port::start_on_free_port;
-use crate::process::{self, Orphaned, Process, signal_if_alive};
+use crate::process::{self, Orphaned, Process, SIGNAL_WITHIN, is_stopped, signal_if_alive};
 use crate::wait::{poll, wait_until};
 
 const LOG: &str = "postgres.log";
@@ -25,8 +26,6 @@ const LOG: &str = "postgres.log";
 /// Crash recovery replays the log since the last checkpoint, a gigabyte at most by default.
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(30);
-/// Killed and stopped processes are so in milliseconds; the rest is for a busy machine.
-const SIGNAL_WITHIN: Duration = Duration::from_secs(10);
 
 /// A running PostgreSQL; it ends, and its temporary folder goes, when this is dropped.
 pub struct Postgres {
@@ -43,6 +42,7 @@ struct Cluster {
     user: Option<User>,
     /// `<folder>/data`, with no link on the way: the working directory of all processes of the cluster.
     data: PathBuf,
+    extras: Extras,
     folder: Folder,
 }
 
@@ -55,16 +55,21 @@ pub fn shared_postgres() -> Result<&'static Postgres, &'static Error> {
 impl Postgres {
     /// Starts a new cluster on a free port in a temporary folder.
     pub fn start() -> Result<Postgres, Error> {
-        Postgres::start_with(Folder::temporary("postgres")?)
+        Postgres::start_with(Folder::temporary("postgres")?, Extras::default())
     }
 
     /// Starts the cluster in `dir` on a free port; the folder and the cluster are made if absent and stay afterwards.
     pub fn start_in(dir: &Path) -> Result<Postgres, Error> {
-        Postgres::start_with(Folder::given(dir)?)
+        Postgres::start_special(dir, Extras::default())
     }
 
-    fn start_with(folder: Folder) -> Result<Postgres, Error> {
-        let cluster = Cluster::open(folder)?;
+    /// Like [`Postgres::start_in`], with arguments that win over the usual ones, and variables, for the server itself.
+    pub fn start_special(dir: &Path, extras: Extras) -> Result<Postgres, Error> {
+        Postgres::start_with(Folder::given(dir)?, extras)
+    }
+
+    fn start_with(folder: Folder, extras: Extras) -> Result<Postgres, Error> {
+        let cluster = Cluster::open(folder, extras)?;
         let (server, port) = start_on_free_port(|port| Ok((cluster.launch(port)?, port)))?;
         Ok(Postgres { server, port, cluster })
     }
@@ -112,7 +117,7 @@ impl Postgres {
     pub fn kill(&mut self) -> Result<(), Error> {
         if self.is_running()? {
             // A stopped postmaster starts no new process while the others are killed.
-            self.stop_postmaster()?;
+            self.server.pause()?;
         }
         self.cluster.signal_all(Signal::SIGKILL);
         self.server.kill()?;
@@ -134,9 +139,11 @@ impl Postgres {
 
     /// Freezes all processes of the cluster with SIGSTOP: connections stay and nothing is answered.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.stop_postmaster()?;
+        self.server.pause()?;
         self.cluster.signal_all(Signal::SIGSTOP);
-        Ok(())
+        // None is started meanwhile: the postmaster stands still already. One that ended is no process any more.
+        let still = || self.cluster.processes().into_iter().all(is_stopped);
+        wait_until(SIGNAL_WITHIN, "PostgreSQL's processes to stand still", still)
     }
 
     /// Lets a paused cluster go on.
@@ -147,12 +154,6 @@ impl Postgres {
 
     fn url_of(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
-    }
-
-    fn stop_postmaster(&mut self) -> Result<(), Error> {
-        self.server.signal(Signal::SIGSTOP)?;
-        let pid = self.server.pid();
-        wait_until(SIGNAL_WITHIN, "the postmaster to stand still", || is_stopped(pid))
     }
 }
 
@@ -168,7 +169,7 @@ impl Drop for Postgres {
 
 impl Cluster {
     /// Opens the cluster in `folder`, made first if there is none.
-    fn open(folder: Folder) -> Result<Cluster, Error> {
+    fn open(folder: Folder, extras: Extras) -> Result<Cluster, Error> {
         let user = server_user()?;
         let root = folder.path().canonicalize().map_err(Error::io("find the folder of PostgreSQL"))?;
         if let Some(user) = &user {
@@ -182,7 +183,7 @@ impl Cluster {
                 return Err(Error::ShutOut { user: user.name.clone(), folder });
             }
         }
-        let cluster = Cluster { programs: programs()?, user, data: root.join("data"), folder };
+        let cluster = Cluster { programs: programs()?, user, data: root.join("data"), extras, folder };
         if !cluster.data.exists() {
             cluster.initialise()?;
         }
@@ -219,6 +220,8 @@ impl Cluster {
         ] {
             command.arg("-c").arg(setting);
         }
+        command.args(&self.extras.arguments);
+        command.envs(self.extras.environment.iter().map(|(name, value)| (name, value)));
         command.stderr(log.try_clone().map_err(Error::io("share PostgreSQL's log"))?).stdout(log);
         let orphaned = Orphaned { signal: Signal::SIGQUIT, remove: self.folder.leftover() };
         let mut server = Process::spawn("postgres", &mut command, &orphaned)?;
@@ -313,10 +316,4 @@ fn closed_to(user: &User, dir: &Path) -> Option<PathBuf> {
     let mut folders: Vec<&Path> = dir.ancestors().collect();
     folders.reverse();
     folders.into_iter().find(|folder| !enters(folder)).map(Path::to_path_buf)
-}
-
-fn is_stopped(pid: u32) -> bool {
-    // The state follows the name, which is in parentheses and may contain any character.
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    text.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }

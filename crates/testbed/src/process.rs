@@ -9,6 +9,7 @@
 //! start and the telling would leave the child running (a test on a busy machine did hit that moment).
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{PipeWriter, Write, pipe};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -19,7 +20,7 @@ use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
 use crate::Error;
-use crate::wait::poll;
+use crate::wait::{poll, wait_until};
 
 /// What a child does first: its standard input is the pipe to the reaper, until it becomes the program `$0`.
 const ANNOUNCE: &str = r#"echo "$$" >&0; exec "$0" "$@" </dev/null"#;
@@ -45,6 +46,9 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command.args(["-c", ANNOUNCE]).arg(program);
     command
 }
+
+/// Killed and stopped processes are so in milliseconds; the rest is for a busy machine.
+pub(crate) const SIGNAL_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Process {
     program: String,
@@ -94,6 +98,13 @@ impl Process {
             .map_err(|errno| Error::io(format!("send {signal} to {}", self.program))(errno.into()))
     }
 
+    /// Stops the process with SIGSTOP and waits until it stands still.
+    pub(crate) fn pause(&mut self) -> Result<(), Error> {
+        self.signal(Signal::SIGSTOP)?;
+        let pid = self.pid();
+        wait_until(SIGNAL_WITHIN, "a stopped process to stand still", || is_stopped(pid))
+    }
+
     /// Waits for the process to end by itself or by a signal that was sent.
     pub(crate) fn wait_exit(&mut self, within: Duration) -> Result<ExitStatus, Error> {
         let what = format!("{} to end", self.program);
@@ -119,6 +130,13 @@ impl Drop for Process {
 /// Sends a signal to a process that is no child of ours; one that has gone meanwhile is what the caller wanted.
 pub(crate) fn signal_if_alive(process: u32, signal: Signal) {
     let _ = signal::kill(pid(process), signal);
+}
+
+/// Whether a process stands still after SIGSTOP.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    // The state follows the name, which is in parentheses and may contain any character.
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    text.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
 }
 
 fn pid(id: u32) -> Pid {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::Error;
+use crate::extras::Extras;
 use crate::folder::Folder;
 use crate::port::start_on_free_port;
 use crate::process::{self, Orphaned, Process};
@@ -24,23 +25,29 @@ pub struct Redis {
     // Fields are dropped in this order: the server ends before its folder goes.
     server: Process,
     port: u16,
+    extras: Extras,
     folder: Folder,
 }
 
 impl Redis {
     /// Starts a server on a free port with an empty temporary folder.
     pub fn start() -> Result<Redis, Error> {
-        Redis::start_with(Folder::temporary("redis")?)
+        Redis::start_with(Folder::temporary("redis")?, Extras::default())
     }
 
     /// Starts a server on a free port with the data in `dir`, which is made if absent and stays afterwards.
     pub fn start_in(dir: &Path) -> Result<Redis, Error> {
-        Redis::start_with(Folder::given(dir)?)
+        Redis::start_special(dir, Extras::default())
     }
 
-    fn start_with(folder: Folder) -> Result<Redis, Error> {
-        let (server, port) = start_on_free_port(|port| Ok((launch(&folder, port)?, port)))?;
-        Ok(Redis { server, port, folder })
+    /// Like [`Redis::start_in`], with arguments that win over the usual ones, and variables.
+    pub fn start_special(dir: &Path, extras: Extras) -> Result<Redis, Error> {
+        Redis::start_with(Folder::given(dir)?, extras)
+    }
+
+    fn start_with(folder: Folder, extras: Extras) -> Result<Redis, Error> {
+        let (server, port) = start_on_free_port(|port| Ok((launch(&folder, port, &extras)?, port)))?;
+        Ok(Redis { server, port, extras, folder })
     }
 
     /// The address, as `REDIS_URL` takes it.
@@ -77,13 +84,13 @@ impl Redis {
     /// Starts the server again on the same port and data; kills it first if it runs.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.kill()?;
-        self.server = launch(&self.folder, self.port)?;
+        self.server = launch(&self.folder, self.port, &self.extras)?;
         Ok(())
     }
 
     /// Freezes the server with SIGSTOP: it keeps its connections and answers nothing.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.server.signal(Signal::SIGSTOP)
+        self.server.pause()
     }
 
     /// Lets a paused server go on.
@@ -92,7 +99,7 @@ impl Redis {
     }
 }
 
-fn launch(folder: &Folder, port: u16) -> Result<Process, Error> {
+fn launch(folder: &Folder, port: u16, extras: &Extras) -> Result<Process, Error> {
     let log = folder.open_log(LOG)?;
     let mut command = process::command(program()?);
     command
@@ -100,6 +107,8 @@ fn launch(folder: &Folder, port: u16) -> Result<Process, Error> {
         .args(["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"])
         .arg("--dir")
         .arg(folder.path())
+        .args(&extras.arguments)
+        .envs(extras.environment.iter().map(|(name, value)| (name, value)))
         .stderr(log.try_clone().map_err(Error::io("share Redis's log"))?)
         .stdout(log);
     let orphaned = Orphaned { signal: Signal::SIGKILL, remove: folder.leftover() };

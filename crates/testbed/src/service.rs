@@ -61,7 +61,7 @@ impl Service {
         // The process runs in another folder, where a relative path would mean something else.
         let binary = binary.canonicalize().map_err(Error::io(format!("find the service {}", binary.display())))?;
         let folder = Folder::temporary("service")?;
-        let process = launch(&binary, port, &environment, &folder)?;
+        let process = launch(&binary, &[], port, &environment, &folder)?;
         Ok(Service { process, port, binary, environment, folder })
     }
 
@@ -131,6 +131,11 @@ impl Service {
         self.process.kill().map(drop)
     }
 
+    /// The status that `/readyz` answers now; none when nobody answers.
+    pub fn readiness(&self) -> Option<u16> {
+        get_status(self.port, "/readyz").ok()
+    }
+
     /// Asks the service to end with SIGTERM and gives its exit status.
     pub fn terminate(&mut self, within: Duration) -> Result<ExitStatus, Error> {
         self.process.signal(Signal::SIGTERM)?;
@@ -139,7 +144,7 @@ impl Service {
 
     /// Freezes the service with SIGSTOP.
     pub fn pause(&mut self) -> Result<(), Error> {
-        self.process.signal(Signal::SIGSTOP)
+        self.process.pause()
     }
 
     /// Lets a paused service go on.
@@ -150,9 +155,15 @@ impl Service {
     /// Starts the service again with the same port and environment, and waits until it is ready; kills it first if it
     /// runs.
     pub fn restart(&mut self) -> Result<(), Error> {
-        self.kill()?;
-        self.process = launch(&self.binary, self.port, &self.environment, &self.folder)?;
+        self.relaunch(&[])?;
         self.wait_ready(READY_WITHIN)
+    }
+
+    /// Like [`Service::restart`] with more words on its command line, but does not wait.
+    pub fn relaunch(&mut self, arguments: &[&str]) -> Result<(), Error> {
+        self.kill()?;
+        self.process = launch(&self.binary, arguments, self.port, &self.environment, &self.folder)?;
+        Ok(())
     }
 }
 
@@ -165,11 +176,18 @@ impl Drop for Service {
     }
 }
 
-fn launch(binary: &Path, port: u16, environment: &BTreeMap<String, String>, folder: &Folder) -> Result<Process, Error> {
+fn launch(
+    binary: &Path,
+    arguments: &[&str],
+    port: u16,
+    environment: &BTreeMap<String, String>,
+    folder: &Folder,
+) -> Result<Process, Error> {
     let log = folder.open_log(LOG)?;
     let mut command = process::command(binary);
     command
         .arg("serve")
+        .args(arguments)
         .current_dir(folder.path())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

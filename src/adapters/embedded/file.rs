@@ -1,7 +1,7 @@
 //! The file, its lock, and the connections to it.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/embedded");
 const FILE: &str = "pricetime.db";
 /// In the data folder; held by the service that runs on it.
 const LOCK: &str = "pricetime.lock";
+/// What stands in the lock file once the file was made: from then on, a missing file is no first start.
+const MADE: &[u8] = b"pricetime.db was made\n";
 /// How long a write waits for another process's: a tool that stores a part of a snapshot beside the service.
 const BUSY: Duration = Duration::from_secs(10);
 /// Readers beside each other.
@@ -50,6 +52,15 @@ pub enum EmbeddedError {
         /// Which.
         folder: PathBuf,
     },
+    /// The file is not there, or has nothing in it, although it was made.
+    #[error(
+        "the file {} is gone or empty, although a service ran on it: restore it from a copy; only if it is lost for good, \
+         remove {LOCK} beside it and start with nothing", file.display()
+    )]
+    Gone {
+        /// Which.
+        file: PathBuf,
+    },
     /// SQLite refuses the file.
     #[error("the file {} cannot be used: {error}", file.display())]
     Database {
@@ -78,16 +89,23 @@ impl Embedded {
     pub async fn open(folder: &Path) -> Result<Embedded, EmbeddedError> {
         let unusable = |error| EmbeddedError::Folder { folder: folder.to_owned(), error };
         fs::create_dir_all(folder).map_err(unusable)?;
-        let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
+        let lock = File::options().read(true).append(true).create(true).open(folder.join(LOCK)).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(EmbeddedError::Locked { folder: folder.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
+        let was_made = lock.metadata().map_err(unusable)?.len() > 0;
+        if was_made && !fs::metadata(folder.join(FILE)).is_ok_and(|file| file.len() > 0) {
+            return Err(EmbeddedError::Gone { file: folder.join(FILE) });
+        }
         let options = options(folder).create_if_missing(true);
         migrate(&options).await.map_err(|error| database(folder, error))?;
         // A file that was just made must be in its folder after a power cut too.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
+        if !was_made {
+            (&lock).write_all(MADE).and_then(|()| lock.sync_all()).map_err(unusable)?;
+        }
         Ok(Embedded::with(options, Some(lock)))
     }
 

@@ -5,6 +5,7 @@
 //! of the disk (`writer`). A lock on a file beside it keeps a second service from the same folder.
 
 mod file;
+mod last_fatal;
 mod log;
 mod projection;
 mod queue;
@@ -12,6 +13,7 @@ mod snapshots;
 mod writer;
 
 pub use file::{Embedded, EmbeddedError};
+pub use last_fatal::EmbeddedFatalRecord;
 pub use log::EmbeddedLog;
 pub use projection::EmbeddedProjection;
 pub use queue::EmbeddedQueue;

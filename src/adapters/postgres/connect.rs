@@ -157,12 +157,13 @@ impl Postgres {
     }
 
     async fn problems(&self, owner: &mut PgConnection) -> Result<Vec<String>, PostgresError> {
-        let server = sqlx::query_as::<_, (i32, String, bool, String, String)>(
+        let server = sqlx::query_as::<_, (i32, String, bool, String, String, String)>(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
-             pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes')",
+             pg_is_in_recovery(), current_setting('fsync'), current_setting('full_page_writes'), \
+             current_setting('synchronous_commit')",
         );
         let server = server.fetch_one(&mut *owner).await.map_err(|error| self.unreachable(&error))?;
-        let (version_number, version, is_standby, fsync, full_page_writes) = server;
+        let (version_number, version, is_standby, fsync, full_page_writes, synchronous_commit) = server;
         if version_number < OLDEST_VERSION {
             return Err(PostgresError::TooOld { address: self.address(), version });
         }
@@ -170,15 +171,7 @@ impl Postgres {
         if is_standby {
             problems.push("it is a standby, which takes no commits; use the address of its primary".to_owned());
         }
-        for ((name, required, loss), found) in REQUIRED.iter().zip([fsync, full_page_writes]) {
-            if found != *required {
-                problems.push(format!(
-                    "its {name} is {found} and must be {required} ({loss}): ALTER SYSTEM SET {name} = {required}, then \
-                     SELECT pg_reload_conf()"
-                ));
-            }
-        }
-        // Each session of ours sets synchronous_commit itself: nothing to ask here.
+        problems.extend(unsafe_settings([fsync, full_page_writes], &synchronous_commit));
         Ok(problems)
     }
 
@@ -191,6 +184,28 @@ impl Postgres {
 /// slower after 18 s).
 const READER_SETTINGS: &str = "SET ROLE pricetime_service; SET default_transaction_read_only = on; \
     SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '10s'";
+
+/// What is wrong with the values of [`REQUIRED`] and of `synchronous_commit`, and how to mend it.
+fn unsafe_settings(required: [String; 2], synchronous_commit: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    for ((name, required, loss), found) in REQUIRED.iter().zip(required) {
+        if found != *required {
+            problems.push(format!(
+                "its {name} is {found} and must be {required} ({loss}): ALTER SYSTEM SET {name} = {required}, then \
+                 SELECT pg_reload_conf()"
+            ));
+        }
+    }
+    // Each session of ours sets it itself; who switched it off for all the others expects that it is off here too.
+    if synchronous_commit == "off" {
+        problems.push(
+            "its synchronous_commit is off and must be on (committed orders would be lost when it stops): ALTER SYSTEM \
+             SET synchronous_commit = on, then SELECT pg_reload_conf(); or ALTER DATABASE … SET synchronous_commit = on"
+                .to_owned(),
+        );
+    }
+    problems
+}
 
 pub(super) fn no_answer(within: Duration) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {within:?}")))
@@ -208,4 +223,25 @@ fn with_hint(error: &sqlx::migrate::MigrateError) -> String {
         source = current.source();
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_unsafe_setting_is_named_with_its_remedy() {
+        let problems = |fsync: &str, full_page_writes: &str, synchronous_commit: &str| {
+            unsafe_settings([fsync.to_owned(), full_page_writes.to_owned()], synchronous_commit)
+        };
+        for commit in ["on", "remote_apply", "remote_write", "local"] {
+            assert!(problems("on", "on", commit).is_empty(), "each session of ours sets it to on");
+        }
+        let all = problems("off", "off", "off");
+        for (problem, name) in all.iter().zip(["fsync", "full_page_writes", "synchronous_commit"]) {
+            assert!(problem.contains(&format!("its {name} is off")), "{problem}");
+            assert!(problem.contains(&format!("SET {name} = on")), "{problem}");
+        }
+        assert_eq!(all.len(), 3);
+    }
 }

@@ -2,10 +2,12 @@
 
 mod commit;
 pub mod connect;
+pub mod last_fatal;
 pub mod log;
 pub mod snapshots;
 
 pub use connect::{Postgres, PostgresError};
+pub use last_fatal::PostgresFatalRecord;
 pub use log::PostgresLog;
 pub use snapshots::PostgresSnapshots;
 

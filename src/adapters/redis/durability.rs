@@ -10,9 +10,14 @@ use super::link::{Link, LinkError};
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Settings that the promise rests on: name, value, and what is lost without it.
-const REQUIRED: [(&str, &str, &str); 3] = [
+const REQUIRED: [(&str, &str, &str); 4] = [
     ("appendonly", "yes", "acknowledged commands would be lost when Redis stops"),
     ("appendfsync", "always", "acknowledged commands of up to a second would be lost in a power cut"),
+    (
+        "no-appendfsync-on-rewrite",
+        "no",
+        "acknowledged commands would be lost in a power cut while Redis rewrites its file",
+    ),
     ("maxmemory-policy", "noeviction", "Redis would delete commands or orders when memory is short"),
 ];
 

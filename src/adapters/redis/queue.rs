@@ -15,6 +15,8 @@ use super::link::{Link, LinkError};
 
 /// A disk that takes this long to sync is as good as gone for the client who waits.
 const ENQUEUE_WITHIN: Duration = Duration::from_secs(2);
+/// How long replicas may take to have a command: less than a whole enqueue, so that their number is known.
+const WAIT_MS: u64 = 1_000;
 /// How long a read waits for the first entry.
 const BLOCK_MS: u64 = 1_000;
 /// A read is answered after [`BLOCK_MS`] at the latest, unless the server is in trouble.
@@ -56,6 +58,8 @@ return 0
 pub struct RedisQueue {
     key: String,
     writes: Link,
+    /// How many replicas must have an entry before it is acknowledged.
+    replicas_ack: u32,
     /// A connection of its own: a blocking read holds up whatever is sent behind it.
     reads: Link,
     /// How many entries were ever added, as the last check saw, to notice that the stream is not the same any more.
@@ -64,15 +68,24 @@ pub struct RedisQueue {
 
 impl RedisQueue {
     /// Connects; an address that cannot be used or a server that does not answer is an error.
-    pub async fn connect(url: &str) -> Result<RedisQueue, RedisError> {
+    /// An entry is acknowledged once `replicas_ack` replicas have it too.
+    pub async fn connect(url: &str, replicas_ack: u32) -> Result<RedisQueue, RedisError> {
         let writes = Link::new(url, ENQUEUE_WITHIN).map_err(RedisError::url)?;
         let reads = Link::new(url, READ_WITHIN).map_err(RedisError::url)?;
         writes.send::<Value>(&cmd("PING")).await.map_err(RedisError::unreachable)?;
-        Ok(RedisQueue { key: Keys::new().queue(), writes, reads, entries_added: Mutex::default() })
+        Ok(RedisQueue { key: Keys::new().queue(), writes, replicas_ack, reads, entries_added: Mutex::default() })
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
         self.entries_added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends and waits until replicas have what was appended; how many do. On one connection, since that is whose writes
+    /// `WAIT` is about: so one command at a time travels to the replicas and back.
+    async fn add_and_wait(&self, add: redis::Cmd, replicas: u32) -> Result<(Value, u32), LinkError> {
+        let mut pipe = redis::pipe();
+        pipe.add_command(add).cmd("WAIT").arg(replicas).arg(WAIT_MS);
+        self.writes.send_all(&pipe).await
     }
 
     async fn read_raw(&self, after: StreamId, limit: usize) -> Result<Vec<(StreamId, Value)>, QueueError> {
@@ -103,12 +116,20 @@ impl CommandQueue for RedisQueue {
         let mut add = cmd("XADD");
         add.arg(&self.key).arg("NOMKSTREAM").arg("*");
         add.arg(FORMAT_FIELD).arg(STREAM_FORMAT).arg(VALUE_FIELD).arg(text);
-        let reply: Value = self.writes.send(&add).await.map_err(|error| match error {
+        let sent = match self.replicas_ack {
+            0 => self.writes.send(&add).await.map(|reply| (reply, 0)),
+            replicas => self.add_and_wait(add, replicas).await,
+        };
+        let (reply, replicas): (Value, u32) = sent.map_err(|error| match error {
             LinkError::NotSent(_) | LinkError::Refused(_) => EnqueueError::NotTaken(error.to_string()),
             LinkError::NoAnswer(_) => EnqueueError::Unknown(error.to_string()),
         })?;
         match &reply {
             Value::Nil => Err(EnqueueError::NotTaken(format!("the stream {} is gone", self.key))),
+            _ if replicas < self.replicas_ack => Err(EnqueueError::Unknown(format!(
+                "{replicas} of the {} replicas that QUEUE_REPLICAS_ACK asks for have the command within {WAIT_MS} ms",
+                self.replicas_ack
+            ))),
             id => stream_id(id).ok_or_else(|| EnqueueError::Unknown(format!("XADD answered {reply:?}"))),
         }
     }

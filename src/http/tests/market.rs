@@ -166,6 +166,7 @@ impl Market {
             ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
             instruments: watch::channel(Arc::new(instruments)).1,
+            proof: Arc::default(),
         });
         Market { service, queue }
     }

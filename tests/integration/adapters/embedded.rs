@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use journal::{CommandQueue, Committed, EnqueueError, Epoch, EventLog, LogError, Position, SnapshotStore, StreamId};
 use pricetime::adapters::embedded::{
-    Embedded, EmbeddedError, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+    Embedded, EmbeddedError, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
 };
 use sqlx::{Connection, SqliteConnection};
 
 use super::fixtures::batch;
-use super::{log_suite, projection_suite, queue_suite, snapshot_suite};
+use super::{fatal_suite, log_suite, projection_suite, queue_suite, snapshot_suite};
 
 async fn file(folder: &Path) -> Embedded {
     Embedded::open(folder).await.expect("opens")
@@ -54,6 +54,13 @@ log_suite! {
 async fn it_is_a_queue() {
     let folder = tempfile::tempdir().expect("a folder");
     queue_suite::is_a_queue(Arc::new(EmbeddedQueue::new(&file(folder.path()).await))).await;
+}
+
+#[tokio::test]
+async fn stops_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = file(folder.path()).await;
+    fatal_suite::counts_stops_at_one_row(&EmbeddedLog::new(&file), &EmbeddedFatalRecord::new(&file)).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! servers that they run on here.
 
 mod embedded;
+mod fatal_suite;
 mod fixtures;
 mod log_suite;
 mod postgres;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::{Committed, Epoch, EventLog, LogError, Position, SnapshotError, SnapshotStore};
-use pricetime::adapters::postgres::{Postgres, PostgresError, PostgresLog, PostgresSnapshots};
+use pricetime::adapters::postgres::{Postgres, PostgresError, PostgresFatalRecord, PostgresLog, PostgresSnapshots};
 use testbed::shared_postgres;
 
 use super::fixtures::{batch, eventually};
-use super::{log_suite, snapshot_suite};
+use super::{fatal_suite, log_suite, snapshot_suite};
 
 /// An empty database of the shared cluster, brought up to date.
 async fn database() -> (Postgres, String) {
@@ -42,6 +42,12 @@ log_suite! {
     one_of_two_takes_over
     standing_tells_whether_the_writer_lives
     racing_writers_leave_contiguous_rows
+}
+
+#[tokio::test]
+async fn stops_are_counted() {
+    let (postgres, _) = database().await;
+    fatal_suite::counts_stops_at_one_row(&PostgresLog::new(&postgres), &PostgresFatalRecord::new(&postgres)).await;
 }
 
 #[tokio::test]
@@ -282,15 +288,25 @@ async fn an_ordinary_owner_suffices() {
 async fn unsafe_settings_are_named_with_their_remedy() {
     let cluster = testbed::Postgres::start().expect("PostgreSQL starts");
     let url = cluster.create_database().expect("a database");
-    cluster.sql(&url, "ALTER SYSTEM SET full_page_writes = off").expect("runs");
-    cluster.sql(&url, "SELECT pg_reload_conf()").expect("runs");
-    testbed::wait_until(Duration::from_secs(5), "the setting", || {
-        cluster.sql(&url, "SHOW full_page_writes").expect("runs") == "off"
-    })
-    .expect("set");
-    let error = Postgres::prepare(&url, "pricetime test", false).await.expect_err("unsafe");
-    assert!(error.to_string().contains("ALTER SYSTEM SET full_page_writes = on"), "{error}");
-    Postgres::prepare(&url, "pricetime test", true).await.expect("allowed");
+    let database = url.rsplit('/').next().expect("a name");
+    let commit = format!("ALTER DATABASE {database} SET synchronous_commit");
+    for (setting, set) in [("full_page_writes", "ALTER SYSTEM SET full_page_writes"), ("synchronous_commit", &commit)] {
+        let set = |value: &str| {
+            cluster.sql(&url, &format!("{set} = {value}")).expect("runs");
+            cluster.sql(&url, "SELECT pg_reload_conf()").expect("runs");
+            testbed::wait_until(Duration::from_secs(5), "the setting", || {
+                cluster.sql(&url, &format!("SHOW {setting}")).expect("runs").trim() == value
+            })
+            .expect("set");
+        };
+        set("off");
+        let error = Postgres::prepare(&url, "pricetime test", false).await.expect_err("unsafe").to_string();
+        assert!(error.contains(&format!("{setting} is off")), "{error}");
+        assert!(error.contains(&format!("SET {setting} = on")), "{error}");
+        Postgres::prepare(&url, "pricetime test", true).await.expect("allowed");
+        set("on");
+    }
+    prepare(&url).await;
 
     let error = Postgres::prepare("postgres://127.0.0.1:1/x", "pricetime test", false).await.expect_err("nobody there");
     assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");

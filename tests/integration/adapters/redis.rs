@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use journal::{CommandQueue, EnqueueError, Projection, ProjectionState, QueueError, StreamId, Written};
@@ -26,7 +27,7 @@ async fn ask<T: FromRedisValue>(client: &mut MultiplexedConnection, words: &[&st
 }
 
 async fn queue(redis: &Redis) -> RedisQueue {
-    RedisQueue::connect(&redis.url()).await.expect("connects")
+    RedisQueue::connect(&redis.url(), 0).await.expect("connects")
 }
 
 #[tokio::test]
@@ -209,15 +210,88 @@ async fn unsafe_settings_are_named_with_their_remedy() {
     let redis = Redis::start().expect("Redis starts");
     check_durability(&redis.url(), false).await.expect("safe");
     let mut other = client(&redis.url()).await;
-    let _: Value = ask(&mut other, &["CONFIG", "SET", "appendfsync", "everysec"]).await;
-    let _: Value = ask(&mut other, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
-    let error = check_durability(&redis.url(), false).await.expect_err("unsafe");
-    let text = error.to_string();
-    assert!(text.contains("redis-cli CONFIG SET appendfsync always"), "{text}");
-    assert!(text.contains("maxmemory-policy is allkeys-lru and must be noeviction"), "{text}");
-    check_durability(&redis.url(), true).await.expect("allowed");
+    for (name, wrong, right) in [
+        ("appendonly", "no", "yes"),
+        ("appendfsync", "everysec", "always"),
+        ("no-appendfsync-on-rewrite", "yes", "no"),
+        ("maxmemory-policy", "allkeys-lru", "noeviction"),
+    ] {
+        let _: Value = ask(&mut other, &["CONFIG", "SET", name, wrong]).await;
+        let error = check_durability(&redis.url(), false).await.expect_err("unsafe").to_string();
+        assert!(error.contains(&format!("{name} is {wrong} and must be {right}")), "{error}");
+        assert!(error.contains(&format!("redis-cli CONFIG SET {name} {right}")), "{error}");
+        check_durability(&redis.url(), true).await.expect("allowed");
+        let _: Value = ask(&mut other, &["CONFIG", "SET", name, right]).await;
+    }
+    check_durability(&redis.url(), false).await.expect("safe again");
     assert!(matches!(check_durability("redis://127.0.0.1:1/0", false).await, Err(RedisError::Unreachable(_))));
     assert!(matches!(check_durability("nonsense", false).await, Err(RedisError::Url(_))));
+}
+
+/// A master and a replica that follows it.
+async fn pair() -> (Redis, Redis) {
+    let (master, replica) = (Redis::start().expect("Redis starts"), Redis::start().expect("Redis starts"));
+    follow(&master, &replica).await;
+    (master, replica)
+}
+
+async fn follow(master: &Redis, replica: &Redis) {
+    let mut other = client(&replica.url()).await;
+    let _: Value = ask(&mut other, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;
+    eventually("the replica to follow", async || {
+        let state: String = ask(&mut client(&replica.url()).await, &["INFO", "replication"]).await;
+        state.contains("master_link_status:up")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_replica_is_refused() {
+    let (_master, replica) = pair().await;
+    let error = check_durability(&replica.url(), false).await.expect_err("a replica").to_string();
+    assert!(error.contains("it is a replica") && error.contains("use the address of its master"), "{error}");
+}
+
+/// With QUEUE_REPLICAS_ACK an entry is acknowledged once the replica has it: after the master's end none is missing there.
+/// While too few replicas have it, the outcome is unknown, and never said to be an acknowledgement.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_is_acknowledged_once_replicas_have_it() {
+    let (mut master, mut replica) = pair().await;
+    let queue = Arc::new(RedisQueue::connect(&master.url(), 1).await.expect("connects"));
+    queue.open(StreamId::ZERO).await.expect("opens");
+    let count = Arc::new(AtomicUsize::new(0));
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let (queue, count) = (Arc::clone(&queue), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                while let Ok(id) = queue.enqueue("{}").await {
+                    acknowledged.push(id);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    eventually("some acknowledgements", async || count.load(Ordering::Relaxed) >= 100).await;
+    master.kill().expect("a kill");
+    let mut acknowledged = Vec::new();
+    for sender in senders {
+        acknowledged.extend(sender.await.expect("a sender"));
+    }
+    let promoted = RedisQueue::connect(&replica.url(), 0).await.expect("connects");
+    let there = read_ids(&promoted, StreamId::ZERO, 1_000_000).await;
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !there.contains(id)).collect();
+    assert!(lost.is_empty(), "{} of {} are lost", lost.len(), acknowledged.len());
+
+    master.restart().expect("a restart");
+    follow(&master, &replica).await;
+    eventually("an acknowledgement", async || queue.enqueue("{}").await.is_ok()).await;
+    replica.pause().expect("paused");
+    let late = queue.enqueue("{}").await;
+    assert!(matches!(&late, Err(EnqueueError::Unknown(why)) if why.contains("0 of the 1 replicas")), "{late:?}");
+    replica.resume().expect("resumed");
+    eventually("an acknowledgement", async || queue.enqueue("{}").await.is_ok()).await;
 }
 
 async fn projection(redis: &Redis) -> RedisProjection {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use testbed::wait_until;
+use tokio::time::{Instant, sleep};
 
 use crate::service::support::{DEADLINE, Mode, Stack, check_log, empty, on_both, redis_dump};
 
@@ -116,4 +117,32 @@ async fn debug_answers_agree_with_redis_at_rest() {
     let members: usize = dump.iter().filter(|(key, _)| key.starts_with("book:")).map(|(_, book)| book.len() / 2).sum();
     assert_eq!(members, open);
     assert!(dump["projection:seq (hash)"].contains(&format!("seq = {}", state["seq"])));
+}
+
+/// Killed in the middle of recovery, again and again, now and then with Redis emptied too: the next start that is left
+/// alone shows what was there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_that_is_killed_a_hundred_times_ends_right() {
+    let mut stack = Stack::start();
+    some_orders(&stack, 60).await;
+    stack.tool(&["snapshot", "take"]).well();
+    some_orders(&stack, 60).await;
+    let (state, before) = (stack.get("/api/debug/state/").await, redis_dump(stack.redis()).await);
+    let began = Instant::now();
+    stack.service.restart().expect("a start");
+    let start = began.elapsed().as_micros() as u64;
+    for kill in 0..100 {
+        if kill % 10 == 0 {
+            stack.service.kill().expect("a kill");
+            empty(stack.redis()).await;
+        }
+        stack.service.relaunch(&[]).expect("a start");
+        // Every moment of a start, in no order.
+        sleep(Duration::from_micros(start * (kill * 37 % 100) / 100)).await;
+        stack.service.kill().expect("a kill");
+    }
+    stack.service.restart().expect("a start");
+    assert_eq!(stack.get("/api/debug/state/").await, state);
+    assert_eq!(redis_dump(stack.redis()).await, before);
+    stack.tool(&["verify", "--full"]).well();
 }

@@ -1,21 +1,23 @@
-//! A service in either mode, a client that remembers what it was told, and the check of both.
+//! A service in either mode, asked and loaded over HTTP.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use journal::{EventLog, Record, encoding};
-use matching::{Engine, Event, Seq, Sequenced};
+use chaos::check::Checker;
+use chaos::history::History;
+use chaos::load::{self, Load, Plan};
+use journal::{EventLog, Record};
+use matching::Seq;
 use pricetime::adapters::embedded::{Embedded, EmbeddedLog};
 use pricetime::adapters::postgres::{Postgres, PostgresLog};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use testbed::{Redis, Service, shared_postgres};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
 pub const DEADLINE: Duration = Duration::from_secs(60);
-pub const SYMBOLS: [&str; 3] = ["BTC_USDT", "ETH_USDT", "XRP_USDT"];
 
 /// What the service stands on.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -33,17 +35,10 @@ pub struct Stack {
     servers: Option<Servers>,
 }
 
-/// PostgreSQL is the tests' shared one unless a test wants to harm it.
+/// PostgreSQL is the tests' shared one.
 struct Servers {
     redis: Redis,
-    postgres: Option<testbed::Postgres>,
     database_url: String,
-}
-
-impl Servers {
-    fn cluster(&self) -> &testbed::Postgres {
-        self.postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"))
-    }
 }
 
 /// Makes a test for each mode of functions that take one.
@@ -80,17 +75,9 @@ impl Stack {
         let servers = (mode == Mode::Full).then(|| {
             let cluster = shared_postgres().expect("the shared PostgreSQL");
             let database_url = cluster.create_database().expect("a database");
-            Servers { redis: Redis::start().expect("a Redis"), postgres: None, database_url }
+            Servers { redis: Redis::start().expect("a Redis"), database_url }
         });
         Stack::with(servers, settings)
-    }
-
-    /// A stack whose PostgreSQL may be killed.
-    pub fn with_own_postgres() -> Stack {
-        let postgres = testbed::Postgres::start().expect("a PostgreSQL");
-        let database_url = postgres.create_database().expect("a database");
-        let redis = Redis::start().expect("a Redis");
-        Stack::with(Some(Servers { redis, postgres: Some(postgres), database_url }), &[])
     }
 
     fn with(servers: Option<Servers>, settings: &[(&str, &str)]) -> Stack {
@@ -119,15 +106,9 @@ impl Stack {
         &mut self.servers.as_mut().expect("the full mode").redis
     }
 
-    /// The PostgreSQL that belongs to this stack alone.
-    pub fn postgres_mut(&mut self) -> &mut testbed::Postgres {
-        let servers = self.servers.as_mut().expect("the full mode");
-        servers.postgres.as_mut().expect("its own PostgreSQL")
-    }
-
     /// The environment of a second service on the same servers.
     pub fn environment(&self) -> [(&'static str, String); 3] {
-        let Servers { redis, database_url, .. } = self.servers();
+        let Servers { redis, database_url } = self.servers();
         [("REDIS_URL", redis.url()), ("DATABASE_URL", database_url.clone()), ("DEBUG", "true".to_owned())]
     }
 
@@ -138,7 +119,8 @@ impl Stack {
     /// One statement on the service's database; the text that psql gives.
     pub fn sql(&self, statement: &str) -> String {
         let servers = self.servers();
-        servers.cluster().sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
+        let cluster = shared_postgres().expect("the shared PostgreSQL");
+        cluster.sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
     }
 
     /// Runs `pricetime <arguments>` with the service's settings, in its folder.
@@ -253,172 +235,21 @@ pub fn units(number: &Value) -> i128 {
     i128::from(decimal.to_units(8).expect("an amount with 8 decimals"))
 }
 
-/// An order as its client knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acknowledged {
-    pub order_id: u64,
-    pub symbol: String,
-    pub side: String,
-    pub price: i128,
-    pub quantity: i128,
-    /// Whether a cancel of it was answered with CANCELLED.
-    pub cancelled: bool,
-}
-
-/// What is wrong with a state, given what clients were told. Nothing is the right answer.
-pub fn violations(state: &Value, acknowledged: &[Acknowledged]) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut by_id: HashMap<u64, &Value> = HashMap::new();
-    for order in orders(state) {
-        if by_id.insert(id(order), order).is_some() {
-            found.push(format!("order {} is there twice", id(order)));
-        }
-    }
-    for told in acknowledged {
-        match by_id.get(&told.order_id) {
-            None => found.push(format!("order {} was acknowledged and is lost", told.order_id)),
-            Some(order) => check_told(order, told, &mut found),
-        }
-    }
-    let mut traded: HashMap<u64, i128> = HashMap::new();
-    for trade in trades(state) {
-        check_trade(trade, &by_id, &mut traded, &mut found);
-    }
-    for order in orders(state) {
-        check_amounts(order, traded.get(&id(order)).copied().unwrap_or_default(), &mut found);
-    }
-    for symbol in SYMBOLS {
-        check_uncrossed(state, symbol, &mut found);
-    }
-    found
-}
-
-fn check_told(order: &Value, told: &Acknowledged, found: &mut Vec<String>) {
-    let same = order["symbol"] == told.symbol.as_str()
-        && order["side"] == told.side.as_str()
-        && units(&order["price"]) == told.price
-        && units(&order["quantity"]) == told.quantity;
-    if !same {
-        found.push(format!("order {} is not what was acknowledged: {order}", told.order_id));
-    }
-    if told.cancelled && order["status"] != "CANCELLED" {
-        found.push(format!("order {} was said to be CANCELLED and is {}", told.order_id, order["status"]));
-    }
-}
-
-fn check_trade(trade: &Value, by_id: &HashMap<u64, &Value>, traded: &mut HashMap<u64, i128>, found: &mut Vec<String>) {
-    let side_of = |key: &str| trade[key].as_u64().and_then(|order_id| by_id.get(&order_id).copied());
-    let (Some(maker), Some(taker)) = (side_of("maker_order_id"), side_of("taker_order_id")) else {
-        return found.push(format!("a trade without its orders: {trade}"));
-    };
-    if units(&trade["price"]) != units(&maker["price"]) || maker["side"] == taker["side"] {
-        found.push(format!("a trade that its orders do not allow: {trade}"));
-    }
-    for order in [maker, taker] {
-        *traded.entry(id(order)).or_default() += units(&trade["quantity"]);
-    }
-}
-
-fn check_amounts(order: &Value, traded: i128, found: &mut Vec<String>) {
-    let (quantity, remaining) = (units(&order["quantity"]), units(&order["remaining"]));
-    let fits = match order["status"].as_str() {
-        Some("FILLED") => remaining == 0,
-        Some("OPEN") => remaining == quantity,
-        Some("PARTIALLY_FILLED") => 0 < remaining && remaining < quantity,
-        Some("CANCELLED") => 0 < remaining && remaining <= quantity,
-        _ => false,
-    };
-    if !fits || quantity != remaining + traded {
-        found.push(format!("amounts that do not add up with {traded} traded: {order}"));
-    }
-}
-
-fn check_uncrossed(state: &Value, symbol: &str, found: &mut Vec<String>) {
-    let open = |side: &'static str| {
-        orders(state)
-            .filter(move |order| order["symbol"] == symbol && order["side"] == side)
-            .filter(|order| order["status"] == "OPEN" || order["status"] == "PARTIALLY_FILLED")
-            .map(|order| units(&order["price"]))
-    };
-    if let (Some(bid), Some(ask)) = (open("BUY").max(), open("SELL").min())
-        && bid >= ask
-    {
-        found.push(format!("{symbol} is crossed: bid {bid}, ask {ask}"));
-    }
-}
-
-/// Holds that the log is chained, executes no acknowledged order twice, and that its commands, applied again, give its
-/// events.
+/// Holds that the log is chained, executes no order twice, and that its commands give its events.
 pub async fn check_log(stack: &Stack) {
-    let mut position = journal::Position::START;
-    let mut engine = Engine::new(500_000);
-    let mut accepted: HashMap<u64, u64> = HashMap::new();
+    check(stack, &History::default()).await;
+}
+
+/// Holds that the log is right, and that it is what clients were told; how much they were promised.
+async fn check(stack: &Stack, history: &History) -> u64 {
+    let mut checker = Checker::new(history);
     for row in stack.log().await {
-        assert!(row.follows(&position), "row {} does not follow", row.seq);
-        position = row.position();
-        let value = encoding::decode_command(row.format, &row.command).expect("a command");
-        let mut events = Vec::new();
-        engine.apply(&Sequenced { seq: row.seq, time: row.time, value }, &mut events);
-        assert_eq!(encoding::encode_events(&events), row.events, "row {} applied again", row.seq);
-        for event in events {
-            if let Event::OrderAccepted(order) = event {
-                *accepted.entry(order.order_id.get()).or_default() += 1;
-            }
-        }
+        checker.row(&row);
     }
-    assert!(accepted.values().all(|times| *times == 1), "an order was executed twice");
-}
-
-/// A client that posts and cancels until it is told to stop, and remembers every answer it got.
-pub async fn trade_until(client: Client, base_url: String, seed: u64, stop: &AtomicU64) -> Vec<Acknowledged> {
-    let mut acknowledged: Vec<Acknowledged> = Vec::new();
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let mut random = move |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    while stop.load(Ordering::Relaxed) == 0 {
-        if random(5) == 0 && !acknowledged.is_empty() {
-            let index = random(acknowledged.len() as u64) as usize;
-            let url = format!("{base_url}/api/orders/{}/cancel/", acknowledged[index].order_id);
-            let Ok(answer) = client.post(url).send().await else { continue };
-            assert!(allowed(answer.status()), "a cancel was answered {}", answer.status());
-            acknowledged[index].cancelled |= answer.status() == StatusCode::OK;
-            continue;
-        }
-        let symbol = SYMBOLS[random(3) as usize];
-        let side = if random(2) == 0 { "BUY" } else { "SELL" };
-        let (price, quantity) = (95 + random(11), 1 + random(20));
-        let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": quantity});
-        let Ok(answer) = client.post(format!("{base_url}/api/orders/")).json(&body).send().await else { continue };
-        assert!(allowed(answer.status()), "an order was answered {}", answer.status());
-        if answer.status() != StatusCode::ACCEPTED {
-            continue;
-        }
-        // An answer whose body was cut off by the kill was not received.
-        let Ok(answer) = answer.json::<Value>().await else { continue };
-        acknowledged.push(Acknowledged {
-            order_id: answer["order_id"].as_u64().expect("an id"),
-            symbol: symbol.to_owned(),
-            side: side.to_owned(),
-            price: i128::from(price) * 100_000_000,
-            quantity: i128::from(quantity) * 100_000_000,
-            cancelled: false,
-        });
-    }
-    acknowledged
-}
-
-/// What a client that sends only good requests may be answered while parts of the service are away.
-fn allowed(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::OK
-            | StatusCode::ACCEPTED
-            | StatusCode::CONFLICT
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
+    let report = checker.finish();
+    assert!(report.findings.is_empty(), "{}: {:#?}", report.line(), report.findings);
+    println!("{}", report.line());
+    report.acknowledged
 }
 
 /// Runs clients against the stack while `harm` happens to it; then holds that nothing was lost or doubled.
@@ -426,26 +257,15 @@ pub async fn under_load<F>(mut stack: Stack, clients: u64, harm: F) -> Stack
 where
     F: AsyncFnOnce(&mut Stack),
 {
-    let stop = std::sync::Arc::new(AtomicU64::new(0));
-    let running: Vec<_> = (1..=clients)
-        .map(|seed| {
-            let (client, base_url, stop) = (stack.client.clone(), stack.service.base_url(), stop.clone());
-            tokio::spawn(async move { trade_until(client, base_url, seed, &stop).await })
-        })
-        .collect();
+    let urls = vec![stack.service.base_url()];
+    let redis_url = stack.servers.as_ref().map(|servers| servers.redis.url());
+    let plan = Plan { clients, seed: clients, pause: Duration::ZERO };
+    let load = Load::start(&Handle::current(), urls.clone(), redis_url, &plan);
     harm(&mut stack).await;
-    stop.store(1, Ordering::Relaxed);
-    let mut acknowledged = Vec::new();
-    for client in running {
-        acknowledged.extend(client.await.expect("a client"));
-    }
-    let total = acknowledged.len();
-    assert!(total > 100, "only {total} orders were acknowledged: that shows nothing");
-    let state = stack.state_with(acknowledged.iter().map(|told| told.order_id)).await;
-    let found = violations(&state, &acknowledged);
-    assert!(found.is_empty(), "{} of {total} acknowledged: {found:#?}", found.len());
-    check_log(&stack).await;
-    println!("acknowledged {total} · lost 0 · twice 0");
+    let history = load.finish().await;
+    load::settle(&urls).await.expect("the last order");
+    let acknowledged = check(&stack, &history).await;
+    assert!(acknowledged > 100, "only {acknowledged} orders were acknowledged: that shows nothing");
     stack
 }
 

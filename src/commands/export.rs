@@ -1,0 +1,74 @@
+//! `pricetime export`: the event log as JSON Lines, with everything that its chain is made of. docs/log-format.md is the
+//! page about it.
+
+use std::io::{self, BufWriter, Write};
+
+use journal::{LogError, Record};
+use matching::Seq;
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::exit::End;
+use crate::storage;
+
+/// Rows read at once: a short transaction, however long the whole takes.
+const PAGE_ROWS: usize = 1_000;
+
+/// A row as it is exported. Command and events are the very texts that are hashed, so they are strings here.
+#[derive(Serialize)]
+struct Row<'a> {
+    seq: u64,
+    time: u64,
+    epoch: u64,
+    stream_position: String,
+    engine_version: i32,
+    format: i16,
+    command: &'a str,
+    events: &'a str,
+    chain: String,
+}
+
+impl<'a> Row<'a> {
+    fn of(row: &'a Record) -> Row<'a> {
+        Row {
+            seq: row.seq.get(),
+            time: row.time.get(),
+            epoch: row.epoch.0,
+            stream_position: row.stream_id.to_string(),
+            engine_version: row.engine_version,
+            format: row.format,
+            command: &row.command,
+            events: &row.events,
+            chain: row.chain.to_string(),
+        }
+    }
+}
+
+/// Prints the rows `from` to `to`; without `to`, up to where the log ended when this began.
+pub async fn export(settings: &Settings, from: u64, to: Option<u64>) -> Result<(), End> {
+    let records = storage::records(settings).await?;
+    let end = records.log.position().await?.position.seq;
+    let mut at = Seq::new(from.saturating_sub(1)).unwrap_or(Seq::LAST);
+    let last = to.map_or(end, |to| Seq::new(to).unwrap_or(Seq::LAST).min(end));
+    let mut out = BufWriter::new(io::stdout().lock());
+    while at < last {
+        let wanted = (last.get() - at.get()).min(PAGE_ROWS as u64) as usize;
+        let rows = records.log.page(at, wanted).await?;
+        if rows.is_empty() {
+            return Err(missing(at.next()).into());
+        }
+        for row in &rows {
+            if row.seq != at.next() {
+                return Err(missing(at.next()).into());
+            }
+            serde_json::to_writer(&mut out, &Row::of(row)).map_err(|error| End::Output(error.into()))?;
+            out.write_all(b"\n").map_err(End::Output)?;
+            at = row.seq;
+        }
+    }
+    out.flush().map_err(End::Output)
+}
+
+fn missing(seq: Seq) -> LogError {
+    LogError::Damaged { seq, error: "the row is missing".to_owned() }
+}
