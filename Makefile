@@ -1,8 +1,8 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-long bench-memory bench-recovery \
-	bench-instructions
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history \
+	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
@@ -33,8 +33,8 @@ simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, R
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check api_tests
-	.venv/bin/ruff format --check api_tests
+	.venv/bin/ruff check api_tests clients examples
+	.venv/bin/ruff format --check api_tests clients examples
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
 PLANTED := $(BINARIES)/pricetime-planted
@@ -60,8 +60,30 @@ bench-long: prepare ## the same for a minute each, and the cost of an order as t
 bench-instructions: prepare ## instructions per order, compared with benches/instructions.txt
 	cargo bench --locked -p pricetime --bench instructions
 
+bench-feed: prepare ## from POST to a socket, sockets one instance feeds, sockets nobody reads
+	cargo bench --locked -p pricetime --bench feed
+
+bench-history: prepare ## ten million orders in the history: what writing costs, how long a look-up takes
+	cargo bench --locked -p pricetime --bench history
+
+bench-overload: prepare ## three times the load that the service can do: goodput, refusals, memory, cancels
+	cargo bench --locked -p pricetime --bench overload
+
 bench-memory: prepare ## memory of the service over five million orders
 	cargo bench --locked -p pricetime --bench memory
 
 bench-recovery: prepare ## a start with a million open orders and a million events behind the snapshot
 	cargo bench --locked -p pricetime --bench recovery
+
+bench-core: prepare ## the matching core beside other books on the same commands
+	cargo run --locked --release --manifest-path benches/core/Cargo.toml
+	cargo run --locked --release --manifest-path benches/core/Cargo.toml --features count
+
+verify-core: prepare ## the fast book against the naive one; COMMANDS=50000000, goes on where it was stopped
+	@scripts/verify_core.sh
+
+fuzz: prepare ## what reads bytes from outside, and sequences of commands; MINUTES=1 for each target
+	@scripts/fuzz.sh
+
+mutants: prepare ## the core with each of its rules broken, against its tests; SHARD=0 SHARDS=16
+	@scripts/mutants.sh

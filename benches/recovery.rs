@@ -12,8 +12,8 @@ use journal::{
     Batch, Committed, Epoch, EventLog, Position, Projection, ProjectionPosition, Record, Snapshot, SnapshotStore,
     StreamId,
 };
-use matching::command::{CancelOrder, ListInstrument, NewOrder};
-use matching::{Command, CommandId, Decimal, Engine, Instrument, Micros, OrderId, Seq, Sequenced, Side, Symbol};
+use matching::command::{CancelOrder, ListInstrument};
+use matching::{Command, CommandId, Decimal, Engine, Instrument, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol};
 use pricetime::adapters::postgres::{Postgres, PostgresLog, PostgresSnapshots};
 use pricetime::adapters::redis::RedisProjection;
 use testbed::{Redis, Service};
@@ -155,7 +155,9 @@ async fn make(database_url: &str) {
     let mut maker = Maker { log, epoch, engine, committed, position, waiting: Vec::new(), events: 0 };
     let symbols = ["BTC_USDT", "ETH_USDT", "XRP_USDT"].map(|text| text.parse::<Symbol>().expect("a symbol"));
     for symbol in symbols {
-        maker.take(Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol) })).await;
+        maker
+            .take(Command::ListInstrument(ListInstrument { command_id: None, instrument: Instrument::finest(symbol) }))
+            .await;
     }
     let mut id = 0;
     for _ in 0..OPEN_ORDERS {
@@ -204,7 +206,7 @@ fn order(id: u64, symbol: Symbol, takes: bool) -> Command {
         (Side::Sell, true) => 1,
     };
     let (id, quantity) = (OrderId::new(id).expect("an id"), number(format!("{}.5", 1 + id % 9)));
-    Command::NewOrder(NewOrder::limit(id, symbol, side, number(price.to_string()), quantity, Micros::ZERO))
+    Command::from(Order::limit(id, symbol, side, number(price.to_string()), quantity, Micros::ZERO))
 }
 
 /// Rebuilds Redis from the log; how long that took without reading the log.

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use actors::Reopening;
 use matching::Symbol;
 use matching::router::MAX_SYMBOLS;
 
@@ -61,10 +62,16 @@ pub struct Settings {
     pub queue_retention_entries: u64,
     /// An order that waited for longer is refused as stale; none: it may wait for ever.
     pub max_queue_age: Option<Duration>,
+    /// How markets open again after a start that follows no clean stop; none with DEBUG: at once.
+    pub reopening: Option<Reopening>,
     /// Orders that may wait for their commit.
     pub max_lag_orders: usize,
     /// Cancels that may wait for their commit.
     pub max_lag_cancels: usize,
+    /// How long the oldest command may have waited for an order to be taken, while the log commits.
+    pub max_lag: Duration,
+    /// How many clients may be connected at once.
+    pub max_connections: usize,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
     /// Replicas of Redis that must have a command before it is acknowledged.
@@ -168,8 +175,12 @@ impl Settings {
         let retain_closed_orders = reader.read("RETAIN_CLOSED_ORDERS", |text| number(text, 0, 1_000_000_000));
         let queue_retention_entries = reader.read("QUEUE_RETENTION_ENTRIES", |text| number(text, 0, 1_000_000_000));
         let max_queue_age = max_queue_age(&mut reader, debug == Some(true));
+        let cancel_only = reader.read("REOPEN_CANCEL_ONLY", reopening_seconds);
+        let post_only = reader.read("REOPEN_POST_ONLY", reopening_seconds);
         let max_lag_orders = reader.read("MAX_LAG_ORDERS", |text| number(text, 1, 10_000_000));
         let max_lag_cancels = reader.read("MAX_LAG_CANCELS", |text| number(text, 1, 10_000_000));
+        let max_lag = reader.read("MAX_LAG_MS", |text| number::<u64>(text, 1, 3_600_000));
+        let max_connections = reader.read("MAX_CONNECTIONS", |text| number(text, 1, 1_000_000));
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
         let queue_replicas_ack = reader.read("QUEUE_REPLICAS_ACK", |text| number::<u32>(text, 0, 100));
         let audit_period = reader.read("AUDIT_PERIOD", |text| number::<u64>(text, 1, 7 * 24 * 3600));
@@ -193,8 +204,14 @@ impl Settings {
                 retain_closed_orders: retain_closed_orders?,
                 queue_retention_entries: queue_retention_entries?,
                 max_queue_age: max_queue_age?,
+                reopening: {
+                    let reopening = Reopening { cancel_only: cancel_only?, post_only: post_only? };
+                    (debug == Some(false)).then_some(reopening)
+                },
                 max_lag_orders: max_lag_orders?,
                 max_lag_cancels: max_lag_cancels?,
+                max_lag: Duration::from_millis(max_lag?),
+                max_connections: max_connections?,
                 allow_unsafe_durability: allow_unsafe_durability?,
                 queue_replicas_ack: queue_replicas_ack?,
                 audit_period: Duration::from_secs(audit_period?),
@@ -300,6 +317,11 @@ fn max_queue_age(reader: &mut Reader, debug: bool) -> Option<Option<Duration>> {
         None => DEFAULT_MAX_QUEUE_AGE,
     };
     Some((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+/// How long a phase of a reopening lasts: at most a day, for whoever comes back then decides by hand.
+fn reopening_seconds(text: &str) -> Result<Duration, Invalid> {
+    number::<u64>(text, 0, 24 * 3600).map(Duration::from_secs)
 }
 
 fn address(text: &str) -> Result<IpAddr, Invalid> {

@@ -48,6 +48,11 @@ impl IdAllocator {
         self.block.take()
     }
 
+    /// No id from this one on was handed out by anyone.
+    pub fn ceiling(&self) -> u64 {
+        self.block.end.load(Ordering::Acquire)
+    }
+
     /// How many ids are left before the next lease.
     pub fn left(&self) -> u64 {
         self.block.end.load(Ordering::Acquire).saturating_sub(self.block.next.load(Ordering::Relaxed))

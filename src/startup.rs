@@ -11,26 +11,34 @@ use std::time::Duration;
 use actix::System;
 use actix_web::dev::ServerHandle;
 use actors::recovery::check_end;
-use actors::{Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Sweep, guard, recover, standby};
-use journal::ServiceClock;
+use actors::standby::TakeOver;
+use actors::{
+    Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, Sweep, guard, recover, standby,
+};
+use journal::{QueueError, ServiceClock, WriterPosition};
 use matching::Instrument;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
 use crate::exit::End;
+use crate::http::consumers::Registry;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
 use crate::last_words;
 use crate::storage::{self, Stores};
 use crate::telemetry;
+use crate::views;
 
 /// Threads that the books share: as many as the small machines that this is measured on have cores.
 const BOOK_THREADS: usize = 2;
 /// A start reads at most so many rows of the log: a few seconds.
 const SNAPSHOT_ROWS: u64 = 1_000_000;
+/// How often the age of the oldest transaction is asked for: it slows commits within tens of seconds.
+const LOOK_AT_TRANSACTIONS: Duration = Duration::from_secs(5);
 /// How long the engine may take to commit and project what it has read, when it stops.
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
@@ -113,17 +121,23 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
 async fn start(
     settings: &Settings,
-    api: &Api,
+    api: &Arc<Api>,
     forget_stops: bool,
 ) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Stores { queue, log, snapshots, projection } = storage::open(settings).await?;
+    let Stores { queue, log, snapshots, projection, history, consumers, watch } = storage::open(settings).await?;
     last_words::note_panics(settings);
-    let writer = standby::become_writer(&*log).await?;
+    let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
-    let recovered = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders).await?;
+    let recovery = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders);
+    let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
     check_end(&*log, writer.position.seq).await?;
+    if queue.check(writer.position.stream_id).await == Err(QueueError::Lost) && writer.id_ceiling > 1 {
+        report_lost_stream(&recovered, &writer);
+    }
     queue.open(writer.position.stream_id).await?;
+    let stream_end = queue.last().await?;
+    let consumers = Registry::open(consumers).await.map_err(|error| End::Http(error.to_string()))?;
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
@@ -134,15 +148,24 @@ async fn start(
         retain_closed: settings.retain_closed_orders,
         period: settings.audit_period,
     };
-    let ports = Ports { queue: Arc::clone(&queue), log, snapshots, projection, clock: clock.clone() };
+    let ports = Ports {
+        queue: Arc::clone(&queue),
+        log: Arc::clone(&log),
+        snapshots: Arc::clone(&snapshots),
+        projection,
+        clock: clock.clone(),
+    };
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
-        Pipeline::start(ports, pipeline_settings(settings), recovered, writer.epoch, &placement);
+        Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
         ended = fatal.recv() => return Err(ended.unwrap_or(Fatal::Fenced).into()),
         settled = pipeline.settled() => settled.map_err(|_| Fatal::Fenced)?,
+    }
+    if let Some(watch) = watch {
+        actix_web::rt::spawn(watch_transactions(watch, Arc::clone(api)));
     }
     api.open(Engine {
         intake: Arc::clone(&pipeline.intake),
@@ -152,20 +175,57 @@ async fn start(
         clock,
         instruments: pipeline.instruments.clone(),
         proof: sweep.start(),
+        feed: pipeline.feed.clone(),
+        log: Arc::clone(&log),
+        history: history.clone(),
+        consumers,
+        projected: pipeline.projected.clone(),
+        stream_end,
     });
+    if let Some(history) = history {
+        let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());
+        tokio::spawn(actors::history::follow(log, snapshots, history, progress, published));
+    }
     Ok((pipeline, fatal))
 }
 
-fn pipeline_settings(settings: &Settings) -> PipelineSettings {
+/// Keeps the metric of the oldest transaction fresh.
+async fn watch_transactions(watch: PostgresWatch, api: Arc<Api>) {
+    loop {
+        // Whether PostgreSQL answers is said elsewhere; an unknown age is shown as none.
+        api.set_oldest_transaction(watch.oldest_transaction().await.ok());
+        tokio::time::sleep(LOOK_AT_TRANSACTIONS).await;
+    }
+}
+
+/// The stream is gone, and nobody remembers what was in it: what was acknowledged and not committed went with it.
+fn report_lost_stream(recovered: &Recovered, writer: &WriterPosition) {
+    let first = recovered.engine.ledger().greatest_order_id().map_or(1, |id| id.get() + 1);
+    let last = writer.id_ceiling - 1;
+    warn!(
+        first,
+        last,
+        "the command stream is lost, or went back in time: of the order ids {first} to {last}, those that were handed out \
+         and whose orders are not in the log were acknowledged and are lost with it"
+    );
+}
+
+fn pipeline_settings(settings: &Settings, clean: bool) -> PipelineSettings {
     PipelineSettings {
         auto_list_symbols: settings.auto_list_symbols,
         instruments: settings.symbols.iter().copied().map(Instrument::finest).collect(),
+        reopening: settings.reopening.filter(|_| !clean),
         snapshot_interval: settings.snapshot_interval,
         snapshot_rows: SNAPSHOT_ROWS,
         retain_snapshots: settings.retain_snapshots,
         queue_retention_entries: settings.queue_retention_entries,
         max_queue_age: settings.max_queue_age,
-        intake: IntakeLimits { orders: settings.max_lag_orders, cancels: settings.max_lag_cancels },
+        encode: views::market::encode,
+        intake: IntakeLimits {
+            orders: settings.max_lag_orders,
+            cancels: settings.max_lag_cancels,
+            wait: settings.max_lag,
+        },
     }
 }
 

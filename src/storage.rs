@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, EventLog, FatalRecord, Projection, SnapshotStore};
+use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{
-    Embedded, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+    Embedded, EmbeddedConsumers, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
 };
-use crate::adapters::postgres::{Postgres, PostgresFatalRecord, PostgresLog, PostgresSnapshots};
+use crate::adapters::postgres::{
+    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch,
+};
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -15,7 +17,7 @@ use crate::exit::End;
 /// As PostgreSQL lists the service's connections.
 const APPLICATION_NAME: &str = "pricetime";
 
-/// The four ports.
+/// The ports, and what watches PostgreSQL.
 #[derive(Clone)]
 pub struct Stores {
     /// Where commands come from.
@@ -26,6 +28,12 @@ pub struct Stores {
     pub snapshots: Arc<dyn SnapshotStore>,
     /// Where outside readers look.
     pub projection: Arc<dyn Projection>,
+    /// Orders and trades that left the ledger; none in embedded mode.
+    pub history: Option<Arc<dyn History>>,
+    /// The positions of named consumers.
+    pub consumers: Arc<dyn Consumers>,
+    /// Looks at what else goes on in PostgreSQL, where there is one.
+    pub watch: Option<PostgresWatch>,
 }
 
 /// What the tools look at: the log and the snapshots, as they are.
@@ -88,8 +96,11 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
     Ok(Stores {
         queue: Arc::new(EmbeddedQueue::new(file)),
         projection: Arc::new(EmbeddedProjection::at_the_end_of(&log).await?),
+        watch: None,
         log: Arc::new(log),
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
+        history: None,
+        consumers: Arc::new(EmbeddedConsumers::new(file)),
     })
 }
 
@@ -99,5 +110,8 @@ async fn full(redis_url: &str, postgres: &Postgres, replicas_ack: u32) -> Result
         log: Arc::new(PostgresLog::new(postgres)),
         snapshots: Arc::new(PostgresSnapshots::new(postgres)),
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
+        history: Some(Arc::new(PostgresHistory::new(postgres))),
+        consumers: Arc::new(PostgresConsumers::new(postgres)),
+        watch: Some(PostgresWatch::new(postgres)),
     })
 }

@@ -1,6 +1,9 @@
 //! Orders and trades as outside readers see them: in the debug answers as JSON with exact numbers, in Redis as hashes
 //! and JSON. One list of fields for both, so that the two cannot drift apart.
 
+pub mod answers;
+pub mod market;
+
 use std::fmt::{self, Display};
 
 use matching::ledger::{OrderRecord, TradeRecord};
@@ -11,8 +14,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-/// The type of every order so far.
-const ORDER_TYPE: &str = "LIMIT";
 /// A [`Micros`] is a number of seconds with this many digits after the point.
 const MICROS_DECIMALS: u8 = 6;
 
@@ -26,9 +27,10 @@ pub struct DebugOrder {
     pub symbol: Symbol,
     /// `BUY` or `SELL`.
     pub side: &'static str,
-    /// Its limit.
-    #[schema(value_type = f64)]
-    pub price: ExactNumber,
+    /// Its limit; absent when it has none.
+    #[schema(value_type = Option<f64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<ExactNumber>,
     /// Its whole quantity.
     #[schema(value_type = f64)]
     pub quantity: ExactNumber,
@@ -62,7 +64,7 @@ pub struct DebugOrder {
     /// The client's own name for it; absent when it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_order_id: Option<String>,
-    /// Why it was rejected or cancelled; absent otherwise.
+    /// Why it was rejected, cancelled or expired; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_code: Option<&'static str>,
     /// The caller's words; absent when there are none.
@@ -78,20 +80,20 @@ impl From<&OrderRecord> for DebugOrder {
             id: order.order_id.get(),
             symbol: order.symbol,
             side: order.side.as_str(),
-            price: ExactNumber(order.price()),
+            price: order.price().map(ExactNumber),
             quantity: ExactNumber(order.quantity()),
             remaining: ExactNumber(order.remaining()),
             status: order.status.as_str(),
             created_at: ExactNumber(seconds(order.received_at)),
             filled: ExactNumber(order.filled()),
             average_price: order.average_price().map(ExactNumber),
-            order_type: ORDER_TYPE,
-            time_in_force: if order.expire_at.is_some() { "GTD" } else { "GTC" },
-            expire_at: order.expire_at.map(|time| ExactNumber(seconds(time))),
+            order_type: order.order_type().as_str(),
+            time_in_force: order.time_in_force().as_str(),
+            expire_at: order.expire_at().map(|time| ExactNumber(seconds(time))),
             account: order.account.clone().map(String::from),
             client_order_id: order.client_order_id.clone().map(String::from),
             reason_code: order.reason_code.map(Reason::code),
-            reason_text: order.reason_text.clone(),
+            reason_text: order.reason_text().map(str::to_owned),
             seq: order.seq.get(),
         }
     }
@@ -103,7 +105,6 @@ impl DebugOrder {
         each("id", &self.id);
         each("symbol", &self.symbol);
         each("side", &self.side);
-        each("price", &self.price.0);
         each("quantity", &self.quantity.0);
         each("created_at", &self.created_at.0);
         each("type", &self.order_type);
@@ -114,6 +115,7 @@ impl DebugOrder {
                 each(name, value);
             }
         };
+        optional("price", self.price.as_ref().map(|price| &price.0 as &dyn Display));
         optional("expire_at", self.expire_at.as_ref().map(|time| &time.0 as &dyn Display));
         optional("account", self.account.as_ref().map(|account| account as &dyn Display));
         optional("client_order_id", self.client_order_id.as_ref().map(|name| name as &dyn Display));
@@ -267,14 +269,14 @@ mod tests {
             id: 7,
             symbol: "BTC_USDT".parse().expect("a symbol"),
             side: "BUY",
-            price: number("100.5"),
+            price: Some(number("100.5")),
             quantity: number("2"),
             remaining: number("1"),
             status: "CANCELLED",
             created_at: number("1732880000.123456"),
             filled: number("1"),
             average_price: Some(number("100.25")),
-            order_type: ORDER_TYPE,
+            order_type: "LIMIT",
             time_in_force: "GTD",
             expire_at: Some(number("1732890000")),
             account: Some("desk".to_owned()),
@@ -294,8 +296,17 @@ mod tests {
             assert_eq!(hash, json);
         };
         check(&order);
-        let (average_price, expire_at, account, client_order_id) = (None, None, None, None);
+        let (price, average_price, expire_at, account, client_order_id) = (None, None, None, None, None);
         let (reason_code, reason_text) = (None, None);
-        check(&DebugOrder { average_price, expire_at, account, client_order_id, reason_code, reason_text, ..order });
+        check(&DebugOrder {
+            price,
+            average_price,
+            expire_at,
+            account,
+            client_order_id,
+            reason_code,
+            reason_text,
+            ..order
+        });
     }
 }

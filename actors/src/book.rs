@@ -44,11 +44,11 @@ impl Handler<ApplyBatch> for BookActor {
         let symbol = self.book.symbol();
         assert!(batch.number == self.batches + 1, "batch {} came to {symbol} after {}", batch.number, self.batches);
         self.batches = batch.number;
-        let apply = |(seq, command)| {
+        let apply = |(seq, command): (Seq, BookCommand)| {
             assert!(seq >= self.applied, "command {seq} came to {symbol} after {}", self.applied);
             self.applied = seq;
             let mut events = Vec::new();
-            self.book.apply(command, &mut events);
+            self.book.apply(seq, command, &mut events);
             events
         };
         MessageResult(batch.commands.into_iter().map(apply).collect())

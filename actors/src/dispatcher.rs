@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
 use journal::{CommandQueue, Entry, QueueError, StreamId};
-use matching::Instrument;
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
 use crate::intake::{ClosedGate, Intake};
-use crate::matcher::{Matched, Matcher};
+use crate::matcher::{First, Matched, Matcher};
 use crate::progress::Progress;
 use crate::retention::Retention;
 use crate::snapshot::SnapshotNow;
@@ -54,8 +53,12 @@ pub(crate) struct DispatcherParts {
 pub(crate) struct DispatcherActor {
     parts: DispatcherParts,
     matcher: Option<Matcher>,
-    /// Instruments that are listed before anything is read.
-    seeds: Vec<Instrument>,
+    /// What is done before anything is read.
+    first: First,
+    /// Whether that is committed.
+    begun: bool,
+    /// Who waits for it.
+    awaiting_begin: Vec<oneshot::Sender<()>>,
     reading: Option<SpawnHandle>,
     /// Entries that were read and are not planned.
     fetched: VecDeque<Entry>,
@@ -83,18 +86,25 @@ enum Stream {
     Restoring,
 }
 
+/// Answers when what is done before anything is read is committed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Begin(pub oneshot::Sender<()>);
+
 /// Stops reading; answers when everything that was read is committed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Drain(pub oneshot::Sender<()>);
 
 impl DispatcherActor {
-    pub(crate) fn new(parts: DispatcherParts, matcher: Matcher, seeds: Vec<Instrument>) -> DispatcherActor {
+    pub(crate) fn new(parts: DispatcherParts, matcher: Matcher, first: First) -> DispatcherActor {
         let retention = Retention::new(parts.retention_entries);
         DispatcherActor {
             parts,
             matcher: Some(matcher),
-            seeds,
+            begun: first.is_empty(),
+            first,
+            awaiting_begin: Vec::new(),
             reading: None,
             fetched: VecDeque::new(),
             alarm: None,
@@ -117,9 +127,9 @@ impl DispatcherActor {
             self.finish_drain();
         } else if self.credits == 0 {
             // A commit that ends returns its credit and comes here again.
-        } else if !self.seeds.is_empty() {
-            let seeds = std::mem::take(&mut self.seeds);
-            self.dispatch(ctx, |matcher| matcher.plan_listings(seeds));
+        } else if !self.first.is_empty() {
+            let first = std::mem::take(&mut self.first);
+            self.dispatch(ctx, |matcher| matcher.plan_first(first));
         } else if !self.fetched.is_empty() {
             let mut entries = std::mem::take(&mut self.fetched);
             self.dispatch(ctx, |matcher| matcher.plan_entries(&mut entries, COMMANDS_PER_BATCH));
@@ -134,7 +144,7 @@ impl DispatcherActor {
 
     /// Reads on, beside whatever is matched and committed, unless something waits already.
     fn read(&mut self, ctx: &mut Context<Self>) {
-        let wanted = matches!(self.stream, Stream::There) && !self.stopping && self.seeds.is_empty();
+        let wanted = matches!(self.stream, Stream::There) && !self.stopping && self.first.is_empty();
         if !wanted || self.reading.is_some() || !self.fetched.is_empty() {
             return;
         }
@@ -194,10 +204,9 @@ impl DispatcherActor {
         }
         let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
         let check = async move { queue.check(read_to).await };
-        ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| {
-            if found == Err(QueueError::Lost) && matches!(dispatcher.stream, Stream::There) {
-                dispatcher.close_gate(ctx);
-            }
+        ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| match found {
+            Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
+            found => dispatcher.parts.progress.set_appendable(found.is_ok()),
         }));
     }
 
@@ -304,6 +313,9 @@ impl DispatcherActor {
             // No credit comes back after a fatal end: nothing more is read.
             if let Ok(true) = committed {
                 dispatcher.credits += 1;
+                // Batches commit in their order, and that one was the first.
+                dispatcher.begun = true;
+                dispatcher.tell_begun();
                 dispatcher.turn(ctx);
             }
         }));
@@ -324,6 +336,15 @@ impl DispatcherActor {
         }));
     }
 
+    fn tell_begun(&mut self) {
+        if self.begun {
+            for reply in self.awaiting_begin.drain(..) {
+                // Whoever asked may have stopped waiting.
+                let _ = reply.send(());
+            }
+        }
+    }
+
     fn finish_drain(&mut self) {
         if self.credits == CREDITS
             && let Some(reply) = self.draining.take()
@@ -340,8 +361,18 @@ impl Actor for DispatcherActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         // The stream was opened just now; whether it can be read shows with the first entry, or after a second.
         self.parts.progress.set_reading(true);
+        self.parts.progress.set_appendable(true);
         ctx.run_interval(CHECK_EVERY, |dispatcher, ctx| dispatcher.check_stream(ctx));
         self.turn(ctx);
+    }
+}
+
+impl Handler<Begin> for DispatcherActor {
+    type Result = ();
+
+    fn handle(&mut self, begin: Begin, _: &mut Self::Context) {
+        self.awaiting_begin.push(begin.0);
+        self.tell_begun();
     }
 }
 

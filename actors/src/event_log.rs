@@ -14,7 +14,7 @@ use matching::book::Book;
 use matching::planted::{Bug, is_planted};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::fatal::{Fatal, FatalSender};
 use crate::intake::Intake;
@@ -67,8 +67,6 @@ impl Actor for EventLogActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.progress.set_committed(self.position.seq.get());
         self.progress.set_log_reachable(true);
-        // Taking over was a beat.
-        self.progress.set_beaten(Instant::now());
         ctx.run_interval(BEAT, |actor, ctx| actor.beat(ctx));
     }
 }
@@ -92,10 +90,11 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
-                    actor.intake.committed(end.stream_id);
                     if !early {
                         actor.publish(commit.matched, end);
                     }
+                    // Behind the publication: what is not pending any more is on its way to the ledger.
+                    actor.intake.committed(end.stream_id);
                     true
                 }
                 Err(fatal) => {
@@ -202,8 +201,11 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
             Ok(Committed::Fenced) | Err(LogError::Fenced) => true,
             Err(LogError::Unknown(_)) if is_planted(Bug::GuessInDoubt) => break began,
             Err(LogError::Unknown(error)) => {
+                if progress.log_reachable() {
+                    let rows = batch.records().len();
+                    warn!(%error, rows, "a commit is in doubt: reading the log to learn what happened, until it says");
+                }
                 progress.set_log_reachable(false);
-                warn!(%error, rows = batch.records().len(), "a commit is in doubt: reading the log to learn what happened");
                 false
             }
             Err(error) => return Err(Fatal::Log(error)),
@@ -216,7 +218,9 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
         if refused || found.epoch != epoch || found.position != batch.start() {
             return Err(Fatal::Fenced);
         }
-        info!(seq = %found.position.seq, "the commit in doubt had not happened: sending it again");
+        debug!(seq = %found.position.seq, "the commit in doubt had not happened: sending it again");
+        // A log that answers and refuses for now, as with a full disk, is given time.
+        tokio::time::sleep(RETRY).await;
     };
     progress.set_log_reachable(true);
     progress.set_beaten(began);

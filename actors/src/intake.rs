@@ -4,16 +4,24 @@
 //! commands share an append, a sync of the disk and a read. A task of its own carries the entry, so a client that goes
 //! away takes no knowledge of what was acknowledged along.
 //!
-//! What it remembers bounds how far the service may fall behind, and is what a lost stream is restored from. Cancels
-//! have a share of their own, so that a flood of orders never keeps anybody from leaving the market.
+//! What it remembers bounds how far the service may fall behind, in commands and in time, and is what a lost stream is
+//! restored from. Cancels have a share of their own and no bound in time, so that a flood of orders neither keeps anybody
+//! from leaving the market nor lets a cancel wait behind more than that time of orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use journal::encoding::MAX_COMMANDS_PER_ENTRY;
-use journal::{CommandQueue, EnqueueError, QueueError, StreamId};
+use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
+use matching::{Command, Order, OrderId};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, oneshot};
+use tokio::time::Instant;
+
+/// A queue that has commands and has answered none for this long is stuck: whoever comes now is told so at once, and
+/// knows that its command was not taken, rather than wait with those whose outcome is unknown.
+const STUCK: Duration = Duration::from_secs(1);
 
 /// Whose share a command counts in.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -24,13 +32,16 @@ pub enum Lane {
     Cancels,
 }
 
-/// How many commands of each lane may be acknowledged or on their way and not committed.
+/// How many commands of each lane may be acknowledged or on their way and not committed, and for how long.
 #[derive(Debug, Copy, Clone)]
 pub struct IntakeLimits {
     /// Of new orders.
     pub orders: usize,
     /// Of cancels.
     pub cancels: usize,
+    /// While the log commits, no new order is taken when the oldest command has waited for longer. A log that commits
+    /// nothing is not too slow but away: then only the numbers count.
+    pub wait: Duration,
 }
 
 /// A command that was not acknowledged.
@@ -39,6 +50,9 @@ pub enum IntakeError {
     /// The stream is being restored; it certainly was not taken.
     #[error("the command stream is being restored")]
     Closed,
+    /// The queue answers nobody; it certainly was not taken.
+    #[error("the command queue has answered nobody for a second")]
+    Stuck,
     /// Too much is waiting already; it certainly was not taken.
     #[error("{waiting} commands are waiting to be committed")]
     Behind {
@@ -72,15 +86,19 @@ struct State {
     committed: StreamId,
     orders: Counts,
     cancels: Counts,
+    /// Whether the oldest command had waited for too long at the last commit.
+    late: bool,
     /// What goes into the next entries, in this order.
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     /// Whether a task carries entries to the queue.
     carrying: bool,
+    /// When the queue was given the entry that it has not answered.
+    asked: Option<Instant>,
 }
 
-/// A command that is in no entry yet, and whoever waits for its acknowledgement.
+/// Commands of one caller that are in no entry yet, and whoever waits for their acknowledgement.
 struct Waiting {
-    lane: Lane,
+    permit: Permit,
     text: String,
     reply: oneshot::Sender<Result<(), IntakeError>>,
 }
@@ -90,6 +108,37 @@ struct Kept {
     text: String,
     orders: usize,
     cancels: usize,
+    since: Instant,
+}
+
+/// The place of commands in their lane's share: from their admission until they are acknowledged, or given up.
+pub struct Permit {
+    intake: Arc<Intake>,
+    lane: Lane,
+    count: usize,
+}
+
+/// Not to be dropped while the state is locked.
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.intake.state().lane(self.lane).under_way -= self.count;
+        }
+    }
+}
+
+impl Permit {
+    /// Has encoded commands, one or an array, appended with the next entry; returns once they are on disk. Whoever stops
+    /// waiting changes nothing: the commands go their way.
+    pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
+        let intake = Arc::clone(&self.intake);
+        let (reply, acknowledged) = oneshot::channel();
+        if intake.state().wait(Waiting { permit: self, text, reply }) {
+            actix::spawn(intake.carry());
+        }
+        let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
+        acknowledged.await.unwrap_or_else(stopping)
+    }
 }
 
 /// The task that carries. If it ends halfway, with the thread that it ran on, what was under way is unknown to its
@@ -101,9 +150,11 @@ impl Drop for Carrier<'_> {
         let Some(intake) = self.0 else { return };
         let mut state = intake.state();
         state.carrying = false;
-        state.waiting.clear();
-        state.orders.under_way = 0;
-        state.cancels.under_way = 0;
+        state.asked = None;
+        let waiting = std::mem::take(&mut state.waiting);
+        // Their permits lock the state.
+        drop(state);
+        drop(waiting);
     }
 }
 
@@ -114,6 +165,12 @@ struct Counts {
     kept: usize,
 }
 
+impl Counts {
+    fn all(&self) -> usize {
+        self.under_way + self.kept
+    }
+}
+
 impl State {
     fn lane(&mut self, lane: Lane) -> &mut Counts {
         match lane {
@@ -122,19 +179,51 @@ impl State {
         }
     }
 
-    /// The commands of the next entry; none when nothing waits, and then nobody carries any more.
-    fn next_entry(&mut self) -> Option<Vec<Waiting>> {
-        self.carrying = !self.waiting.is_empty();
-        let count = self.waiting.len().min(MAX_COMMANDS_PER_ENTRY);
-        self.carrying.then(|| self.waiting.drain(..count).collect())
+    /// Whether the queue has had an entry for too long.
+    fn is_stuck(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.elapsed() > STUCK)
     }
 
-    /// An entry came back: taken at `id`, or not.
-    fn landed(&mut self, entry: Kept, id: Option<StreamId>) {
-        self.orders.under_way -= entry.orders;
-        self.cancels.under_way -= entry.cancels;
+    /// Commands wait for the next entry; returns whether somebody has to begin to carry.
+    fn wait(&mut self, commands: Waiting) -> bool {
+        self.waiting.push_back(commands);
+        !std::mem::replace(&mut self.carrying, true)
+    }
+
+    /// What goes into the next entry; none when nothing waits, and then nobody carries any more.
+    fn next_entry(&mut self) -> Option<Vec<Waiting>> {
+        let (mut count, mut callers) = (0, 0);
+        for waiting in &self.waiting {
+            count += waiting.permit.count;
+            if callers > 0 && count > MAX_COMMANDS_PER_ENTRY {
+                break;
+            }
+            callers += 1;
+        }
+        self.carrying = callers > 0;
+        self.carrying.then(|| self.waiting.drain(..callers).collect())
+    }
+
+    /// The queue is given an entry; returns the last place in the stream that is known now, which it must come behind.
+    fn asked(&mut self) -> StreamId {
+        self.asked = Some(Instant::now());
+        let last_kept = self.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
+        last_kept.max(self.committed)
+    }
+
+    /// An entry was taken at `id`: its commands are under way no more.
+    fn keep(&mut self, id: StreamId, text: String, commands: &mut [Waiting]) {
+        let mut entry = Kept { text, orders: 0, cancels: 0, since: Instant::now() };
+        for Waiting { permit, .. } in commands {
+            let count = std::mem::take(&mut permit.count);
+            self.lane(permit.lane).under_way -= count;
+            match permit.lane {
+                Lane::Orders => entry.orders += count,
+                Lane::Cancels => entry.cancels += count,
+            }
+        }
         // The commit can be quicker than the acknowledgement.
-        if let Some(id) = id.filter(|id| *id > self.committed) {
+        if id > self.committed {
             self.orders.kept += entry.orders;
             self.cancels.kept += entry.cancels;
             self.kept.insert(id, entry);
@@ -142,25 +231,20 @@ impl State {
     }
 }
 
-impl Kept {
-    /// The entry of these commands: one as it is, more as an array.
-    fn of(commands: &[Waiting]) -> Kept {
-        let cancels = commands.iter().filter(|command| command.lane == Lane::Cancels).count();
-        let text = match commands {
-            [one] => one.text.clone(),
-            _ => {
-                let mut text =
-                    String::with_capacity(commands.iter().map(|command| command.text.len() + 1).sum::<usize>() + 1);
-                for command in commands {
-                    text.push(if text.is_empty() { '[' } else { ',' });
-                    text.push_str(&command.text);
-                }
-                text.push(']');
-                text
-            }
-        };
-        Kept { text, orders: commands.len() - cancels, cancels }
+/// The text of an entry: that of one caller as it is, else an array of all commands.
+fn join(commands: &[Waiting]) -> String {
+    if let [one] = commands {
+        return one.text.clone();
     }
+    let length: usize = commands.iter().map(|waiting| waiting.text.len() + 1).sum();
+    let mut text = String::with_capacity(length + 1);
+    for waiting in commands {
+        text.push(if text.is_empty() { '[' } else { ',' });
+        let array = waiting.text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        text.push_str(array.unwrap_or(&waiting.text));
+    }
+    text.push(']');
+    text
 }
 
 impl Intake {
@@ -170,54 +254,95 @@ impl Intake {
         Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
     }
 
-    /// Has an encoded command appended with the next entry; returns once it is on disk. Whoever stops waiting changes
-    /// nothing: the command goes its way.
-    pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
+    /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
+    /// refused after all.
+    pub fn admit(self: &Arc<Self>, lane: Lane) -> Result<Permit, IntakeError> {
+        self.admit_entry(lane, 1)
+    }
+
+    /// The same for `count` commands that stay together. The share may be exceeded by one such: otherwise a long one would
+    /// never find room beside single commands.
+    pub fn admit_entry(self: &Arc<Self>, lane: Lane, count: usize) -> Result<Permit, IntakeError> {
         if !self.is_open() {
             return Err(IntakeError::Closed);
         }
-        let (reply, acknowledged) = oneshot::channel();
-        if self.admit(Waiting { lane, text, reply })? {
-            actix::spawn(Arc::clone(self).carry());
+        let mut state = self.state();
+        if state.is_stuck() {
+            return Err(IntakeError::Stuck);
         }
-        let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
-        acknowledged.await.unwrap_or_else(stopping)
+        let late = lane == Lane::Orders && state.late;
+        let waiting = state.lane(lane).all();
+        if late || waiting >= self.limit(lane) {
+            return Err(IntakeError::Behind { waiting });
+        }
+        state.lane(lane).under_way += count;
+        Ok(Permit { intake: Arc::clone(self), lane, count })
+    }
+
+    /// Admits and appends a command, for callers that have it already; see [`Permit::enqueue`].
+    pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
+        self.admit(lane)?.enqueue(text).await
     }
 
     /// Carries one entry after the other until nothing waits.
     async fn carry(self: Arc<Self>) {
         let mut carrier = Carrier(Some(&*self));
         loop {
-            let Some(commands) = self.state().next_entry() else {
+            let Some(mut commands) = self.state().next_entry() else {
                 carrier.0 = None;
                 return;
             };
-            let result = self.append(Kept::of(&commands)).await;
-            for command in commands {
+            let result = self.append(&mut commands).await;
+            for Waiting { permit, reply, .. } in commands {
+                // Before the answer: whoever hears it finds the room that it gave back.
+                drop(permit);
                 // Whoever asked may have gone away.
-                let _ = command.reply.send(result.clone());
+                let _ = reply.send(result.clone());
             }
         }
     }
 
-    async fn append(&self, entry: Kept) -> Result<(), IntakeError> {
-        let open = self.gate.try_read();
-        let enqueued = if open.is_err() {
-            Err(IntakeError::Closed)
-        } else if is_planted(Bug::AckBeforeFsync) {
-            let (queue, text) = (Arc::clone(&self.queue), entry.text.clone());
+    async fn append(&self, commands: &mut [Waiting]) -> Result<(), IntakeError> {
+        let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
+        let text = join(commands);
+        if is_planted(Bug::AckBeforeFsync) {
+            let queue = Arc::clone(&self.queue);
             tokio::spawn(async move { queue.enqueue(&text).await });
-            Ok(None)
-        } else {
-            self.queue.enqueue(&entry.text).await.map(Some).map_err(IntakeError::from)
-        };
-        self.state().landed(entry, enqueued.as_ref().ok().copied().flatten());
-        enqueued.map(drop)
+            return Ok(());
+        }
+        let known = self.state().asked();
+        let enqueued = self.queue.enqueue(&text).await;
+        let mut state = self.state();
+        state.asked = None;
+        let id = enqueued?;
+        if id <= known {
+            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
+            // will be replaced.
+            return Err(
+                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
+            );
+        }
+        state.keep(id, text, commands);
+        Ok(())
     }
 
     /// Whether the stream is there to take commands.
     pub fn is_open(&self) -> bool {
         self.gate.try_read().is_ok()
+    }
+
+    /// A new order that is acknowledged and not committed.
+    pub fn pending(&self, order_id: OrderId) -> Option<Order> {
+        // Names and words of clients are escaped: only a new order's own id stands like this.
+        let pattern = format!("\"order\":{{\"order_id\":{order_id},");
+        let state = self.state();
+        let text = state.kept.values().find(|kept| kept.text.contains(&pattern)).map(|kept| kept.text.clone());
+        drop(state);
+        let commands = encoding::decode_entry(encoding::STREAM_FORMAT, &text?).ok()?;
+        commands.into_iter().find_map(|command| match command {
+            Command::NewOrder(new) if new.order.order_id == order_id => Some(new.order),
+            _ => None,
+        })
     }
 
     /// Commands that are acknowledged and not committed.
@@ -226,21 +351,21 @@ impl Intake {
         state.orders.kept + state.cancels.kept
     }
 
-    /// Lets a command in; returns whether somebody has to begin to carry.
-    fn admit(&self, command: Waiting) -> Result<bool, IntakeError> {
-        let limit = match command.lane {
+    /// Commands of a lane that are acknowledged or on their way and not committed.
+    pub fn waiting_in(&self, lane: Lane) -> usize {
+        self.state().lane(lane).all()
+    }
+
+    /// Whether as many orders wait as may.
+    pub fn is_full(&self) -> bool {
+        self.waiting_in(Lane::Orders) >= self.limits.orders
+    }
+
+    fn limit(&self, lane: Lane) -> usize {
+        match lane {
             Lane::Orders => self.limits.orders,
             Lane::Cancels => self.limits.cancels,
-        };
-        let mut state = self.state();
-        let counts = state.lane(command.lane);
-        let waiting = counts.under_way + counts.kept;
-        if waiting >= limit {
-            return Err(IntakeError::Behind { waiting });
         }
-        counts.under_way += 1;
-        state.waiting.push(command);
-        Ok(!std::mem::replace(&mut state.carrying, true))
     }
 
     /// Everything up to `committed` is committed.
@@ -254,6 +379,7 @@ impl Intake {
             state.orders.kept -= entry.orders;
             state.cancels.kept -= entry.cancels;
         }
+        state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }
 
     /// Takes no more commands, and waits for those on their way.

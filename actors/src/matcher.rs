@@ -10,13 +10,14 @@ use actix::Addr;
 use futures_util::future::join_all;
 use journal::{Clock, Entry, StreamId, encoding};
 use matching::book::{Book, BookCommand, BookEvent};
-use matching::command::{AdvanceTime, ListInstrument, RefuseEntry};
+use matching::command::{AdvanceTime, ListInstrument, RefuseEntry, SetPhase};
 use matching::router::MAX_SYMBOLS;
 use matching::{Command, Event, Instrument, Micros, Router, Seq, Sequenced, Symbol};
 use tracing::warn;
 
 use crate::book::{ApplyBatch, BookActor, CopyBook};
 use crate::placement::{self, Placement};
+use crate::reopening::Reopening;
 
 /// A command and what came of it, not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,21 @@ pub(crate) struct Matched {
     /// The stream entry that it came with.
     pub stream_id: StreamId,
     pub events: Vec<Event>,
+}
+
+/// What is done before anything is read.
+#[derive(Debug, Default)]
+pub(crate) struct First {
+    /// Instruments from configuration, on the first start.
+    pub listings: Vec<Instrument>,
+    /// Markets that reopen after an unclean start.
+    pub reopenings: Vec<(Symbol, Reopening)>,
+}
+
+impl First {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listings.is_empty() && self.reopenings.is_empty()
+    }
 }
 
 /// What decides about commands besides the state.
@@ -57,11 +73,11 @@ struct BookHandle {
     planned: Vec<(usize, Seq, BookCommand)>,
 }
 
-/// A row of the batch while the books are at work: the router's own event, or what the books answered, by symbol.
+/// A row of the batch while the books are at work: the router's own events, and what the books answered, by symbol.
 struct Row {
     command: Sequenced<Command>,
     stream_id: StreamId,
-    own: Option<Event>,
+    own: Vec<Event>,
     answers: Vec<(Symbol, Vec<BookEvent>)>,
 }
 
@@ -94,11 +110,15 @@ impl Matcher {
         assert!(before.is_none(), "{symbol} has a book already");
     }
 
-    /// Plans the listing of instruments from configuration.
-    pub(crate) fn plan_listings(&mut self, instruments: Vec<Instrument>) {
-        self.stamp();
-        for instrument in instruments {
-            self.plan(Command::ListInstrument(ListInstrument { instrument }));
+    /// Plans what is done before anything is read.
+    pub(crate) fn plan_first(&mut self, first: First) {
+        self.plan_expiry();
+        for instrument in first.listings {
+            self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
+        }
+        for (symbol, reopening) in first.reopenings {
+            let (phase, then) = reopening.schedule(self.now);
+            self.plan(Command::SetPhase(SetPhase { command_id: None, symbol, phase, then }));
         }
     }
 
@@ -148,14 +168,15 @@ impl Matcher {
     }
 
     fn plan_command(&mut self, mut command: Command) {
-        if let Command::NewOrder(order) = &mut command {
+        if let Command::NewOrder(new) = &mut command {
+            let order = &new.order;
             let unlisted = self.router.instrument(order.symbol).is_none();
             if unlisted && self.rules.auto_list && self.books.len() < MAX_SYMBOLS {
-                let listing = ListInstrument { instrument: Instrument::finest(order.symbol) };
-                self.plan(Command::ListInstrument(listing));
+                let instrument = Instrument::finest(order.symbol);
+                self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
             }
             let waited = || self.rules.clock.since(order.received_at);
-            order.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
+            new.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
         }
         self.plan(command);
     }
@@ -163,10 +184,10 @@ impl Matcher {
     /// Gives a command its number and sends it where it belongs.
     fn plan(&mut self, command: Command) {
         let command = Sequenced { seq: self.router.seq().next(), time: self.now, value: command };
-        let mut routed = Vec::new();
-        let own = self.router.route(&command, &mut routed);
-        if let Some(Event::InstrumentListed(listed)) = &own {
-            self.start_book(Book::new(listed.instrument.symbol()));
+        let (mut own, mut routed) = (Vec::new(), Vec::new());
+        self.router.route(&command, &mut own, &mut routed);
+        if let [Event::InstrumentListed(listed)] = own.as_slice() {
+            self.start_book(Book::new(listed.instrument));
         }
         for (symbol, book_command) in routed {
             let Some(book) = self.books.get_mut(&symbol) else { panic!("{symbol} is listed and has no book") };
@@ -198,7 +219,7 @@ impl Matcher {
     }
 
     fn merge(&mut self, row: Row) -> Matched {
-        let mut events: Vec<Event> = row.own.into_iter().collect();
+        let mut events = row.own;
         for (symbol, answers) in row.answers {
             events.extend(answers.into_iter().map(|event| self.router.publish(row.command.seq, symbol, event)));
         }

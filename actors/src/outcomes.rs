@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use actix::{Message, Recipient};
+use market::OrderIndex;
 use matching::ledger::OrderRecord;
-use matching::{CommandId, Event, Ledger, Seq};
+use matching::{Command, CommandId, Event, Ledger, Micros, OrderId, Seq};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +16,8 @@ use crate::progress::Progress;
 pub struct Outcome {
     /// Its row in the log.
     pub seq: Seq,
+    /// When it got its number.
+    pub time: Micros,
     /// Its events.
     pub events: Vec<Event>,
     /// The order that it was about, as it is after this row; none where no such order is kept.
@@ -31,10 +34,13 @@ pub struct Expect {
     pub reply: oneshot::Sender<Outcome>,
 }
 
+/// A question to the ledger and the index of its orders.
+pub type Question = Box<dyn FnOnce(&Ledger, &OrderIndex) + Send>;
+
 /// A question to the ledger, answered between two projected states.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct ReadLedger(pub Box<dyn FnOnce(&Ledger) + Send>);
+pub struct ReadLedger(pub Question);
 
 /// The engine does not answer because it is stopping.
 #[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,13 +103,37 @@ impl Outcomes {
         R: Send + 'static,
         Q: FnOnce(&Ledger) -> R + Send + 'static,
     {
+        self.query(move |ledger, _| question(ledger)).await
+    }
+
+    /// Asks the ledger with the index of its orders.
+    pub async fn query<R, Q>(&self, question: Q) -> Result<R, Unanswered>
+    where
+        R: Send + 'static,
+        Q: FnOnce(&Ledger, &OrderIndex) -> R + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let question = ReadLedger(Box::new(move |ledger| {
+        let question = ReadLedger(Box::new(move |ledger, index| {
             // Whoever asked may have gone away; then nobody misses the answer.
-            let _ = reply.send(question(ledger));
+            let _ = reply.send(question(ledger, index));
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;
         if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
+    }
+}
+
+/// The order that a command is about.
+pub fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
+    match command {
+        Command::NewOrder(new) => Some(new.order.order_id),
+        Command::CancelOrder(cancel) => Some(cancel.order_id),
+        Command::AmendOrder(amend) => Some(amend.order_id),
+        Command::CancelByKey(_) => events.iter().find_map(|event| match event {
+            Event::OrderCancelled(cancelled) => Some(cancelled.order_id),
+            Event::CancelRejected(rejected) => rejected.order_id,
+            _ => None,
+        }),
+        _ => None,
     }
 }

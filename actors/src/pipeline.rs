@@ -1,23 +1,29 @@
 //! Wires the actors, once, from left to right: dispatcher, books, event log, projection; and the snapshots beside them.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, StreamId};
+use market::Market;
 use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use crate::dispatcher::{DispatcherActor, DispatcherParts, Drain};
+use crate::dispatcher::{Begin, DispatcherActor, DispatcherParts, Drain};
 use crate::event_log::{EventLogActor, SignOff};
 use crate::fatal::Fatal;
+use crate::feed::{Encode, Feed, FeedActor};
 use crate::intake::{Intake, IntakeLimits};
-use crate::matcher::{Matcher, MatcherRules};
+use crate::matcher::{First, Matcher, MatcherRules};
 use crate::outcomes::{Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
+use crate::readers::Readers;
 use crate::recovery::Recovered;
+use crate::reopening::Reopening;
 use crate::snapshot::{SnapshotActor, TakeSnapshot};
 
 /// What the engine stands on.
@@ -42,6 +48,8 @@ pub struct PipelineSettings {
     pub auto_list_symbols: bool,
     /// Listed on the first start, before anything is read.
     pub instruments: Vec<Instrument>,
+    /// How markets open again, where the start follows no clean stop; none: at once.
+    pub reopening: Option<Reopening>,
     /// Time between two snapshots.
     pub snapshot_interval: Duration,
     /// A snapshot is taken as well when the log has grown by this many rows since the last.
@@ -54,6 +62,8 @@ pub struct PipelineSettings {
     pub max_queue_age: Option<Duration>,
     /// How far the engine may fall behind.
     pub intake: IntakeLimits,
+    /// How messages of the feed are written.
+    pub encode: Encode,
 }
 
 /// The running engine.
@@ -66,6 +76,10 @@ pub struct Pipeline {
     pub progress: Arc<Progress>,
     /// What is listed, as committed.
     pub instruments: watch::Receiver<Instruments>,
+    /// The market, to ask and to subscribe to.
+    pub feed: Feed,
+    /// The last stream entry that readers see.
+    pub projected: watch::Receiver<StreamId>,
     /// Takes snapshots on demand.
     pub snapshots: Recipient<TakeSnapshot>,
     dispatcher: Addr<DispatcherActor>,
@@ -83,11 +97,31 @@ impl Pipeline {
         placement: &Placement,
     ) -> (Pipeline, mpsc::UnboundedReceiver<Fatal>) {
         let progress = Arc::new(Progress::default());
+        // Taking over was a beat.
+        progress.set_beaten(Instant::now());
         let (fatal, ended) = mpsc::unbounded_channel();
         let (listed, instruments) = watch::channel(Instruments::default());
         let (projected_to, projected) = watch::channel(StreamId::ZERO);
         let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown } = recovered;
         let (router, books, ledger) = engine.into_parts();
+        // Configuration seeds the instruments on the first start; from then on they change by commands only.
+        let first = First {
+            listings: if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() },
+            reopenings: settings.reopening.map(|reopening| reopening.of(&ledger)).unwrap_or_default(),
+        };
+
+        let backlog = Arc::new(AtomicU64::new(0));
+        let (published_to, published) = watch::channel(ledger.seq());
+        let feed = FeedActor::new(
+            Market::of(&ledger),
+            settings.encode,
+            Arc::clone(&progress),
+            published_to,
+            Arc::clone(&backlog),
+        );
+        let feed = placement::start(&placement.feed, feed);
+        let readers = Readers::new(&ledger, feed.clone().recipient(), backlog);
+        let feed = Feed::of(&feed, published);
 
         let parts = ProjectionParts {
             projection: ports.projection,
@@ -95,7 +129,7 @@ impl Pipeline {
             instruments: listed,
             progress: Arc::clone(&progress),
         };
-        let projection = ProjectionActor::new(parts, ledger, position, last_epoch, shown);
+        let projection = ProjectionActor::new(parts, ledger, readers, position, last_epoch, shown);
         let projection = placement::start(&placement.projection, projection);
 
         let intake = Arc::new(Intake::new(Arc::clone(&ports.queue), position.stream_id, settings.intake));
@@ -111,15 +145,13 @@ impl Pipeline {
         };
         let event_log = placement::start(&placement.event_log, event_log);
 
-        // Configuration seeds the instruments on the first start; from then on they change by commands only.
-        let seeds = if position.seq == matching::Seq::ZERO { settings.instruments } else { Vec::new() };
         let parts = DispatcherParts {
             queue: ports.queue,
             intake: Arc::clone(&intake),
             log: event_log.clone().recipient(),
             barrier: event_log.clone().recipient(),
             progress: Arc::clone(&progress),
-            projected,
+            projected: projected.clone(),
             read_to: position.stream_id,
             retention_entries: settings.queue_retention_entries,
         };
@@ -129,7 +161,7 @@ impl Pipeline {
             max_queue_age: settings.max_queue_age,
         };
         let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id);
-        let dispatcher = DispatcherActor::new(parts, matcher, seeds);
+        let dispatcher = DispatcherActor::new(parts, matcher, first);
         let dispatcher = placement::start(&placement.dispatcher, dispatcher);
 
         let snapshots = SnapshotActor {
@@ -145,11 +177,34 @@ impl Pipeline {
         let snapshots = placement::start(&placement.projection, snapshots).recipient();
         let outcomes =
             Outcomes::new(projection.clone().recipient(), projection.clone().recipient(), Arc::clone(&progress));
-        (Pipeline { intake, outcomes, progress, instruments, snapshots, dispatcher, event_log, projection }, ended)
+        (
+            Pipeline {
+                intake,
+                outcomes,
+                progress,
+                instruments,
+                feed,
+                projected,
+                snapshots,
+                dispatcher,
+                event_log,
+                projection,
+            },
+            ended,
+        )
     }
 
-    /// Waits until the projection shows everything that is committed now: at the start, until it is repaired.
+    /// Waits until what is done before anything is read is committed, and the projection shows it: a start is done then,
+    /// and nobody sees the markets as they were before.
     pub async fn settled(&self) -> Result<(), Stopping> {
+        let (reply, begun) = oneshot::channel();
+        self.dispatcher.send(Begin(reply)).await.map_err(|_| Stopping)?;
+        begun.await.map_err(|_| Stopping)?;
+        self.projected().await
+    }
+
+    /// Waits until the projection shows everything that is committed now.
+    async fn projected(&self) -> Result<(), Stopping> {
         let (reply, settled) = oneshot::channel();
         self.projection.send(Settle(reply)).await.map_err(|_| Stopping)?;
         settled.await.map_err(|_| Stopping)
@@ -161,7 +216,7 @@ impl Pipeline {
         let (reply, committed) = oneshot::channel();
         self.dispatcher.send(Drain(reply)).await.map_err(|_| Stopping)?;
         committed.await.map_err(|_| Stopping)?;
-        self.settled().await?;
+        self.projected().await?;
         // Without one, the next start reads more of the log; the actor has said why.
         let _ = self.snapshots.send(TakeSnapshot).await.map_err(|_| Stopping)?;
         self.event_log.send(SignOff).await.map_err(|_| Stopping)

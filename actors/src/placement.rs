@@ -11,6 +11,7 @@ pub struct Placement {
     pub(crate) dispatcher: ArbiterHandle,
     pub(crate) event_log: ArbiterHandle,
     pub(crate) projection: ArbiterHandle,
+    pub(crate) feed: ArbiterHandle,
     books: Vec<ArbiterHandle>,
     /// Whether long computations have threads of their own.
     aside: bool,
@@ -33,6 +34,7 @@ impl Placement {
             dispatcher: thread("dispatcher"),
             event_log: thread("event log"),
             projection: thread("projection"),
+            feed: thread("feed"),
             books: (0..books).map(|_| thread("books")).collect(),
             aside: true,
         }
@@ -48,6 +50,7 @@ impl Placement {
             dispatcher: here.clone(),
             event_log: here.clone(),
             projection: here.clone(),
+            feed: here.clone(),
             books: vec![here],
             aside: false,
         }

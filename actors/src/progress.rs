@@ -17,7 +17,10 @@ pub struct Progress {
     sequenced: AtomicU64,
     committed: AtomicU64,
     projected: AtomicU64,
+    fed: AtomicU64,
+    history: AtomicU64,
     reading: AtomicBool,
+    appendable: AtomicBool,
     log_reachable: AtomicBool,
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
@@ -74,9 +77,21 @@ impl Progress {
         /// The last row that the projection shows.
         projected, set_projected
     );
+    gauge!(
+        /// The last row that the feed has published.
+        fed, set_fed
+    );
+    gauge!(
+        /// The last row that the history has.
+        history, set_history
+    );
     flag!(
         /// Whether the last read of the stream succeeded.
         reading, set_reading
+    );
+    flag!(
+        /// Whether the stream was there at its last check, on the way that commands go in.
+        appendable, set_appendable
     );
     flag!(
         /// Whether the last commit or beat succeeded.

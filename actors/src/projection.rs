@@ -16,13 +16,14 @@ use journal::{
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Changes, Command, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
+use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
-use crate::outcomes::{Expect, Outcome, ReadLedger};
+use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
+use crate::readers::Readers;
 use crate::snapshot::StateCopy;
 
 /// How long callers wait for the projection before they are answered without it.
@@ -98,6 +99,7 @@ pub(crate) struct ProjectionParts {
 pub(crate) struct ProjectionActor {
     parts: ProjectionParts,
     ledger: Ledger,
+    readers: Readers,
     /// The log's position and term at the ledger's row.
     position: ProjectionPosition,
     stream_id: StreamId,
@@ -120,6 +122,7 @@ impl ProjectionActor {
     pub(crate) fn new(
         parts: ProjectionParts,
         ledger: Ledger,
+        readers: Readers,
         position: Position,
         epoch: Epoch,
         shown: Option<(Seq, Changes)>,
@@ -134,6 +137,7 @@ impl ProjectionActor {
             parts,
             ledger,
             order_changes: OrderChanges::unknown(changes.orders.iter().copied()),
+            readers,
             changes,
             shown,
             transfer: Transfer::Idle,
@@ -185,14 +189,18 @@ impl ProjectionActor {
     fn fold(&mut self, committed: CommittedRows) {
         let listed = self.changes.instruments.len();
         for row in committed.matched {
+            let dropped = self.changes.dropped_orders.len();
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
-                let order = subject(&row.command.value).and_then(|id| self.ledger.order(id)).cloned();
-                self.answers.push((caller, Outcome { seq: row.command.seq, events: row.events, order }));
+                let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
+                let (seq, time, events) = (row.command.seq, row.command.time, row.events.clone());
+                self.answers.push((caller, Outcome { seq, time, events, order }));
             }
+            self.readers.row(&self.ledger, row.events, &self.changes.dropped_orders[dropped..]);
         }
+        self.readers.publish();
         assert!(
             self.ledger.seq() == committed.end.seq,
             "rows up to {} were folded to {}",
@@ -230,22 +238,23 @@ impl ProjectionActor {
         let order_changes = std::mem::take(&mut self.order_changes);
         let order = |order_id| {
             let order = self.ledger.order(order_id)?.clone();
-            Some(OrderWrite { order, change: order_changes.of(order_id) })
+            Some(OrderWrite { change: order_changes.of(&order), order })
         };
         let write = ProjectionWrite {
             from,
             to: self.position,
             orders: changes.orders.iter().copied().filter_map(order).collect(),
+            left_places: changes.left_places,
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
             dropped_trades: changes.dropped_trades,
             instruments: changes.instruments,
             greatest_order_id: self.ledger.greatest_order_id(),
         };
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {
-            match persist(|| projection.write(&write)).await {
+            match persist(&progress, || projection.write(&write)).await {
                 Written::Written | Written::Older => Shown::At(to),
                 Written::Gap => Shown::Unusable,
             }
@@ -260,9 +269,9 @@ impl ProjectionActor {
         self.order_changes = OrderChanges::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
-        let projection = Arc::clone(&self.parts.projection);
+        let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let transfer = async move {
-            persist(|| projection.rebuild(Arc::clone(&ledger), position)).await;
+            persist(&progress, || projection.rebuild(Arc::clone(&ledger), position)).await;
             info!(seq = %position.seq, "the projection is rebuilt");
             Shown::At(position.seq)
         };
@@ -311,7 +320,7 @@ impl ProjectionActor {
             let _ = caller.send(outcome);
         }
         for question in self.questions.drain(..) {
-            question.0(&self.ledger);
+            question.0(&self.ledger, self.readers.index());
         }
     }
 
@@ -319,6 +328,8 @@ impl ProjectionActor {
     /// process that wakes after its term may still end a rebuild that it had begun. One that is ahead belongs to a newer
     /// writer, who will have this one stopped.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
+        // Callers that went away without their outcome.
+        self.expected.retain(|_, caller| !caller.is_closed());
         if self.transfer != Transfer::Idle {
             return;
         }
@@ -339,27 +350,21 @@ impl ProjectionActor {
                 actor.turn(ctx);
             }
         }));
-        // Callers that went away without their outcome.
-        self.expected.retain(|_, caller| !caller.is_closed());
     }
 }
 
-/// The order that a command is about.
-fn subject(command: &Command) -> Option<matching::OrderId> {
-    match command {
-        Command::NewOrder(order) => Some(order.order_id),
-        Command::CancelOrder(cancel) => Some(cancel.order_id),
-        Command::ListInstrument(_) | Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
-    }
-}
-
-/// Tries until the projection answers. Every try is guarded there, so trying again is safe.
-async fn persist<T, F>(attempt: impl Fn() -> F) -> T
+/// Tries until the projection answers. Every try is guarded there, so trying again is safe. A process that may not be the
+/// writer any more, because it stood still, tries nothing until it knows that it is.
+async fn persist<T, F>(progress: &Progress, attempt: impl Fn() -> F) -> T
 where
     F: Future<Output = Result<T, ProjectionError>>,
 {
     let mut failures: u64 = 0;
     loop {
+        if !progress.is_current() {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
         match attempt().await {
             Ok(done) => return done,
             Err(error) => {
@@ -429,7 +434,7 @@ impl Handler<ReadLedger> for ProjectionActor {
         if self.transfer == Transfer::Awaited {
             self.questions.push(question);
         } else {
-            question.0(&self.ledger);
+            question.0(&self.ledger, self.readers.index());
         }
     }
 }

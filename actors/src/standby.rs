@@ -10,20 +10,32 @@ use tracing::info;
 
 /// A writer that has not moved for this long is taken to be gone: five of its beats.
 const SILENCE: Duration = Duration::from_secs(5);
+/// How often a writer that is not serving yet says that it lives.
+const BEAT: Duration = Duration::from_secs(1);
 /// How often a standby looks.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Waits until there is no other writer, and becomes it. Returns where the log ends; an error when the log does not
-/// answer, which says nothing about the other writer.
-pub async fn become_writer(log: &dyn EventLog) -> Result<WriterPosition, LogError> {
+/// A process that is the writer now.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct TakeOver {
+    /// Its term, and where the log ends.
+    pub writer: WriterPosition,
+    /// Whether the writer before it drained, or there was none: nothing was interrupted.
+    pub clean: bool,
+}
+
+/// Waits until there is no other writer, and becomes it. An error when the log does not answer, which says nothing about
+/// the other writer.
+pub async fn become_writer(log: &dyn EventLog) -> Result<TakeOver, LogError> {
     let mut watched = Watched::default();
     loop {
         let standing = log.standing().await?;
         if watched.is_gone(standing, Instant::now()) {
             match log.take_over(standing.epoch).await {
-                Ok(position) => {
-                    info!(epoch = %position.epoch, seq = %position.position.seq, "this process is the writer now");
-                    return Ok(position);
+                Ok(writer) => {
+                    let (epoch, seq, clean) = (writer.epoch, writer.position.seq, standing.clean);
+                    info!(%epoch, %seq, clean, "this process is the writer now");
+                    return Ok(TakeOver { writer, clean });
                 }
                 // Another standby was quicker: it is the one to watch now.
                 Err(LogError::Fenced) => {}
@@ -32,6 +44,34 @@ pub async fn become_writer(log: &dyn EventLog) -> Result<WriterPosition, LogErro
         }
         sleep(LOOK).await;
     }
+}
+
+/// Does what the writer of `epoch` has to do before its engine runs, such as recovering the state, and says meanwhile that it
+/// lives: recovery may take longer than a standby waits. Whatever goes wrong when another process has taken over is that it
+/// has: what the other one wrote meanwhile must not be taken for damage.
+pub async fn while_beating<T, E: From<LogError>>(
+    log: &dyn EventLog,
+    epoch: Epoch,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let fenced = async {
+        loop {
+            sleep(BEAT).await;
+            if log.beat(epoch).await == Err(LogError::Fenced) {
+                return;
+            }
+        }
+    };
+    let done = tokio::select! {
+        biased;
+        done = work => done,
+        () = fenced => return Err(LogError::Fenced.into()),
+    };
+    // Only who is still the writer, for certain, can tell that something is wrong.
+    if done.is_err() {
+        log.beat(epoch).await?;
+    }
+    done
 }
 
 /// Whether the last writer is gone, judged as a standby does, without taking over.
@@ -79,7 +119,7 @@ mod tests {
     #[test]
     fn a_writer_is_gone_when_it_is_vacant_or_silent_for_long_enough() {
         let start = Instant::now();
-        let standing = |beat, vacant| Standing { epoch: Epoch(3), seq: Seq::ZERO, beat, vacant };
+        let standing = |beat, vacant| Standing { epoch: Epoch(3), seq: Seq::ZERO, beat, vacant, clean: false };
         let mut watched = Watched::default();
         assert!(!watched.is_gone(standing(1, false), start));
         assert!(!watched.is_gone(standing(1, false), start + Duration::from_millis(4_999)));

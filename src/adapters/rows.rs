@@ -1,7 +1,8 @@
 //! Between the types of the journal and the columns of the tables, which PostgreSQL and SQLite name alike.
 
 use journal::{
-    Chain, Epoch, LastFatal, LogError, Position, Record, Snapshot, SnapshotError, SnapshotSummary, WriterPosition,
+    Chain, ConsumerPosition, Epoch, HistoryError, LastFatal, LogError, Position, Record, Snapshot, SnapshotError,
+    SnapshotSummary, WriterPosition,
 };
 use matching::{Micros, Seq, StateHash, Symbol};
 use sqlx::FromRow;
@@ -42,6 +43,30 @@ impl TryFrom<RecordRow> for Record {
             chain: Chain::from_bytes(&row.chain).ok_or_else(|| damaged(seq, "its chain value has not 32 bytes"))?,
         })
     }
+}
+
+/// A row of `consumer`.
+#[derive(FromRow)]
+pub(super) struct ConsumerRow {
+    name: String,
+    position: i64,
+    updated_at: i64,
+}
+
+impl ConsumerRow {
+    pub(super) fn read(self) -> Result<ConsumerPosition, HistoryError> {
+        let wrong = || HistoryError(format!("the position of consumer {:?} is none", self.name));
+        Ok(ConsumerPosition {
+            name: self.name.parse().map_err(|_| wrong())?,
+            position: number(self.position).and_then(Seq::new).ok_or_else(wrong)?,
+            updated_at: number(self.updated_at).and_then(Micros::new).ok_or_else(wrong)?,
+        })
+    }
+}
+
+/// A number of ours as a column has it: all are below 2^63.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// What `writer_position` says of the log's end.

@@ -124,28 +124,6 @@ fn as_json(row: &Record) -> Result<(), End> {
 
 fn as_line(row: &Record, events: &[Event]) -> Result<(), End> {
     let symbol = row.symbol.map(|symbol| symbol.to_string()).unwrap_or_default();
-    let events: Vec<String> = events.iter().map(short).collect();
+    let events: Vec<String> = events.iter().map(Event::to_string).collect();
     say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {}", row.seq, utc(row.time), row.kind, events.join("; ")))
-}
-
-fn short(event: &Event) -> String {
-    match event {
-        Event::InstrumentListed(event) => format!("listed {}", event.instrument.symbol()),
-        Event::ListingRejected(event) => format!("not listed: {}", event.reason_code.code()),
-        Event::OrderAccepted(event) => {
-            format!("order {} accepted: {} {} @ {}", event.order_id, event.side, event.quantity, event.price)
-        }
-        Event::OrderRejected(event) => format!("order {} rejected: {}", event.order_id, event.reason_code.code()),
-        Event::OrderRepeated(event) => format!("order {} repeats {}", event.order_id, event.first_order_id),
-        Event::Trade(event) => format!(
-            "trade {}: {} @ {}, maker {}, taker {}",
-            event.trade_id, event.quantity, event.price, event.maker_order_id, event.taker_order_id
-        ),
-        Event::OrderCancelled(event) => format!("order {} cancelled, {} left", event.order_id, event.remaining),
-        Event::OrderExpired(event) => format!("order {} expired, {} left", event.order_id, event.remaining),
-        Event::CancelRejected(event) => format!("order {} not cancelled: {}", event.order_id, event.reason_code.code()),
-        Event::DuplicateRejected(event) => format!("command {} came again", event.command_id),
-        Event::TimeAdvanced(_) => "time advanced".to_owned(),
-        Event::EntryRejected(event) => format!("entry {} refused: {}", event.stream_id, event.error),
-    }
 }

@@ -106,8 +106,9 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "MAX_BODY_BYTES",
         "bytes",
-        Default::Text("65536"),
-        "The largest request body. An order takes about 100 bytes; more would only cost memory for each connection.",
+        Default::Text("262144"),
+        "The largest request body. An order takes about 100 bytes, a batch of 500 about 60,000, or 250,000 where every order \
+         has all of its fields; more would only cost memory for each connection.",
     ),
     plain(
         "SNAPSHOT_INTERVAL",
@@ -136,6 +137,20 @@ pub const SETTINGS: &[Setting] = &[
          off. Not given, it is 5, and off with DEBUG. Cancels never go stale.",
     ),
     plain(
+        "REOPEN_CANCEL_ONLY",
+        "s",
+        Default::Text("5"),
+        "After a start that follows no clean stop, how long every market that trades is CANCEL_ONLY first, so that whoever \
+         wants can leave before anybody trades. 0 leaves it out. Not with DEBUG.",
+    ),
+    plain(
+        "REOPEN_POST_ONLY",
+        "s",
+        Default::Text("5"),
+        "How long such a market is POST_ONLY then, so that prices can form before it is CONTINUOUS. 0 leaves it out. Not with \
+         DEBUG.",
+    ),
+    plain(
         "MAX_LAG_ORDERS",
         "orders",
         Default::Text("20000"),
@@ -147,6 +162,19 @@ pub const SETTINGS: &[Setting] = &[
         "cancels",
         Default::Text("5000"),
         "How many cancels may wait for their commit. A share of their own: no flood of orders keeps anybody from cancelling.",
+    ),
+    plain(
+        "MAX_LAG_MS",
+        "ms",
+        Default::Text("1000"),
+        "While the log commits, no order is taken when the oldest waiting command has waited for longer: 503 OVERLOADED. \
+         Bounds how long a cancel waits behind a flood of orders. A log that does not answer at all leaves MAX_LAG_ORDERS alone.",
+    ),
+    plain(
+        "MAX_CONNECTIONS",
+        "connections",
+        Default::Text("4096"),
+        "How many clients may be connected at once; others wait until one leaves. Bounds memory and open files.",
     ),
     plain(
         "ALLOW_UNSAFE_DURABILITY",

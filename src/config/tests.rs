@@ -44,7 +44,7 @@ fn without_anything_but_the_two_addresses_the_defaults_hold() {
     assert_eq!(settings.listen, "127.0.0.1:8000".parse().expect("an address"));
     assert!(!settings.debug && !settings.auto_list_symbols && !settings.allow_unsafe_durability);
     assert_eq!(settings.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["BTC_USDT", "ETH_USDT", "XRP_USDT"]);
-    assert_eq!((settings.max_body_bytes, settings.snapshot_interval), (65_536, Duration::from_secs(600)));
+    assert_eq!((settings.max_body_bytes, settings.snapshot_interval), (262_144, Duration::from_secs(600)));
     assert_eq!((settings.retain_snapshots, settings.retain_closed_orders), (10, 500_000));
     assert_eq!((settings.queue_retention_entries, settings.log_format), (100_000, LogFormat::Pretty));
     assert!(settings.allowed_hosts.allow("localhost:8000") && !settings.allowed_hosts.allow("evil.test"));

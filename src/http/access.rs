@@ -55,8 +55,8 @@ fn check_host(api: &Api, request: &ServiceRequest) -> Result<(), Problem> {
     Err(Problem::new(Code::HostNotAllowed, detail))
 }
 
-/// Lets a request to a debug route pass: with DEBUG any, otherwise one with the administrator's credential.
-pub fn check_debug(api: &Api, request: &HttpRequest) -> Result<(), Problem> {
+/// Lets a request to a route of the administrator's pass: with DEBUG any, otherwise one with the credential.
+pub fn check_admin(api: &Api, request: &HttpRequest) -> Result<(), Problem> {
     if api.is_debug() || is_admin(api, request) {
         return Ok(());
     }

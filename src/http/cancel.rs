@@ -1,27 +1,46 @@
-//! `/api/orders/{order_id}/cancel/`: cancels what is left of an order, and answers once that is committed.
+//! `/api/orders/{order_id}/cancel/` and `/api/orders/cancel/`: cancel what is left of an order, known by its id or by its
+//! name, and answer once that is committed.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use actors::Outcome;
-use matching::command::{CancelOrder, MAX_REASON_TEXT};
+use actors::{Lane, Outcome};
+use matching::command::{CancelByKey, CancelOrder, MAX_REASON_TEXT};
 use matching::ledger::OrderStatus;
 use matching::{Command, CommandId, Decimal, Event, OrderId, Reason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::OptionalJsonBody;
+use super::body::{JsonBody, OptionalJsonBody};
 use super::endpoint::Endpoint;
-use super::orders::refuse_query;
+use super::fields::{Field, optional, required};
+use super::order_request::{name, symbol};
 use super::problem::{Code, Problem, problems};
-use super::{Api, fields, submit};
+use super::{Api, Engine, fields, query, submit};
 
 /// The fields of a cancel, as [`Cancel`] documents them.
 const FIELDS: [&str; 1] = ["reason"];
+/// The fields of a cancel by name, as [`CancelNamed`] documents them.
+const NAMED_FIELDS: [&str; 4] = ["symbol", "account", "client_order_id", "reason"];
 
 /// A cancel. The body may be left out.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({"reason": "User requested cancel"}))]
 #[allow(dead_code, reason = "requests are read field by field, without this type; it documents them")]
 pub struct Cancel {
+    /// Why, in the caller's words: at most 256 bytes. It is kept with the order.
+    reason: Option<String>,
+}
+
+/// A cancel of an order by its name.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"symbol": "BTC_USDT", "account": "desk", "client_order_id": "a-1"}))]
+#[allow(dead_code, reason = "requests are read field by field, without this type; it documents them")]
+pub struct CancelNamed {
+    /// The order's market.
+    symbol: String,
+    /// The order's account; left out where the order has none.
+    account: Option<String>,
+    /// The order's name.
+    client_order_id: String,
     /// Why, in the caller's words: at most 256 bytes. It is kept with the order.
     reason: Option<String>,
 }
@@ -47,13 +66,26 @@ problems! {
     /// What a cancel may be refused with.
     CancelProblems:
         MalformedJson, UnknownField, InvalidType, ReasonTooLong, HostNotAllowed, UnknownOrder, NotOpen, RequestTimeout,
-        BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, Overloaded, NotCurrent, NotReady, Standby, OutcomeLost,
+        BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable, Overloaded, NotReady, Standby, OutcomeLost,
         OutcomeLate,
 }
 
-/// The resource.
+problems! {
+    /// What a cancel by name may be refused with.
+    CancelNamedProblems:
+        MalformedJson, UnknownField, MissingField, InvalidType, InvalidSymbol, InvalidName, ReasonTooLong, HostNotAllowed,
+        UnknownOrder, NotOpen, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InternalError, QueueUnavailable,
+        Overloaded, NotReady, Standby, OutcomeLost, OutcomeLate,
+}
+
+/// The resource of one order's cancel.
 pub fn endpoint() -> Endpoint {
     Endpoint::new(__path_cancel, cancel)
+}
+
+/// The resource of cancels by name.
+pub fn named_endpoint() -> Endpoint {
+    Endpoint::new(__path_cancel_named, cancel_named)
 }
 
 /// Cancel an order
@@ -76,55 +108,123 @@ pub async fn cancel(
     body: OptionalJsonBody,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
-    refuse_query(&request)?;
+    let permit = submit::admit(engine, Lane::Cancels)?;
+    query::refuse(&request)?;
     let order_id = order_id(&path)?;
-    let reason_text = reason(&body.0)?;
-    let command_id = engine.next_id().and_then(|id| CommandId::new(id).ok_or_else(super::no_ids))?;
-    let received_at = engine.clock.now();
-    let command = Command::CancelOrder(CancelOrder { command_id, order_id, reason_text, received_at });
-    answer(order_id, command_id, submit::commit(engine, &command, order_id).await?)
+    let reason_text = if body.0.is_empty() {
+        None
+    } else {
+        let [reason] = fields::read(&body.0, &FIELDS)?;
+        reason_text(reason)?
+    };
+    let command = by_id(engine, order_id, reason_text)?;
+    let outcome = submit::commit(engine, permit, &command, Some(order_id)).await?;
+    Ok(HttpResponse::Ok().json(cancelled(&command, Some(order_id), &outcome)?))
 }
 
-/// What a committed cancel comes to.
-fn answer(order_id: OrderId, command_id: CommandId, outcome: Outcome) -> Result<HttpResponse, Problem> {
+/// Cancel an order by its name
+///
+/// The order that came under this client_order_id in this market and account. The answer is that of a cancel by id.
+#[utoipa::path(
+    post,
+    path = "/api/orders/cancel/",
+    tag = "orders",
+    operation_id = "cancel_order_by_name",
+    request_body = CancelNamed,
+    responses((status = 200, description = "The order is cancelled, committed.", body = Cancelled), CancelNamedProblems)
+)]
+pub async fn cancel_named(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
+    let engine = api.engine()?;
+    let permit = submit::admit(engine, Lane::Cancels)?;
+    query::refuse(&request)?;
+    let fields = fields::read(&body.0, &NAMED_FIELDS)?;
+    let command = by_name(engine, fields)?;
+    let outcome = submit::commit(engine, permit, &command, None).await?;
+    Ok(HttpResponse::Ok().json(cancelled(&command, None, &outcome)?))
+}
+
+/// The command that cancels an order by its id.
+pub fn by_id(engine: &Engine, order_id: OrderId, reason_text: Option<String>) -> Result<Command, Problem> {
+    let (command_id, received_at) = (engine.command_id()?, engine.clock.now());
+    Ok(Command::CancelOrder(CancelOrder { command_id, order_id, reason_text, received_at }))
+}
+
+/// The command that cancels an order by its name: `fields` are market, account, name and reason.
+pub fn by_name(engine: &Engine, fields: [Option<Field<'_>>; 4]) -> Result<Command, Problem> {
+    let [market, account, client_order_id, reason] = fields;
+    let symbol = symbol(required(market, "symbol")?)?;
+    let account = optional(account).map(name).transpose()?;
+    let client_order_id = name(required(client_order_id, "client_order_id")?)?;
+    let reason_text = reason_text(reason)?;
+    let (command_id, received_at) = (engine.command_id()?, engine.clock.now());
+    Ok(Command::CancelByKey(CancelByKey { command_id, symbol, account, client_order_id, reason_text, received_at }))
+}
+
+/// What a committed cancel comes to. `order_id`: the order that was named, where one was.
+pub fn cancelled(command: &Command, order_id: Option<OrderId>, outcome: &Outcome) -> Result<Cancelled, Problem> {
     let mut cancelled = None;
     let mut rejected = None;
     for event in &outcome.events {
         match event {
-            Event::OrderCancelled(event) if event.order_id == order_id => cancelled = Some(event.remaining),
-            Event::CancelRejected(event) if event.command_id == command_id => rejected = Some(event.reason_code),
+            Event::OrderCancelled(event) if order_id.is_none_or(|id| event.order_id == id) => {
+                cancelled.get_or_insert((event.order_id, event.remaining));
+            }
+            Event::CancelRejected(event) if Some(event.command_id) == command.id() => {
+                rejected = Some(event.reason_code)
+            }
             _ => {}
         }
     }
-    let id = order_id.get();
-    let response = |remaining, repeated, seq| {
-        HttpResponse::Ok().json(Cancelled { status: "CANCELLED", order_id: id, remaining, repeated, seq })
-    };
-    match (cancelled, outcome.order, rejected) {
-        (Some(remaining), _, _) => Ok(response(remaining, false, outcome.seq.get())),
-        (None, Some(order), _) if order.status == OrderStatus::Cancelled => {
-            Ok(response(order.remaining(), true, order.seq.get()))
+    if let Some((order_id, remaining)) = cancelled {
+        return Ok(Cancelled::new(order_id, remaining, false, outcome.seq.get()));
+    }
+    match (&outcome.order, rejected) {
+        (Some(order), _) if order.status == OrderStatus::Cancelled => {
+            Ok(Cancelled::new(order.order_id, order.remaining(), true, order.seq.get()))
         }
-        (None, Some(order), Some(_)) => {
-            let status = order.status.as_str();
-            let detail = format!("the order is {status}: there is nothing left to cancel");
-            Err(Problem::new(Code::NotOpen, detail).order(id).order_status(status))
+        (order, Some(reason)) => {
+            let status = order.as_ref().map(|order| order.status);
+            let order_id = order.as_ref().map(|order| order.order_id).or(order_id);
+            Err(not_there("cancel", reason, order_id, status))
         }
-        (None, None, Some(Reason::NotOpen)) => {
-            Err(Problem::new(Code::NotOpen, "the order ended long ago: there is nothing left to cancel").order(id))
-        }
-        (None, None, Some(_)) => {
-            Err(Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id").order(id))
-        }
-        (None, _, None) => {
-            tracing::error!(%command_id, seq = %outcome.seq, "a cancel was committed without an outcome");
-            Err(Problem::new(Code::InternalError, "the cancel had no outcome that the service understands").order(id))
-        }
+        (_, None) => Err(no_outcome(command.id(), outcome)),
     }
 }
 
+impl Cancelled {
+    fn new(order_id: OrderId, remaining: Decimal, repeated: bool, seq: u64) -> Cancelled {
+        Cancelled { status: "CANCELLED", order_id: order_id.get(), remaining, repeated, seq }
+    }
+}
+
+/// The problem of an order that is not open, or that nobody knows. `what` was to be done with it.
+pub fn not_there(what: &str, reason: Reason, order_id: Option<OrderId>, status: Option<OrderStatus>) -> Problem {
+    let problem = match (reason, status) {
+        (_, Some(status)) => {
+            let status = status.as_str();
+            let detail = format!("the order is {status}: there is nothing left to {what}");
+            Problem::new(Code::NotOpen, detail).order_status(status)
+        }
+        (Reason::NotOpen, None) => {
+            Problem::new(Code::NotOpen, format!("the order ended long ago: there is nothing left to {what}"))
+        }
+        (_, None) if order_id.is_none() => Problem::new(
+            Code::UnknownOrder,
+            "no order of this name is known; check symbol, account and client_order_id",
+        ),
+        (_, None) => Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id"),
+    };
+    order_id.map_or(problem.clone(), |order_id| problem.order(order_id.get()))
+}
+
+/// The problem of a command whose events say nothing of it: a mistake of the service.
+pub fn no_outcome(command_id: Option<CommandId>, outcome: &Outcome) -> Problem {
+    tracing::error!(?command_id, seq = %outcome.seq, "a command was committed without an outcome");
+    Problem::new(Code::InternalError, "the command had no outcome that the service understands")
+}
+
 /// The id in the path. What can be no id is the id of no order.
-fn order_id(text: &str) -> Result<OrderId, Problem> {
+pub fn order_id(text: &str) -> Result<OrderId, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let id = if digits { text.parse().ok().and_then(OrderId::new) } else { None };
     id.ok_or_else(|| {
@@ -133,12 +233,9 @@ fn order_id(text: &str) -> Result<OrderId, Problem> {
     })
 }
 
-fn reason(body: &[u8]) -> Result<Option<String>, Problem> {
-    if body.is_empty() {
-        return Ok(None);
-    }
-    let [reason] = fields::read(body, &FIELDS)?;
-    let Some(reason) = fields::optional(reason) else { return Ok(None) };
+/// The caller's words about a cancel.
+pub fn reason_text(reason: Option<Field<'_>>) -> Result<Option<String>, Problem> {
+    let Some(reason) = optional(reason) else { return Ok(None) };
     let text = reason.text()?;
     if text.len() > MAX_REASON_TEXT {
         let detail = format!("reason is {} bytes long; send at most {MAX_REASON_TEXT}", text.len());

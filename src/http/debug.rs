@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Ledger, Symbol};
+use matching::{Ledger, Phase, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::check_debug;
+use super::access::check_admin;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::{Api, submit};
 use crate::views::{DebugOrder, DebugTrade};
-
-/// The phase of every market so far.
-const PHASE: &str = "CONTINUOUS";
 
 /// All orders that are kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,7 +85,7 @@ pub fn hash_endpoint() -> Endpoint {
     responses((status = 200, description = "The orders.", body = DebugOrders, example = json!({"orders": [order_example()]})), DebugProblems)
 )]
 pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let orders: Vec<OrderRecord> = read(&api, |ledger| ledger.orders().cloned().collect()).await?;
     json(move || DebugOrders { orders: orders.iter().map(DebugOrder::from).collect() }).await
 }
@@ -105,7 +102,7 @@ pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRes
     responses((status = 200, description = "The state.", body = DebugState, example = json!(state_example())), DebugProblems)
 )]
 pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let image = read(&api, Image::of).await?;
     json(move || image.view()).await
 }
@@ -123,7 +120,7 @@ pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResp
     responses((status = 200, description = "The hash.", body = DebugHash), DebugProblems)
 )]
 pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_debug(&api, &request)?;
+    check_admin(&api, &request)?;
     let ledger = read(&api, Ledger::clone).await?;
     json(move || DebugHash { seq: ledger.seq().get(), ledger_hash: ledger.hash().to_string() }).await
 }
@@ -132,7 +129,7 @@ pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
 struct Image {
     orders: Vec<OrderRecord>,
     trades: Vec<TradeRecord>,
-    symbols: Vec<Symbol>,
+    symbols: Vec<(Symbol, Phase)>,
     seq: u64,
 }
 
@@ -141,7 +138,7 @@ impl Image {
         Image {
             orders: ledger.orders().cloned().collect(),
             trades: ledger.trades().cloned().collect(),
-            symbols: ledger.instruments().map(|instrument| instrument.symbol()).collect(),
+            symbols: ledger.markets().map(|market| (market.instrument.symbol(), market.phase)).collect(),
             seq: ledger.seq().get(),
         }
     }
@@ -150,7 +147,11 @@ impl Image {
         DebugState {
             orders: self.orders.iter().map(DebugOrder::from).collect(),
             trades: self.trades.iter().map(DebugTrade::from).collect(),
-            symbols: self.symbols.iter().map(|symbol| (*symbol, DebugSymbol { phase: PHASE })).collect(),
+            symbols: self
+                .symbols
+                .iter()
+                .map(|(symbol, phase)| (*symbol, DebugSymbol { phase: phase.as_str() }))
+                .collect(),
             seq: self.seq,
         }
     }

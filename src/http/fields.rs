@@ -172,6 +172,51 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// The field as one of these words.
+    pub fn one_of<T: Copy>(self, words: &[(&str, T)], code: Code) -> Result<T, Problem> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.ok_or_else(|| {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let detail = format!("{} is {:?}; send one of {}", self.name, shortened(&text), words.join(", "));
+            Problem::new(code, detail).field(self.name)
+        })
+    }
+
+    /// The field as true or false.
+    pub fn boolean(self) -> Result<bool, Problem> {
+        self.text.parse().map_err(|_| {
+            let detail = format!("{} is {} and must be true or false", self.name, shortened(self.text));
+            Problem::new(Code::InvalidType, detail).field(self.name)
+        })
+    }
+
+    /// The field as a whole number: sent as a number or as a string of digits.
+    pub fn whole(self) -> Result<u64, Problem> {
+        let text = self.string().unwrap_or(Cow::Borrowed(self.text));
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits {
+            let detail = format!("{} is {} and must be a whole number", self.name, shortened(self.text));
+            return Err(Problem::new(Code::InvalidType, detail).field(self.name));
+        }
+        text.parse().map_err(|_| {
+            let detail = format!("{} is {}: send a smaller number", self.name, shortened(self.text));
+            Problem::new(Code::OutOfRange, detail).field(self.name)
+        })
+    }
+
+    /// The elements of the field's array, each as its JSON text under the array's name.
+    pub fn elements(self) -> Result<Vec<&'a str>, Problem> {
+        let elements: Result<Vec<&RawValue>, _> = serde_json::from_str(self.text);
+        match elements {
+            Ok(elements) => Ok(elements.into_iter().map(RawValue::get).collect()),
+            Err(_) => {
+                let detail = format!("{} is {} and must be an array", self.name, shortened(self.text));
+                Err(Problem::new(Code::InvalidType, detail).field(self.name))
+            }
+        }
+    }
+
     /// The field as a decimal number: sent as a number or a string, taken exactly. `not_positive` is the code of a
     /// negative one.
     pub fn decimal(self, not_positive: Code) -> Result<Decimal, Problem> {

@@ -16,19 +16,25 @@ pub struct Health {
     status: &'static str,
 }
 
-/// Whether the service takes orders and executes them, and what it depends on.
+/// Whether the service takes orders, and what it depends on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "ready": true, "role": "writer",
-    "components": {"writer": true, "queue": true, "event_log": true, "ids": true, "projection": true, "verified": true},
+    "status": "ok", "ready": true, "role": "writer",
+    "components": {
+        "writer": true, "queue": true, "lag": true, "ids": true, "event_log": true, "projection": true, "verified": true
+    },
     "sequenced": 7, "committed": 7, "projected": 7, "verified_seq": 7
 }))]
 pub struct Readiness {
-    /// Whether it does.
+    /// `ok`; `degraded` when orders are taken although the event log or the projection does not answer; `unavailable` when
+    /// none are taken.
+    status: &'static str,
+    /// Whether orders are taken: 200, else 503.
     ready: bool,
     /// `standby`, `recovering`, `writer` or `stopping`.
     role: &'static str,
-    /// What it depends on. Without the projection it goes on, and only outside readers of Redis fall behind.
+    /// What it depends on. Without the event log orders are taken up to the lag limit and executed later; without the
+    /// projection only outside readers of Redis fall behind.
     components: Components,
     /// The last command taken from the stream.
     sequenced: u64,
@@ -45,12 +51,14 @@ pub struct Readiness {
 pub struct Components {
     /// This process is the writer and has recovered.
     writer: bool,
-    /// The last read of the command stream succeeded.
+    /// The last read of the command stream, and the last check that it can be appended to, succeeded.
     queue: bool,
-    /// The last commit or beat succeeded.
-    event_log: bool,
+    /// Fewer orders wait for their commit than MAX_LAG_ORDERS.
+    lag: bool,
     /// There are ids for new orders.
     ids: bool,
+    /// The last commit or beat succeeded, and not long ago.
+    event_log: bool,
     /// The projection follows the log.
     projection: bool,
     /// Nothing wrong was found in the event log when it was last proven.
@@ -63,26 +71,37 @@ impl Components {
         let engine = api.running_engine();
         Components {
             writer: api.role() == Role::Writer,
-            queue: engine.is_some_and(|engine| engine.progress.reading()),
-            event_log: engine.is_some_and(|engine| engine.progress.log_reachable()),
+            queue: engine.is_some_and(|engine| engine.progress.reading() && engine.progress.appendable()),
+            lag: engine.is_some_and(|engine| !engine.intake.is_full()),
+            event_log: engine.is_some_and(|engine| engine.progress.log_reachable() && engine.progress.is_current()),
             ids: engine.is_some_and(|engine| engine.ids.left() > 0),
             projection: engine.is_some_and(|engine| engine.progress.projection_live()),
             verified: engine.is_none_or(|engine| engine.proof.is_sound()),
         }
     }
 
-    /// Whether orders are taken and executed.
+    /// Whether orders are taken.
     pub fn ready(self) -> bool {
-        self.writer && self.queue && self.event_log && self.ids && self.verified
+        self.writer && self.queue && self.lag && self.ids && self.verified
+    }
+
+    /// All of it in one word.
+    fn status(self) -> &'static str {
+        match (self.ready(), self.event_log && self.projection) {
+            (true, true) => "ok",
+            (true, false) => "degraded",
+            (false, _) => "unavailable",
+        }
     }
 
     /// Each with its name.
-    pub fn named(self) -> [(&'static str, bool); 6] {
+    pub fn named(self) -> [(&'static str, bool); 7] {
         [
             ("writer", self.writer),
             ("queue", self.queue),
-            ("event_log", self.event_log),
+            ("lag", self.lag),
             ("ids", self.ids),
+            ("event_log", self.event_log),
             ("projection", self.projection),
             ("verified", self.verified),
         ]
@@ -120,7 +139,8 @@ pub async fn healthz() -> HttpResponse {
 
 /// Ready
 ///
-/// Whether this process takes orders and executes them: what a proxy goes by.
+/// Whether this process takes orders: what a proxy goes by. It is the writer, has recovered, reaches the command queue, and
+/// its lag is below the limit. `degraded` is ready: what is taken is kept, and executed once the event log is back.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -128,13 +148,14 @@ pub async fn healthz() -> HttpResponse {
     operation_id = "readyz",
     responses(
         (status = 200, description = "It does.", body = Readiness),
-        (status = 503, description = "It does not: a standby, a start, or something that it depends on is away.", body = Readiness)
+        (status = 503, description = "It does not: a standby, a start, a command queue that is away, or too much that waits.", body = Readiness)
     )
 )]
 pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     let components = Components::of(&api);
     let position = |read: fn(&actors::Progress) -> u64| api.running_engine().map_or(0, |engine| read(&engine.progress));
     let readiness = Readiness {
+        status: components.status(),
         ready: components.ready(),
         role: api.role().as_str(),
         components,

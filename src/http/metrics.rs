@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actors::Proof;
+use actors::{Lane, Proof};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -92,19 +92,52 @@ impl Collector for State {
         let engine = api.running_engine();
         let position = |read: fn(&actors::Progress) -> u64| engine.map_or(0, |engine| read(&engine.progress));
         let proof = |read: fn(&Proof) -> u64| engine.map_or(0, |engine| read(&engine.proof));
+        let waiting = |lane| engine.map_or(0, |engine| engine.intake.waiting_in(lane) as u64);
         let gauges = [
             ("sequenced_seq", "The last command taken from the stream", position(actors::Progress::sequenced)),
             ("committed_seq", "The last row of the event log", position(actors::Progress::committed)),
             ("projection_seq", "The last row that the projection shows", position(actors::Progress::projected)),
             ("verified_seq", "The last row up to which the event log is proven right", proof(Proof::seq)),
             ("verified_time_seconds", "When that was, since 1970", proof(Proof::at) / 1_000_000),
+            ("feed_seq", "The last row that the feed has published", position(actors::Progress::fed)),
+            ("history_seq", "The last row that the history has", position(actors::Progress::history)),
+            ("sockets", "Sockets that are open", api.sockets.open()),
+            ("slow_sockets_closed", "Sockets that were closed because they did not read", api.sockets.slow()),
+            (
+                "waiting_orders",
+                "Orders that are acknowledged, or on their way, and not committed",
+                waiting(Lane::Orders),
+            ),
+            (
+                "waiting_cancels",
+                "Cancels that are acknowledged, or on their way, and not committed",
+                waiting(Lane::Cancels),
+            ),
             ("ids_left", "Ids left before the next lease", engine.map_or(0, |engine| engine.ids.left())),
             ("writer", "1 when this process is the writer", u64::from(api.role() == Role::Writer)),
-            ("ready", "1 when orders are taken and executed", u64::from(Components::of(api).ready())),
+            ("ready", "1 when orders are taken", u64::from(Components::of(api).ready())),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let end = position(actors::Progress::committed);
+        let lag = ConstGauge::new(0u64);
+        let mut family = encoder.encode_descriptor(
+            "consumer_lag",
+            "Rows of the event log that a named consumer has not dealt with",
+            None,
+            lag.metric_type(),
+        )?;
+        for consumer in engine.map(|engine| engine.consumers.all()).unwrap_or_default() {
+            let labels = [("consumer", consumer.name.as_str())];
+            let lag = end.saturating_sub(consumer.position.get());
+            ConstGauge::new(lag).encode(family.encode_family(&labels)?)?;
+        }
+        if let Some(age) = api.oldest_transaction() {
+            let age = ConstGauge::new(age.as_secs_f64());
+            let help = "Age of the oldest transaction in PostgreSQL: a long one slows every commit down";
+            age.encode(encoder.encode_descriptor("oldest_transaction_seconds", help, None, age.metric_type())?)?;
         }
         let up = ConstGauge::new(0u64);
         let mut family = encoder.encode_descriptor(

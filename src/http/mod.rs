@@ -1,33 +1,53 @@
 //! The HTTP side: one file per resource. It meets the engine at two ports, the command queue in and the outcomes out.
 
 pub mod access;
+pub mod accounts;
+pub mod amend;
+pub mod batch;
+pub mod batch_items;
 pub mod body;
 pub mod cancel;
+pub mod consumers;
 pub mod debug;
 pub mod docs;
 pub mod endpoint;
+pub mod event_tail;
+pub mod events;
 pub mod fields;
+mod files;
 pub mod health;
+pub mod lookup;
+pub mod market_data;
+pub mod mass_cancel;
 pub mod metrics;
+pub mod order_queries;
 pub mod order_request;
+pub mod order_schema;
 pub mod orders;
+pub mod placed;
 pub mod problem;
+pub mod query;
+pub mod socket;
 pub mod submit;
+pub mod symbols;
 mod trace;
+pub mod wait;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::TcpListener;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Instruments, Intake, Outcomes, Progress, Proof};
-use journal::Clock;
+use actors::{Feed, Instruments, Intake, Outcomes, Progress, Proof};
+use journal::{Clock, EventLog, History, StreamId};
+use matching::{CommandId, OrderId};
 use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -64,6 +84,18 @@ pub struct Engine {
     pub instruments: watch::Receiver<Instruments>,
     /// How far the log is proven right.
     pub proof: Arc<Proof>,
+    /// The market, to ask and to subscribe to.
+    pub feed: Feed,
+    /// The event log, to read.
+    pub log: Arc<dyn EventLog>,
+    /// Orders and trades that left the ledger; none in embedded mode.
+    pub history: Option<Arc<dyn History>>,
+    /// The positions of named consumers.
+    pub consumers: consumers::Registry,
+    /// The last stream entry that readers see.
+    pub projected: watch::Receiver<StreamId>,
+    /// Where the stream stood when the service started.
+    pub stream_end: StreamId,
 }
 
 /// What this process does at the moment.
@@ -103,6 +135,12 @@ pub struct Api {
     engine: OnceLock<Engine>,
     counters: Counters,
     under_way: UnderWay,
+    /// Whether the process is ending, for whoever waits for something.
+    stopping: watch::Sender<bool>,
+    sockets: socket::Counts,
+    max_connections: usize,
+    /// The age of the oldest transaction in PostgreSQL, as far as it is known.
+    oldest_transaction: watch::Sender<Option<Duration>>,
 }
 
 /// Requests that are not answered yet.
@@ -137,6 +175,10 @@ impl Api {
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: UnderWay::default(),
+            stopping: watch::Sender::new(false),
+            sockets: socket::Counts::default(),
+            max_connections: files::room_for(settings.max_connections),
+            oldest_transaction: watch::Sender::new(None),
         })
     }
 
@@ -158,6 +200,7 @@ impl Api {
     /// its time.
     pub async fn close(&self) {
         self.role.store(Role::Stopping as u8, Ordering::Release);
+        self.stopping.send_replace(true);
         let all_answered = async {
             while self.under_way.count.load(Ordering::Acquire) > 0 {
                 self.under_way.none.notified().await;
@@ -165,6 +208,11 @@ impl Api {
         };
         // Whoever takes longer finds out by what became of its command.
         let _ = tokio::time::timeout(ANSWERED_WITHIN, all_answered).await;
+    }
+
+    /// Tells when the process is ending.
+    fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// A request has come; it is answered when this is dropped.
@@ -199,6 +247,15 @@ impl Api {
         self.engine.get()
     }
 
+    /// The age of the oldest transaction in PostgreSQL was looked at.
+    pub fn set_oldest_transaction(&self, age: Option<Duration>) {
+        self.oldest_transaction.send_replace(age);
+    }
+
+    fn oldest_transaction(&self) -> Option<Duration> {
+        *self.oldest_transaction.borrow()
+    }
+
     fn max_body_bytes(&self) -> usize {
         self.max_body_bytes
     }
@@ -225,6 +282,16 @@ impl Engine {
     fn next_id(&self) -> Result<u64, Problem> {
         self.ids.next().ok_or_else(no_ids)
     }
+
+    /// An id for a new order.
+    fn order_id(&self) -> Result<OrderId, Problem> {
+        self.next_id().and_then(|id| OrderId::new(id).ok_or_else(no_ids))
+    }
+
+    /// An id for any other command.
+    fn command_id(&self) -> Result<CommandId, Problem> {
+        self.next_id().and_then(|id| CommandId::new(id).ok_or_else(no_ids))
+    }
 }
 
 fn no_ids() -> Problem {
@@ -248,6 +315,9 @@ fn no_ids() -> Problem {
     components(schemas(Problem)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
+        (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
+        (name = "accounts", description = "What is done to all orders of an account at once."),
+        (name = "markets", description = "Instruments, their rules and phases."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
@@ -268,7 +338,27 @@ pub fn openapi() -> OpenApi {
 fn routes(config: &mut ServiceConfig) {
     config
         .service(orders::endpoint())
+        .service(batch::endpoint())
+        .service(cancel::named_endpoint())
         .service(cancel::endpoint())
+        .service(order_queries::explain_endpoint())
+        .service(order_queries::account_endpoint())
+        .service(market_data::symbols_endpoint())
+        .service(market_data::depth_endpoint())
+        .service(market_data::trades_endpoint())
+        .service(market_data::ticker_endpoint())
+        .service(market_data::candles_endpoint())
+        .service(events::endpoint())
+        .service(consumers::list_endpoint())
+        .service(consumers::position_endpoint())
+        .service(socket::endpoint())
+        // Behind the routes that have a word where this one has an id.
+        .service(order_queries::order_endpoint())
+        .service(accounts::cancel_after_endpoint())
+        .service(accounts::block_endpoint())
+        .service(accounts::unblock_endpoint())
+        .service(symbols::endpoint())
+        .service(symbols::phase_endpoint())
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
         .service(debug::hash_endpoint())
@@ -318,6 +408,8 @@ fn no_route() -> Problem {
 
 /// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.
 pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections_per_worker = api.max_connections.div_ceil(workers);
     let shared = Shared::new(api);
     let app = move || {
         // The factory runs once on each worker's thread.
@@ -328,6 +420,8 @@ pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_WITHIN)
+        .workers(workers)
+        .max_connections(connections_per_worker)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())

@@ -12,7 +12,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -85,6 +85,15 @@ codes! {
     /// A field has another JSON type than it must have.
     InvalidType = "INVALID_TYPE", BAD_REQUEST, NotTaken,
         "Send the type that the schema names.";
+    /// A field has a value that is none of those it may have.
+    InvalidValue = "INVALID_VALUE", BAD_REQUEST, NotTaken,
+        "Send one of the values that the detail names.";
+    /// The fields of an order do not go together.
+    Incoherent = "INCOHERENT", BAD_REQUEST, NotTaken,
+        "Leave the field that the answer names out, or send what it goes with.";
+    /// A query parameter that must be there is not.
+    MissingParameter = "MISSING_PARAMETER", BAD_REQUEST, NotTaken,
+        "Send it.";
     /// A query parameter has a value that it cannot have.
     InvalidParameter = "INVALID_PARAMETER", BAD_REQUEST, NotTaken,
         "Send one of the values that the detail names.";
@@ -109,6 +118,30 @@ codes! {
     /// The quantity is no multiple of the instrument's lot.
     OffLot = "OFF_LOT", BAD_REQUEST, NotTaken,
         "Round the quantity to a multiple of the lot that the detail names.";
+    /// The quantity is below the instrument's minimum.
+    QuantityTooSmall = "QUANTITY_TOO_SMALL", BAD_REQUEST, NotTaken,
+        "Send at least the quantity that the detail names.";
+    /// The quantity is above the instrument's maximum.
+    QuantityTooLarge = "QUANTITY_TOO_LARGE", BAD_REQUEST, NotTaken,
+        "Send at most the quantity that the detail names.";
+    /// Price times quantity, or the quote amount, is below the instrument's minimum.
+    NotionalTooSmall = "NOTIONAL_TOO_SMALL", BAD_REQUEST, NotTaken,
+        "Send an order that is worth at least what the detail names.";
+    /// Price times quantity, or the quote amount, is above the instrument's maximum.
+    NotionalTooLarge = "NOTIONAL_TOO_LARGE", BAD_REQUEST, NotTaken,
+        "Send an order that is worth at most what the detail names.";
+    /// An iceberg would show itself in more than 1,000 parts.
+    DisplayTooSmall = "DISPLAY_TOO_SMALL", BAD_REQUEST, NotTaken,
+        "Send a larger display_quantity.";
+    /// The fields are those of no instrument.
+    InvalidInstrument = "INVALID_INSTRUMENT", BAD_REQUEST, NotTaken,
+        "Correct what the detail names.";
+    /// A batch without an item, or with more than 500.
+    InvalidBatch = "INVALID_BATCH", BAD_REQUEST, NotTaken,
+        "Send 1 to 500 items, and no Idempotency-Key: each order has a client_order_id of its own.";
+    /// An item names another item of its batch that it cannot be linked with.
+    InvalidLink = "INVALID_LINK", BAD_REQUEST, NotTaken,
+        "Name an order that the same batch places before it, and that is good itself.";
     /// The text is no symbol.
     InvalidSymbol = "INVALID_SYMBOL", BAD_REQUEST, NotTaken,
         "Write it as BASE_QUOTE in capitals, such as BTC_USDT.";
@@ -126,10 +159,13 @@ codes! {
         "Use 1 to 64 letters, digits and `.` `_` `:` `-`.";
     /// The time in force is unknown, or does not go with the other fields.
     InvalidTimeInForce = "INVALID_TIME_IN_FORCE", BAD_REQUEST, NotTaken,
-        "Send GTC without expire_at, or GTD with it.";
+        "Send GTC, IOC, FOK or DAY without expire_at, or GTD with it; a MARKET order never rests.";
     /// A point in time is none, or has passed.
     InvalidTime = "INVALID_TIME", BAD_REQUEST, NotTaken,
         "Send seconds since 1970, in the future.";
+    /// The metadata is longer than 256 bytes.
+    MetadataTooLong = "METADATA_TOO_LONG", BAD_REQUEST, NotTaken,
+        "Shorten it.";
     /// The reason is longer than 256 bytes.
     ReasonTooLong = "REASON_TOO_LONG", BAD_REQUEST, NotTaken,
         "Shorten it.";
@@ -142,9 +178,18 @@ codes! {
     /// There is no such route.
     NotFound = "NOT_FOUND", NOT_FOUND, NotTaken,
         "Correct the path: /api/schema/ lists all routes.";
+    /// No market of that symbol is listed.
+    UnknownMarket = "UNKNOWN_SYMBOL", NOT_FOUND, NotTaken,
+        "Use one of the symbols that /api/symbols/ lists.";
     /// No order of that id is known.
     UnknownOrder = "UNKNOWN_ORDER", NOT_FOUND, Settled,
         "Check the id: no order of it was ever acknowledged, or it ended long ago.";
+    /// The rows after that cursor are not in the log any more.
+    CursorTooOld = "CURSOR_TOO_OLD", GONE, NotTaken,
+        "Begin anew from a snapshot, or from the first row that is still in the log, which the detail names.";
+    /// No consumer of that name has told a position.
+    UnknownConsumer = "UNKNOWN_CONSUMER", NOT_FOUND, NotTaken,
+        "Put its position first; /api/consumers/ lists all.";
     /// The route does not serve this method.
     MethodNotAllowed = "METHOD_NOT_ALLOWED", METHOD_NOT_ALLOWED, NotTaken,
         "Use one of the methods in the header Allow.";
@@ -154,6 +199,27 @@ codes! {
     /// The order has ended already.
     NotOpen = "NOT_OPEN", CONFLICT, Settled,
         "Nothing: the order has ended, and `order_status` says how.";
+    /// The order has changed since the row that `if_seq` names.
+    SeqDiffers = "SEQ_DIFFERS", CONFLICT, Settled,
+        "Look at the order again and decide anew.";
+    /// The order cannot be amended so: it has no price, or no quantity, of its own.
+    NotAmendable = "NOT_AMENDABLE", CONFLICT, Settled,
+        "Cancel it and place another one.";
+    /// The market's phase does not allow it.
+    PhaseForbids = "PHASE_FORBIDS", CONFLICT, Settled,
+        "Send it again in another phase: /api/symbols/{symbol}/ tells the present one.";
+    /// The new price is too far from the last trade.
+    OutsidePriceBand = "OUTSIDE_PRICE_BAND", CONFLICT, Settled,
+        "Send a price closer to the last trade.";
+    /// A post-only order would trade at the new price.
+    PostOnlyWouldTrade = "POST_ONLY_WOULD_TRADE", CONFLICT, Settled,
+        "Send a price that does not cross the book.";
+    /// The symbol was listed while the request was under way.
+    AlreadyListed = "ALREADY_LISTED", CONFLICT, Settled,
+        "Look at the market, and send the change again.";
+    /// An instrument keeps its decimals for ever.
+    ScaleChanged = "SCALE_CHANGED", CONFLICT, Settled,
+        "Leave price_decimals and quantity_decimals as they are, or list another symbol.";
     /// The client_order_id was used for another order.
     KeyReused = "KEY_REUSED", CONFLICT, Settled,
         "Give every new order a new client_order_id; `order_id` is the first order.";
@@ -163,9 +229,15 @@ codes! {
     /// The body is not sent as JSON.
     UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", UNSUPPORTED_MEDIA_TYPE, NotTaken,
         "Send `Content-Type: application/json`, not compressed.";
+    /// The request opens no WebSocket.
+    NotASocket = "NOT_A_SOCKET", UPGRADE_REQUIRED, NotTaken,
+        "Use a WebSocket client; docs/feed.md says what goes over the socket.";
     /// The service failed in a way that it was not made for.
     InternalError = "INTERNAL_ERROR", INTERNAL_SERVER_ERROR, Unknown,
         "Report it with the time and the request; look for the order before sending it again.";
+    /// It may have left the ledger, and only a service on PostgreSQL keeps a history beyond that.
+    NeedsPostgres = "NEEDS_POSTGRES", NOT_IMPLEMENTED, NotTaken,
+        "Run the service with REDIS_URL and DATABASE_URL, or raise RETAIN_CLOSED_ORDERS.";
     /// The command queue takes no commands at the moment.
     QueueUnavailable = "QUEUE_UNAVAILABLE", SERVICE_UNAVAILABLE, NotTaken,
         "Send it again after Retry-After seconds.";
@@ -215,13 +287,14 @@ pub struct Problem {
     detail: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     order_id: Option<u64>,
+    order_ids: Vec<u64>,
     order_status: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem; `detail` says what is wrong with this request and what to do.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { code, detail: detail.into(), field: None, order_id: None, order_status: None }
+        Problem { code, detail: detail.into(), field: None, order_id: None, order_ids: Vec::new(), order_status: None }
     }
 
     /// Names the field that is wrong.
@@ -233,6 +306,12 @@ impl Problem {
     /// Names the order that it is about.
     pub fn order(mut self, order_id: u64) -> Problem {
         self.order_id = Some(order_id);
+        self
+    }
+
+    /// Names the orders that it is about.
+    pub fn orders(mut self, order_ids: Vec<u64>) -> Problem {
+        self.order_ids = order_ids;
         self
     }
 
@@ -291,6 +370,9 @@ impl Serialize for Problem {
         if let Some(order_id) = self.order_id {
             map.serialize_entry("order_id", &order_id)?;
         }
+        if !self.order_ids.is_empty() {
+            map.serialize_entry("order_ids", &self.order_ids)?;
+        }
         if let Some(status) = self.order_status {
             map.serialize_entry("order_status", status)?;
         }
@@ -311,8 +393,13 @@ impl PartialSchema for Problem {
         let whole = |description: &str| {
             ObjectBuilder::new().schema_type(SchemaType::new(Type::Integer)).description(Some(description)).build()
         };
-        let mut codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-        codes.dedup();
+        // Some stand for more than one status.
+        let mut codes: Vec<&str> = Vec::with_capacity(Code::ALL.len());
+        for code in Code::ALL.iter().map(|code| code.as_str()) {
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+        }
         let code = ObjectBuilder::new()
             .schema_type(SchemaType::new(Type::String))
             .description(Some("What went wrong: stable, for programs."))
@@ -333,6 +420,7 @@ impl PartialSchema for Problem {
             .property("detail", text("What is wrong with this request and what to do."))
             .property("field", text("The field or parameter that is wrong."))
             .property("order_id", whole("The order that it is about."))
+            .property("order_ids", ArrayBuilder::new().items(whole("An order of a batch that it is about.")))
             .property("order_status", text("That order's state."))
             .property("outcome", outcome);
         ["type", "title", "status", "code", "detail"].into_iter().fold(object, ObjectBuilder::required).into()

@@ -59,6 +59,14 @@ fn default(setting: &Setting) -> String {
     }
 }
 
+/// A copy of the schema in the repository shows in every change what it does to clients.
+#[test]
+fn the_copy_of_the_schema_is_current() {
+    let mut schema = pricetime::http::openapi().to_pretty_json().expect("JSON");
+    schema.push('\n');
+    is_current("docs/openapi.json", &schema);
+}
+
 #[test]
 fn the_example_of_an_env_file_is_current_and_good() {
     let mut file = format!(
@@ -250,6 +258,7 @@ fn links_lead_somewhere() {
         "README.md",
         "ARCHITECTURE.md",
         "docs/api.md",
+        "docs/feed.md",
         "docs/operations.md",
         "docs/settings.md",
         "docs/errors.md",

@@ -134,7 +134,13 @@ fn the_workflow_runs_the_same_commands() {
 #[test]
 fn every_package_has_the_licence() {
     assert!(read("LICENSE").starts_with("MIT License"));
-    for manifest in ["Cargo.toml", "actors/Cargo.toml", "crates/journal/Cargo.toml", "crates/matching/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "actors/Cargo.toml",
+        "crates/journal/Cargo.toml",
+        "crates/market/Cargo.toml",
+        "crates/matching/Cargo.toml",
+    ] {
         assert!(read(manifest).contains("license.workspace = true"), "{manifest}");
     }
 }

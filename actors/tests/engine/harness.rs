@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actors::{Fatal, IntakeLimits, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby};
 use journal::{EventLog, Record, encoding};
-use matching::command::{CancelOrder, NewOrder};
-use matching::{Command, CommandId, Event, Instrument, Micros, OrderId, Side, Symbol};
+use matching::command::CancelOrder;
+use matching::{Command, CommandId, Event, Instrument, Micros, Order, OrderId, Side, Symbol};
 use simulator::{ManualClock, MemoryLog, MemoryProjection, MemoryQueue, MemorySnapshots};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -47,7 +47,7 @@ impl World {
 
     /// The same with other settings.
     pub async fn start_with(&self, placement: &Placement, settings: PipelineSettings) -> Engine {
-        let writer = standby::become_writer(&*self.log).await.expect("the log answers");
+        let writer = standby::become_writer(&*self.log).await.expect("the log answers").writer;
         let recovered = self.recover().await;
         let ports = Ports {
             queue: self.queue.clone(),
@@ -104,6 +104,7 @@ impl Engine {
 
 pub fn settings() -> PipelineSettings {
     PipelineSettings {
+        reopening: None,
         auto_list_symbols: true,
         instruments: ["BTC_USDT", "ETH_USDT"].map(|text| Instrument::finest(symbol(text))).to_vec(),
         snapshot_interval: Duration::from_secs(3_600),
@@ -111,7 +112,8 @@ pub fn settings() -> PipelineSettings {
         retain_snapshots: 3,
         queue_retention_entries: 1_000,
         max_queue_age: None,
-        intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000 },
+        intake: IntakeLimits { orders: 1_000_000, cancels: 1_000_000, wait: Duration::from_secs(3_600) },
+        encode: |_| String::new(),
     }
 }
 
@@ -144,7 +146,7 @@ pub fn order_id(id: u64) -> OrderId {
 }
 
 pub fn place(id: u64, market: &str, side: Side, price: &str, quantity: &str) -> Command {
-    Command::NewOrder(NewOrder::limit(
+    Command::from(Order::limit(
         order_id(id),
         symbol(market),
         side,

@@ -1,6 +1,7 @@
 //! Entries that commands share: what goes in together, and what each caller hears.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actors::{Intake, IntakeError, IntakeLimits, Lane};
 use async_trait::async_trait;
@@ -38,6 +39,10 @@ impl CommandQueue for SlowQueue {
         unreachable!("nobody checks")
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        unreachable!("nobody asks for the last one")
+    }
+
     async fn open(&self, _: StreamId) -> Result<(), QueueError> {
         unreachable!("nobody opens")
     }
@@ -55,7 +60,7 @@ struct World {
 impl World {
     fn new(lose_answers: bool, orders: usize) -> World {
         let queue = Arc::new(SlowQueue { pass: Semaphore::new(0), texts: Mutex::default(), lose_answers });
-        let limits = IntakeLimits { orders, cancels: 2 };
+        let limits = IntakeLimits { orders, cancels: 2, wait: Duration::MAX };
         World { queue: queue.clone(), intake: Arc::new(Intake::new(queue, StreamId::ZERO, limits)) }
     }
 
@@ -106,6 +111,28 @@ async fn an_entry_has_room_for_500_commands() {
     assert_eq!(entries[1].split(',').count(), MAX_COMMANDS_PER_ENTRY);
     assert_eq!(entries[2], MAX_COMMANDS_PER_ENTRY.to_string());
     assert_eq!(callers.len(), MAX_COMMANDS_PER_ENTRY + 1);
+}
+
+/// A caller's commands stay together, and count all.
+#[actix::test]
+async fn arrays_of_commands_are_joined_by_their_elements() {
+    let world = World::new(false, 10_000);
+    let enqueue = |text: String, count: usize| {
+        let permit = world.intake.admit_entry(Lane::Orders, count).expect("room");
+        actix::spawn(permit.enqueue(text))
+    };
+    let array = |count: usize| format!("[{}]", vec!["x"; count].join(","));
+    let calls =
+        [("[a,b]".to_owned(), 2), ("c".to_owned(), 1), ("[d,e]".to_owned(), 2), (array(496), 496), (array(2), 2)];
+    let callers: Vec<_> = calls.into_iter().map(|(text, count)| enqueue(text, count)).collect();
+    settle().await;
+    let entries = world.texts(2).await;
+    assert_eq!(entries, ["[a,b,c,d,e]".to_owned(), array(498)]);
+    for caller in callers {
+        assert_eq!(caller.await.expect("a task that ends"), Ok(()));
+    }
+    assert_eq!(world.intake.waiting(), 503);
+    assert_eq!(world.intake.waiting_in(Lane::Orders), 503);
 }
 
 /// A reply that is lost leaves all of an entry's commands unknown, and gives their room back.

@@ -7,6 +7,7 @@ mod order;
 mod panic;
 mod projection;
 mod recovery;
+mod reopening;
 mod snapshot;
 mod stop;
 mod stream;

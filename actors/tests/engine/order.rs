@@ -51,13 +51,15 @@ fn plain_loop(commands: &[matching::Command]) -> Vec<(String, Vec<Event>)> {
     let mut engine = matching::Engine::new(crate::harness::RETAIN_CLOSED);
     let mut listed = std::collections::BTreeSet::new();
     let mut all = Vec::new();
-    let list = |instrument| matching::Command::ListInstrument(matching::command::ListInstrument { instrument });
+    let list = |instrument| {
+        matching::Command::ListInstrument(matching::command::ListInstrument { command_id: None, instrument })
+    };
     for instrument in settings().instruments {
         listed.insert(instrument.symbol());
         all.push(list(instrument));
     }
     for command in commands {
-        if let matching::Command::NewOrder(order) = command
+        if let matching::Command::NewOrder(matching::command::NewOrder { order, .. }) = command
             && listed.insert(order.symbol)
         {
             all.push(list(matching::Instrument::finest(order.symbol)));

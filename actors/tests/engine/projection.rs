@@ -1,5 +1,7 @@
 //! The projection follows the log, is repaired when it does not, and never holds answers back for long.
 
+use std::time::Duration;
+
 use matching::{Event, Ledger};
 use simulator::projection::Contents;
 use tokio::time::Instant;
@@ -114,4 +116,30 @@ async fn a_projection_that_an_old_writer_set_back_is_rebuilt_without_being_asked
     engine.world.projection.set_back(&ledger, old);
     assert_projected(&engine).await;
     assert!(!engine.world.projection.contents().orders.is_empty());
+}
+
+/// A process that the log has not heard for so long that another may have taken over writes nothing there.
+#[actix::test]
+async fn a_writer_that_may_be_none_any_more_does_not_write_the_projection() {
+    let engine = Engine::fresh().await;
+    engine.committed(0).await;
+    engine.projected().await;
+    let writes = engine.world.projection.writes();
+    let progress = &engine.pipeline.progress;
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(5)).expect("a time");
+    engine.world.projection.hold_writes();
+    let outcome = engine.submit(buy(1, "100", "1")).await;
+    engine.committed(1).await;
+    engine.world.projection.set_unreachable(true);
+    engine.world.projection.let_pass(100);
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(500) {
+        progress.set_beaten(long_ago);
+        tokio::task::yield_now().await;
+        engine.world.projection.set_unreachable(false);
+    }
+    assert_eq!(engine.world.projection.writes(), writes, "it was written");
+    progress.set_beaten(Instant::now());
+    assert_projected(&engine).await;
+    outcome.await.expect("an outcome");
 }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use journal::position::Epoch;
 use journal::{Position, Record, encoding};
+use matching::naive::NaiveEngine;
 use matching::{Command, Engine, Event, Sequenced};
 
 use crate::history::History;
 use crate::orders::Orders;
 use crate::promises;
-use crate::reference::Reference;
 
 /// Closed orders that a service keeps when nothing else is set; the state's hash depends on it.
 const RETAIN_CLOSED: u64 = 500_000;
@@ -87,7 +87,7 @@ pub struct Checker<'a> {
     position: Position,
     epoch: Epoch,
     engine: Engine,
-    reference: Reference,
+    reference: NaiveEngine,
     /// Whether the reference still agrees: once it does not, every row after would differ.
     agrees: bool,
     orders: Orders,
@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
             position: Position::START,
             epoch: Epoch(0),
             engine: Engine::new(RETAIN_CLOSED),
-            reference: Reference::default(),
+            reference: NaiveEngine::default(),
             agrees: true,
             orders: Orders::default(),
             shown,

@@ -21,7 +21,6 @@ mod promises;
 pub mod prove;
 pub mod proxy;
 mod random;
-mod reference;
 mod round;
 mod rows;
 pub mod strike;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use matching::{Decimal, Event, Seq, Side, Symbol};
+use matching::{Decimal, Event, Order, Seq, Side, Symbol};
 
 use crate::check::Findings;
 
@@ -63,40 +63,8 @@ impl Orders {
     /// Takes in one event.
     pub(crate) fn event(&mut self, seq: Seq, event: &Event, findings: &mut Findings) {
         match event {
-            Event::OrderAccepted(order) => self.executed(
-                order.order_id.get(),
-                Logged {
-                    executions: 1,
-                    rejected: false,
-                    seq,
-                    symbol: order.symbol.to_string(),
-                    side: order.side,
-                    price: order.price,
-                    quantity: order.quantity,
-                    account: order.account.as_ref().map(ToString::to_string),
-                    key: order.client_order_id.as_ref().map(ToString::to_string),
-                    filled: 0,
-                    remaining: units(order.quantity),
-                    ended: None,
-                },
-            ),
-            Event::OrderRejected(order) => self.executed(
-                order.order_id.get(),
-                Logged {
-                    executions: 1,
-                    rejected: true,
-                    seq,
-                    symbol: order.symbol.to_string(),
-                    side: order.side,
-                    price: order.price,
-                    quantity: order.quantity,
-                    account: order.account.as_ref().map(ToString::to_string),
-                    key: order.client_order_id.as_ref().map(ToString::to_string),
-                    filled: 0,
-                    remaining: units(order.quantity),
-                    ended: Some(("REJECTED", seq)),
-                },
-            ),
+            Event::OrderAccepted(accepted) => self.executed(seq, &accepted.order, None, findings),
+            Event::OrderRejected(rejected) => self.executed(seq, &rejected.order, Some(("REJECTED", seq)), findings),
             Event::Trade(trade) => {
                 let sides = [
                     (trade.maker_order_id.get(), trade.maker_remaining),
@@ -117,18 +85,37 @@ impl Orders {
         }
     }
 
-    fn executed(&mut self, order_id: u64, order: Logged) {
-        match (&order.account, &order.key) {
+    /// An order is accepted, or has ended as it came. The load sends limit orders only.
+    fn executed(&mut self, seq: Seq, order: &Order, ended: Option<(&'static str, Seq)>, findings: &mut Findings) {
+        let order_id = order.order_id.get();
+        let (Some(price), Some(quantity)) = (order.price, order.quantity) else {
+            return findings.add(format!("row {seq}: order {order_id} is no limit order"));
+        };
+        let logged = Logged {
+            executions: 1,
+            rejected: ended.is_some(),
+            seq,
+            symbol: order.symbol.to_string(),
+            side: order.side,
+            price,
+            quantity,
+            account: order.account.as_ref().map(ToString::to_string),
+            key: order.client_order_id.as_ref().map(ToString::to_string),
+            filled: 0,
+            remaining: units(quantity),
+            ended,
+        };
+        match (&logged.account, &logged.key) {
             (Some(account), Some(key)) => {
                 self.by_key.entry((account.clone(), key.clone())).or_default().push(order_id);
             }
             (Some(account), None) => self.by_account.entry(account.clone()).or_default().push(order_id),
             (None, _) => {}
         }
-        if !order.rejected {
-            self.side(&order.symbol.clone(), order.side).insert((units(order.price), order_id));
+        if !logged.rejected {
+            self.side(&logged.symbol.clone(), logged.side).insert((units(price), order_id));
         }
-        self.by_id.entry(order_id).and_modify(|known| known.executions += 1).or_insert(order);
+        self.by_id.entry(order_id).and_modify(|known| known.executions += 1).or_insert(logged);
     }
 
     fn traded(&mut self, seq: Seq, order_id: u64, quantity: i128, left: i128, findings: &mut Findings) {

@@ -274,7 +274,9 @@ fn fill(disk: &Disk, logs: &[PathBuf]) -> Result<Struck, Error> {
 /// Lines of a log that say that a disk is full.
 fn complaints(log: &Path) -> usize {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    text.lines().filter(|line| line.contains("No space left") || line.contains("disk is full")).count()
+    text.lines()
+        .filter(|line| ["No space left", "Short write", "disk is full"].iter().any(|words| line.contains(words)))
+        .count()
 }
 
 fn split_brain(target: &mut Target) -> Result<Struck, Error> {

@@ -43,6 +43,11 @@ pub fn encode_command(command: &Command) -> String {
     encode(command)
 }
 
+/// The text of a stream entry of many commands: a JSON array of their canonical texts.
+pub fn encode_commands(commands: &[Command]) -> String {
+    encode(&commands)
+}
+
 /// The canonical text of a command's events: a JSON array.
 pub fn encode_events(events: &[Event]) -> String {
     encode(&events)

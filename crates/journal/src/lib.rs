@@ -14,9 +14,10 @@ pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
 pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
-    CommandQueue, Committed, EnqueueError, Entry, EventLog, FatalRecord, LastFatal, LogError, OrderWrite, Payload,
-    Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError,
-    SnapshotStore, SnapshotSummary, Standing, WriterPosition, Written,
+    CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
+    HistoryError, HistoryWrite, LastFatal, LogError, OrderWrite, PastOrder, Payload, Projection, ProjectionError,
+    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
+    Standing, WriterPosition, Written,
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Instrument, Ledger, Micros, OrderId, Seq, StateHash};
+use matching::ledger::{OrderRecord, Place, TradeRecord};
+use matching::{Account, Instrument, Ledger, Micros, OrderId, Seq, StateHash, Symbol, TradeId};
 
 use crate::chain::Chain;
 use crate::order_changes::OrderChange;
@@ -66,6 +66,9 @@ pub trait CommandQueue: Send + Sync {
     /// behind that entry, or with fewer entries ever added than at the last check.
     async fn check(&self, read_to: StreamId) -> Result<(), QueueError>;
 
+    /// The last entry with commands; [`StreamId::ZERO`] when there is none.
+    async fn last(&self) -> Result<StreamId, QueueError>;
+
     /// Creates the stream if it is absent, so that its next id is above `last`. Only the writer does this.
     async fn open(&self, last: StreamId) -> Result<(), QueueError>;
 
@@ -95,6 +98,8 @@ pub struct Standing {
     pub beat: u64,
     /// Whether the writer is surely gone: it drained, there never was one, or its database session has ended.
     pub vacant: bool,
+    /// Whether the last writer drained, or there never was one: nothing was interrupted.
+    pub clean: bool,
 }
 
 /// How a commit ended, where that is known.
@@ -263,6 +268,8 @@ pub struct ProjectionWrite {
     pub to: ProjectionPosition,
     /// Orders that changed.
     pub orders: Vec<OrderWrite>,
+    /// Places in books that orders left, for others or for the end: taken out before the orders are put where they are now.
+    pub left_places: Vec<Place>,
     /// Orders that were dropped from the ledger, as they last were.
     pub dropped_orders: Vec<OrderRecord>,
     /// New trades, oldest first.
@@ -311,4 +318,68 @@ pub trait Projection: Send + Sync {
 
     /// Replaces everything by `ledger`, the state at `position`. Until it is done, the projection says that it is unusable.
     async fn rebuild(&self, ledger: Arc<Ledger>, position: ProjectionPosition) -> Result<(), ProjectionError>;
+}
+
+/// An order that has ended, as the history keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastOrder {
+    /// The order.
+    pub order: OrderRecord,
+    /// The rows of the log that changed it, oldest first, as far as the history has followed it.
+    pub rows: Vec<Seq>,
+}
+
+/// Consecutive rows' worth of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryWrite {
+    /// The row before them: the history must stand exactly here.
+    pub from: Seq,
+    /// The last of them.
+    pub to: Seq,
+    /// Orders that ended.
+    pub orders: Vec<PastOrder>,
+    /// Trades.
+    pub trades: Vec<TradeRecord>,
+}
+
+/// The history could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the history cannot be reached: {0}")]
+pub struct HistoryError(pub String);
+
+/// Orders and trades for ever: a read model that follows the log, may lag, and can be made from it again.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The last row in it.
+    async fn position(&self) -> Result<Seq, HistoryError>;
+
+    /// Adds rows in one transaction that also moves the position; false when the position is another one.
+    async fn write(&self, write: &HistoryWrite) -> Result<bool, HistoryError>;
+
+    /// An order that ended.
+    async fn order(&self, order_id: OrderId) -> Result<Option<PastOrder>, HistoryError>;
+
+    /// The trades of a market whose numbers are below `end`, newest first, at most `limit`.
+    async fn trades(&self, symbol: Symbol, end: TradeId, limit: usize) -> Result<Vec<TradeRecord>, HistoryError>;
+}
+
+/// How far a named consumer of the event stream has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerPosition {
+    /// Its name.
+    pub name: Account,
+    /// The last row that it has dealt with.
+    pub position: Seq,
+    /// When it said so.
+    pub updated_at: Micros,
+}
+
+/// The positions of consumers, kept for them.
+#[async_trait]
+pub trait Consumers: Send + Sync {
+    /// All of them, by name.
+    async fn all(&self) -> Result<Vec<ConsumerPosition>, HistoryError>;
+
+    /// Keeps a consumer's position; returns once it is on disk.
+    async fn put(&self, position: &ConsumerPosition) -> Result<(), HistoryError>;
 }

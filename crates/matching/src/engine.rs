@@ -65,15 +65,14 @@ impl Engine {
     pub fn apply(&mut self, command: &Sequenced<Command>, out: &mut Vec<Event>) {
         let first = out.len();
         let mut routed = Vec::new();
-        let own = self.router.route(command, &mut routed);
-        if let Some(Event::InstrumentListed(listed)) = &own {
-            self.open_book(listed.instrument.symbol());
+        self.router.route(command, out, &mut routed);
+        if let Command::ListInstrument(_) = &command.value {
+            self.open_books(&out[first..]);
         }
-        out.extend(own);
+        let mut events = Vec::new();
         for (symbol, book_command) in routed {
-            let mut events = Vec::new();
-            self.book_mut(symbol).apply(book_command, &mut events);
-            out.extend(events.into_iter().map(|event| self.router.publish(command.seq, symbol, event)));
+            self.book_mut(symbol).apply(command.seq, book_command, &mut events);
+            out.extend(events.drain(..).map(|event| self.router.publish(command.seq, symbol, event)));
         }
         self.ledger.fold(command.seq, command.time, &out[first..], &mut Changes::default());
     }
@@ -82,20 +81,23 @@ impl Engine {
     /// change.
     pub fn fold(&mut self, seq: Seq, time: Micros, events: &[Event], changes: &mut Changes) {
         self.router.fold(seq, time, events);
+        self.open_books(events);
         for event in events {
-            if let Event::InstrumentListed(listed) = event {
-                self.open_book(listed.instrument.symbol());
-            }
             if let Some((symbol, book_event)) = self.router.book_event(event) {
-                self.book_mut(symbol).fold(&book_event);
+                self.book_mut(symbol).fold(seq, &book_event);
             }
         }
         self.ledger.fold(seq, time, events, changes);
     }
 
-    fn open_book(&mut self, symbol: Symbol) {
-        let before = self.books.insert(symbol, Book::new(symbol));
-        assert!(before.is_none(), "{symbol} has a book already");
+    fn open_books(&mut self, events: &[Event]) {
+        for event in events {
+            if let Event::InstrumentListed(listed) = event {
+                let symbol = listed.instrument.symbol();
+                let before = self.books.insert(symbol, Book::new(listed.instrument));
+                assert!(before.is_none(), "{symbol} has a book already");
+            }
+        }
     }
 
     fn book_mut(&mut self, symbol: Symbol) -> &mut Book {

@@ -1,21 +1,30 @@
 //! What may be traded, and in which steps. An instrument is logged state: it changes by commands only.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::amount::Amount;
 use crate::decimal::{Decimal, MAX_DECIMALS};
-use crate::event::Reason;
+use crate::reason::Reason;
 use crate::symbol::Symbol;
-use crate::units::{Price, Quantity};
+use crate::units::{PRICE_LIMIT, Price, Quantity};
 
-/// A market's scale and steps. The scale never changes, so a number of units means one amount for ever.
-#[derive(Debug, Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "InstrumentSpec", into = "InstrumentSpec")]
+/// The most parts that an iceberg shows itself in: each is a trade and an event of its own, and one command may meet all.
+pub const MAX_TRANCHES: u64 = 1_000;
+
+/// A market's scale and rules. The scale never changes, so a number of units means one amount for ever.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub struct Instrument {
     symbol: Symbol,
     price_decimals: u8,
     quantity_decimals: u8,
     tick: Price,
     lot: Quantity,
+    min_quantity: Option<Quantity>,
+    max_quantity: Option<Quantity>,
+    min_notional: Option<Decimal>,
+    max_notional: Option<Decimal>,
+    price_band: Option<u32>,
+    max_open_orders: Option<u32>,
 }
 
 /// An instrument as it is written in commands, events and answers.
@@ -32,6 +41,25 @@ pub struct InstrumentSpec {
     pub tick: Decimal,
     /// Every quantity is a multiple of this.
     pub lot: Decimal,
+    /// The smallest quantity of an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_quantity: Option<Decimal>,
+    /// The largest quantity of an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_quantity: Option<Decimal>,
+    /// The smallest price times quantity of an order with a limit, and the smallest amount of one by quote amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_notional: Option<Decimal>,
+    /// The largest of the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_notional: Option<Decimal>,
+    /// How far from the last trade a limit may be and a market order trades, in hundredths of a per cent of that trade's
+    /// price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_band: Option<u32>,
+    /// How many orders an account may have open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_open_orders: Option<u32>,
 }
 
 /// The specification is no instrument.
@@ -46,6 +74,22 @@ pub enum InvalidInstrument {
     /// A lot that is zero, too large, or finer than the quantity's scale.
     #[error("the lot must be above zero and have no more decimals than quantities have")]
     Lot,
+    /// A limit of quantity that is zero, too large, finer than the quantity's scale, or below the other.
+    #[error(
+        "min_quantity and max_quantity must be above zero, in order, and have no more decimals than quantities have"
+    )]
+    Quantity,
+    /// A limit of notional that is finer than a price times a quantity, or below the other.
+    #[error(
+        "min_notional and max_notional must be in order and have no more decimals than prices and quantities together"
+    )]
+    Notional,
+    /// A band of nothing.
+    #[error("price_band must be above zero")]
+    Band,
+    /// No order at all.
+    #[error("max_open_orders must be above zero")]
+    OpenOrders,
 }
 
 impl TryFrom<InstrumentSpec> for Instrument {
@@ -55,32 +99,114 @@ impl TryFrom<InstrumentSpec> for Instrument {
         if spec.price_decimals > MAX_DECIMALS || spec.quantity_decimals > MAX_DECIMALS {
             return Err(InvalidInstrument::Scale);
         }
-        let tick = spec.tick.to_units(spec.price_decimals).and_then(Price::new);
-        let lot = spec.lot.to_units(spec.quantity_decimals).and_then(Quantity::new);
-        Ok(Instrument {
+        let quantity = |decimal: Decimal, error| {
+            let quantity = decimal.to_units(spec.quantity_decimals).and_then(Quantity::new);
+            quantity.filter(|quantity| !quantity.is_zero()).ok_or(error)
+        };
+        let limit = |decimal: Option<Decimal>| decimal.map(|decimal| quantity(decimal, InvalidInstrument::Quantity));
+        let instrument = Instrument {
             symbol: spec.symbol,
             price_decimals: spec.price_decimals,
             quantity_decimals: spec.quantity_decimals,
-            tick: tick.ok_or(InvalidInstrument::Tick)?,
-            lot: lot.filter(|lot| !lot.is_zero()).ok_or(InvalidInstrument::Lot)?,
-        })
+            tick: spec.tick.to_units(spec.price_decimals).and_then(Price::new).ok_or(InvalidInstrument::Tick)?,
+            lot: quantity(spec.lot, InvalidInstrument::Lot)?,
+            min_quantity: limit(spec.min_quantity).transpose()?,
+            max_quantity: limit(spec.max_quantity).transpose()?,
+            min_notional: spec.min_notional,
+            max_notional: spec.max_notional,
+            price_band: spec.price_band,
+            max_open_orders: spec.max_open_orders,
+        };
+        let in_order =
+            |least: Option<u128>, most: Option<u128>| least.zip(most).is_none_or(|(least, most)| least <= most);
+        let units = |quantity: Option<Quantity>| quantity.map(|quantity| u128::from(quantity.units()));
+        let notional = |decimal: Option<Decimal>| {
+            decimal.map(|decimal| instrument.quote_units(decimal).ok_or(InvalidInstrument::Notional)).transpose()
+        };
+        if !in_order(units(instrument.min_quantity), units(instrument.max_quantity)) {
+            Err(InvalidInstrument::Quantity)
+        } else if !in_order(notional(spec.min_notional)?, notional(spec.max_notional)?) {
+            Err(InvalidInstrument::Notional)
+        } else if spec.price_band == Some(0) {
+            Err(InvalidInstrument::Band)
+        } else if spec.max_open_orders == Some(0) {
+            Err(InvalidInstrument::OpenOrders)
+        } else {
+            Ok(instrument)
+        }
     }
 }
 
 impl From<Instrument> for InstrumentSpec {
     fn from(instrument: Instrument) -> InstrumentSpec {
+        let quantity = |quantity: Quantity| instrument.quantity_decimal(quantity);
         InstrumentSpec {
             symbol: instrument.symbol,
             price_decimals: instrument.price_decimals,
             quantity_decimals: instrument.quantity_decimals,
-            tick: Decimal::from_units(instrument.tick.units(), instrument.price_decimals),
-            lot: Decimal::from_units(instrument.lot.units(), instrument.quantity_decimals),
+            tick: instrument.price_decimal(instrument.tick),
+            lot: quantity(instrument.lot),
+            min_quantity: instrument.min_quantity.map(quantity),
+            max_quantity: instrument.max_quantity.map(quantity),
+            min_notional: instrument.min_notional,
+            max_notional: instrument.max_notional,
+            price_band: instrument.price_band,
+            max_open_orders: instrument.max_open_orders,
         }
     }
 }
 
+/// An instrument in an image, whose encoding has no names and so cannot leave anything out.
+type Packed = (Symbol, u8, u8, [Decimal; 2], [Option<Decimal>; 4], [Option<u32>; 2]);
+
+impl Serialize for Instrument {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let spec = InstrumentSpec::from(*self);
+        if serializer.is_human_readable() {
+            return spec.serialize(serializer);
+        }
+        let limits = [spec.min_quantity, spec.max_quantity, spec.min_notional, spec.max_notional];
+        let packed: Packed = (
+            spec.symbol,
+            spec.price_decimals,
+            spec.quantity_decimals,
+            [spec.tick, spec.lot],
+            limits,
+            [spec.price_band, spec.max_open_orders],
+        );
+        packed.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instrument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Instrument, D::Error> {
+        let spec = if deserializer.is_human_readable() {
+            InstrumentSpec::deserialize(deserializer)?
+        } else {
+            let (symbol, price_decimals, quantity_decimals, [tick, lot], limits, [price_band, max_open_orders]) =
+                Packed::deserialize(deserializer)?;
+            let [min_quantity, max_quantity, min_notional, max_notional] = limits;
+            InstrumentSpec {
+                symbol,
+                price_decimals,
+                quantity_decimals,
+                tick,
+                lot,
+                min_quantity,
+                max_quantity,
+                min_notional,
+                max_notional,
+                price_band,
+                max_open_orders,
+            }
+        };
+        Instrument::try_from(spec).map_err(de::Error::custom)
+    }
+}
+
 impl Instrument {
-    /// The finest instrument: eight decimals, tick and lot of one unit. What a symbol gets when nothing else is said of it.
+    /// The finest instrument: eight decimals, tick and lot of one unit, no further rule. What a symbol gets when nothing
+    /// else is said of it.
     pub fn finest(symbol: Symbol) -> Instrument {
         Instrument {
             symbol,
@@ -88,6 +214,12 @@ impl Instrument {
             quantity_decimals: MAX_DECIMALS,
             tick: Price::ONE,
             lot: Quantity::ONE,
+            min_quantity: None,
+            max_quantity: None,
+            min_notional: None,
+            max_notional: None,
+            price_band: None,
+            max_open_orders: None,
         }
     }
 
@@ -106,6 +238,33 @@ impl Instrument {
         self.quantity_decimals
     }
 
+    /// Digits after the point of a price times a quantity.
+    pub fn quote_decimals(&self) -> u8 {
+        self.price_decimals + self.quantity_decimals
+    }
+
+    /// What every quantity is a multiple of.
+    pub fn lot(&self) -> Quantity {
+        self.lot
+    }
+
+    /// How many orders an account may have open.
+    pub fn max_open_orders(&self) -> Option<u32> {
+        self.max_open_orders
+    }
+
+    /// Whether another instrument is of the same market and scale.
+    pub fn has_scale_of(&self, other: &Instrument) -> bool {
+        let scale =
+            |instrument: &Instrument| (instrument.symbol, instrument.price_decimals, instrument.quantity_decimals);
+        scale(self) == scale(other)
+    }
+
+    /// Whether a price is a multiple of the tick.
+    pub fn is_on_tick(&self, price: Price) -> bool {
+        price.units().is_multiple_of(self.tick.units())
+    }
+
     /// A price in this instrument's units, or why it is none.
     pub fn price(&self, price: Decimal) -> Result<Price, Reason> {
         if price == Decimal::ZERO {
@@ -114,11 +273,11 @@ impl Instrument {
         if price.decimals() > self.price_decimals {
             return Err(Reason::OffTick);
         }
-        let price = price.to_units(self.price_decimals).and_then(Price::new).ok_or(Reason::OutOfRange)?;
-        if price.units() % self.tick.units() == 0 { Ok(price) } else { Err(Reason::OffTick) }
+        let price = self.price_units(price).ok_or(Reason::OutOfRange)?;
+        if self.is_on_tick(price) { Ok(price) } else { Err(Reason::OffTick) }
     }
 
-    /// An order's quantity in this instrument's units, or why it is none.
+    /// A quantity in this instrument's units that is a multiple of the lot, or why it is none.
     pub fn quantity(&self, quantity: Decimal) -> Result<Quantity, Reason> {
         if quantity == Decimal::ZERO {
             return Err(Reason::QuantityNotPositive);
@@ -126,8 +285,64 @@ impl Instrument {
         if quantity.decimals() > self.quantity_decimals {
             return Err(Reason::OffLot);
         }
-        let quantity = quantity.to_units(self.quantity_decimals).and_then(Quantity::new).ok_or(Reason::OutOfRange)?;
+        let quantity = self.quantity_units(quantity).ok_or(Reason::OutOfRange)?;
         if quantity.units() % self.lot.units() == 0 { Ok(quantity) } else { Err(Reason::OffLot) }
+    }
+
+    /// An order's whole quantity in this instrument's units, or why an order cannot have it.
+    pub fn whole_quantity(&self, quantity: Decimal) -> Result<Quantity, Reason> {
+        let quantity = self.quantity(quantity)?;
+        if self.min_quantity.is_some_and(|least| quantity < least) {
+            return Err(Reason::QuantityTooSmall);
+        }
+        if self.max_quantity.is_some_and(|most| quantity > most) {
+            return Err(Reason::QuantityTooLarge);
+        }
+        Ok(quantity)
+    }
+
+    /// An amount of quote in units of price times quantity, or why it is none.
+    pub fn quote(&self, quote: Decimal) -> Result<u128, Reason> {
+        if quote == Decimal::ZERO {
+            return Err(Reason::QuantityNotPositive);
+        }
+        self.quote_units(quote).ok_or(Reason::OffLot)
+    }
+
+    /// Whether an order may be of this value, in units of price times quantity.
+    pub fn check_notional(&self, notional: u128) -> Result<(), Reason> {
+        let units = |limit: Option<Decimal>| limit.and_then(|limit| self.quote_units(limit));
+        if units(self.min_notional).is_some_and(|least| notional < least) {
+            return Err(Reason::NotionalTooSmall);
+        }
+        if units(self.max_notional).is_some_and(|most| notional > most) {
+            return Err(Reason::NotionalTooLarge);
+        }
+        Ok(())
+    }
+
+    /// The lowest and the highest price within the band around a trade; none where there is no band.
+    pub fn band(&self, last: Price) -> Option<(Price, Price)> {
+        let width = u128::from(last.units()) * u128::from(self.price_band?) / 10_000;
+        let width = u64::try_from(width).unwrap_or(PRICE_LIMIT);
+        let lowest = Price::new(last.units().saturating_sub(width)).unwrap_or(Price::ONE);
+        let highest = Price::new(last.units().saturating_add(width)).unwrap_or(Price::MAX);
+        Some((lowest, highest))
+    }
+
+    /// A price of the log in units, on tick or not: the tick may have changed since.
+    pub fn price_units(&self, price: Decimal) -> Option<Price> {
+        price.to_units(self.price_decimals).and_then(Price::new)
+    }
+
+    /// A quantity of the log in units, a multiple of the lot or not: the lot may have changed since.
+    pub fn quantity_units(&self, quantity: Decimal) -> Option<Quantity> {
+        quantity.to_units(self.quantity_decimals).and_then(Quantity::new)
+    }
+
+    fn quote_units(&self, quote: Decimal) -> Option<u128> {
+        let missing = self.quote_decimals().checked_sub(quote.decimals())?;
+        Some(u128::from(quote.coefficient()) * 10u128.pow(u32::from(missing)))
     }
 
     /// A price of this instrument as a decimal number.
@@ -139,6 +354,16 @@ impl Instrument {
     pub fn quantity_decimal(&self, quantity: Quantity) -> Decimal {
         Decimal::from_units(quantity.units(), self.quantity_decimals)
     }
+
+    /// An amount in units of price times quantity as a decimal number.
+    pub fn quote_amount(&self, units: u128) -> Amount {
+        Amount::from_units(units, self.quote_decimals())
+    }
+
+    /// A sum of quantities as a decimal number.
+    pub fn quantity_amount(&self, units: u128) -> Amount {
+        Amount::from_units(units, self.quantity_decimals)
+    }
 }
 
 #[cfg(test)]
@@ -147,11 +372,11 @@ mod tests {
 
     fn tenths() -> Instrument {
         let spec = InstrumentSpec {
-            symbol: "BTC_USDT".parse().expect("a symbol"),
             price_decimals: 2,
             quantity_decimals: 1,
             tick: "0.05".parse().expect("a number"),
             lot: "0.5".parse().expect("a number"),
+            ..Instrument::finest("BTC_USDT".parse().expect("a symbol")).into()
         };
         Instrument::try_from(spec).expect("an instrument")
     }

@@ -5,44 +5,63 @@
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-use crate::command::NewOrder;
-use crate::decimal::Decimal;
 use crate::event::OrderRepeated;
 use crate::names::{Account, ClientOrderId};
+use crate::order::{Order, TimeInForce};
+use crate::planted::{Bug, is_planted};
 use crate::symbol::Symbol;
-use crate::units::{Micros, OrderId, Side};
+use crate::units::OrderId;
 
 /// Under which name, for whom and in which market an order came.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Key {
+struct Key {
     symbol: Symbol,
     account: Option<Account>,
     client_order_id: ClientOrderId,
 }
 
 impl Key {
-    /// The key of an order that came with these; none of one without a name.
-    pub(crate) fn of(symbol: Symbol, account: Option<&Account>, name: Option<&ClientOrderId>) -> Option<Key> {
-        let client_order_id = name?.clone();
-        Some(Key { symbol, account: account.cloned(), client_order_id })
+    fn of(symbol: Symbol, account: Option<&Account>, name: &ClientOrderId) -> Key {
+        Key { symbol, account: account.cloned(), client_order_id: name.clone() }
     }
 }
 
 /// A digest of what an order asked for: what decides whether two requests of one name are the same. The deadline is not
 /// in it, since a request that is sent again may have a new one.
 #[derive(Copy, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Terms([u8; 16]);
+struct Terms([u8; 16]);
 
 impl Terms {
-    pub(crate) fn of(side: Side, price: Decimal, quantity: Decimal, expire_at: Option<Micros>) -> Terms {
-        let bytes = match postcard::to_allocvec(&(side, price, quantity, expire_at)) {
-            Ok(bytes) => bytes,
-            // Memory is the only thing that this can lack.
+    fn of(order: &Order) -> Terms {
+        let asked = (
+            (order.side, order.order_type, order.price, order.quantity, order.quote_quantity),
+            // Of a DAY order the time is written in when it is accepted.
+            (order.time_in_force, order.expire_at.filter(|_| order.time_in_force != TimeInForce::Day)),
+            (order.post_only, order.stop_price, order.trailing_delta, order.display_quantity, order.min_quantity),
+            (order.self_trade_prevention, order.linked_order_id, &order.metadata),
+        );
+        let hasher = match postcard::to_io(&asked, blake3::Hasher::new()) {
+            Ok(hasher) => hasher,
+            // A hasher takes every byte.
             Err(error) => panic!("an order's terms have no encoding: {error}"),
         };
         let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
+        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         Terms(digest)
+    }
+}
+
+/// The name that an order came under, and what it asked for.
+pub(crate) struct Named {
+    key: Key,
+    terms: Terms,
+}
+
+impl Named {
+    /// None for an order without a name.
+    pub(crate) fn of(order: &Order) -> Option<Named> {
+        let name = order.client_order_id.as_ref().filter(|_| !is_planted(Bug::SkipDedupe))?;
+        Some(Named { key: Key::of(order.symbol, order.account.as_ref(), name), terms: Terms::of(order) })
     }
 }
 
@@ -63,7 +82,7 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// What happens to an order whose name is taken; none while it is free.
-    pub(crate) fn repeated(&self, order: &NewOrder, (key, terms): &(Key, Terms)) -> Option<OrderRepeated> {
+    pub(crate) fn repeated(&self, order: &Order, Named { key, terms }: &Named) -> Option<OrderRepeated> {
         let first = self.firsts.get(key)?;
         Some(OrderRepeated {
             order_id: order.order_id,
@@ -76,11 +95,16 @@ impl Keys {
     }
 
     /// Keeps the name of an order that has one.
-    pub(crate) fn insert(&mut self, order_id: OrderId, named: Option<(Key, Terms)>) {
-        let Some((key, terms)) = named else { return };
+    pub(crate) fn insert(&mut self, order_id: OrderId, named: Option<Named>) {
+        let Some(Named { key, terms }) = named else { return };
         self.by_order.insert(order_id, key.clone());
         let before = self.firsts.insert(key, First { order_id, terms });
         assert!(before.is_none(), "order {order_id} came under a name that is taken");
+    }
+
+    /// The order that came under a name first.
+    pub(crate) fn order_of(&self, symbol: Symbol, account: Option<&Account>, name: &ClientOrderId) -> Option<OrderId> {
+        self.firsts.get(&Key::of(symbol, account, name)).map(|first| first.order_id)
     }
 
     /// Forgets the name of an order whose id is forgotten.

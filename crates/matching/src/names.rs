@@ -77,9 +77,56 @@ name!(
     ClientOrderId
 );
 
+/// The longest metadata, in bytes: it is repeated in each of its order's events.
+pub const MAX_METADATA: usize = 256;
+
+/// A client's own words about an order, which the engine only repeats.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Metadata(Arc<str>);
+
+/// The text is too long for metadata.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("metadata has at most {MAX_METADATA} bytes")]
+pub struct MetadataTooLong;
+
+impl Metadata {
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Metadata {
+    type Error = MetadataTooLong;
+
+    fn try_from(text: String) -> Result<Metadata, MetadataTooLong> {
+        if text.len() <= MAX_METADATA { Ok(Metadata(text.into())) } else { Err(MetadataTooLong) }
+    }
+}
+
+impl From<Metadata> for String {
+    fn from(metadata: Metadata) -> String {
+        metadata.as_str().to_owned()
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn metadata_is_any_text_that_is_not_too_long() {
+        let longest = "\u{e4}".repeat(MAX_METADATA / 2);
+        assert_eq!(Metadata::try_from(longest.clone()).map(String::from), Ok(longest.clone()));
+        assert_eq!(Metadata::try_from(longest + "x"), Err(MetadataTooLong));
+    }
 
     #[test]
     fn a_name_is_short_and_plain() {

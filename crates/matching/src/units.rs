@@ -1,6 +1,7 @@
 //! The numbers of the core: each its own type, each valid by construction.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::{Add, Sub};
 
 use serde::{Deserialize, Serialize};
@@ -15,20 +16,33 @@ pub const ID_LIMIT: u64 = 1 << 53;
 /// A price in integer units of its instrument's scale: at least 1, below [`PRICE_LIMIT`].
 #[derive(Debug, Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
-pub struct Price(u64);
+pub struct Price(NonZeroU64);
 
 impl Price {
     /// The smallest price.
-    pub const ONE: Price = Price(1);
+    pub const ONE: Price = Price(NonZeroU64::MIN);
+    /// The greatest price.
+    pub const MAX: Price = match Price::new(PRICE_LIMIT - 1) {
+        Some(price) => price,
+        None => panic!("the limit is above one"),
+    };
 
     /// The price of `units`, if it is one.
-    pub fn new(units: u64) -> Option<Price> {
-        (1..PRICE_LIMIT).contains(&units).then_some(Price(units))
+    pub const fn new(units: u64) -> Option<Price> {
+        match NonZeroU64::new(units) {
+            Some(number) if units < PRICE_LIMIT => Some(Price(number)),
+            _ => None,
+        }
     }
 
     /// The price in units.
     pub fn units(self) -> u64 {
-        self.0
+        self.0.get()
+    }
+
+    /// What a quantity costs at this price, in units of both.
+    pub fn times(self, quantity: Quantity) -> u128 {
+        u128::from(self.units()) * u128::from(quantity.0)
     }
 }
 
@@ -107,12 +121,12 @@ macro_rules! number {
             }
         }
 
-        checked_conversion!($name);
+        checked_conversion!($name, get);
     };
 }
 
 macro_rules! checked_conversion {
-    ($name:ident) => {
+    ($name:ident, $plain:ident) => {
         impl TryFrom<u64> for $name {
             type Error = OutOfRange;
 
@@ -123,7 +137,7 @@ macro_rules! checked_conversion {
 
         impl From<$name> for u64 {
             fn from(number: $name) -> u64 {
-                number.0
+                number.$plain()
             }
         }
     };
@@ -161,8 +175,8 @@ number!(
     /// The number of an event in its symbol's book: 1, 2, 3, ...; an order's priority is the number of the event that put it in its place.
     SymbolSeq, QUANTITY_LIMIT
 );
-checked_conversion!(Price);
-checked_conversion!(Quantity);
+checked_conversion!(Price, units);
+checked_conversion!(Quantity, units);
 
 impl Seq {
     /// Before the first command.
@@ -206,6 +220,11 @@ impl Micros {
     pub const ZERO: Micros = Micros(0);
 }
 
+impl OrderId {
+    /// Below every order's id.
+    pub const FIRST: OrderId = OrderId(0);
+}
+
 impl From<OrderId> for CommandId {
     /// A new order's command id is its order id.
     fn from(order_id: OrderId) -> CommandId {
@@ -229,6 +248,15 @@ impl Side {
         match self {
             Side::Buy => Side::Sell,
             Side::Sell => Side::Buy,
+        }
+    }
+
+    /// Whether an order of this side with one price goes before one with the other.
+    #[inline]
+    pub fn prefers(self, price: Price, other: Price) -> bool {
+        match self {
+            Side::Buy => price > other,
+            Side::Sell => price < other,
         }
     }
 

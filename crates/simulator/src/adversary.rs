@@ -238,19 +238,27 @@ impl Adversary {
         }
     }
 
-    /// Long enough for the other one to take over, or not.
+    /// Until another one has taken over and got somewhere, or not for so long.
     fn pause(&mut self) {
         let Some(process) = self.only_one() else { return };
-        let milliseconds = self.random.between(500, 11_000);
-        self.world.trace(|| format!("p{} is paused for {milliseconds} ms", process.life.number));
+        let longest = self.world.now() + self.random.between(500, 12_000);
+        let beyond = self.random.below(1_500);
+        // Half of them find the log out of reach at first, and do not learn at once that their term is over.
+        let log_away = self.random.below(2) * 1_500;
+        self.world.trace(|| format!("p{} is paused", process.life.number));
         process.life.pause();
         if self.random.below(4) > 0 {
             self.processes.start();
         }
-        let world = Arc::clone(&self.world);
+        let (world, processes) = (Arc::clone(&self.world), Arc::clone(&self.processes));
         actix::spawn(async move {
-            sleep(Duration::from_millis(milliseconds)).await;
-            world.trace(|| format!("p{} goes on", process.life.number));
+            let succeeded = || processes.serving().iter().any(|serving| serving.life.number > process.life.number);
+            while world.now() < longest && !succeeded() {
+                sleep(Duration::from_millis(STEP)).await;
+            }
+            sleep(Duration::from_millis(beyond)).await;
+            world.trace(|| format!("p{} goes on, without the log for {log_away} ms", process.life.number));
+            world.begin_outage(Port::Log, log_away);
             process.life.resume();
         });
     }

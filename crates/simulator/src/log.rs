@@ -36,14 +36,22 @@ struct State {
     writer: WriterPosition,
     beat: u64,
     vacant: bool,
+    drained: bool,
     faults: VecDeque<CommitFault>,
 }
 
 impl Default for MemoryLog {
     fn default() -> MemoryLog {
         let writer = WriterPosition { epoch: Epoch(0), position: Position::START, id_ceiling: 1 };
-        let state =
-            State { rows: Vec::new(), batches: Vec::new(), writer, beat: 0, vacant: true, faults: VecDeque::new() };
+        let state = State {
+            rows: Vec::new(),
+            batches: Vec::new(),
+            writer,
+            beat: 0,
+            vacant: true,
+            drained: true,
+            faults: VecDeque::new(),
+        };
         MemoryLog { state: Mutex::new(state), gate: Semaphore::new(Semaphore::MAX_PERMITS) }
     }
 }
@@ -122,7 +130,7 @@ impl EventLog for MemoryLog {
     async fn standing(&self) -> Result<Standing, LogError> {
         let state = lock(&self.state);
         let WriterPosition { epoch, position, .. } = state.writer;
-        Ok(Standing { epoch, seq: position.seq, beat: state.beat, vacant: state.vacant })
+        Ok(Standing { epoch, seq: position.seq, beat: state.beat, vacant: state.vacant, clean: state.drained })
     }
 
     async fn take_over(&self, last: Epoch) -> Result<WriterPosition, LogError> {
@@ -130,6 +138,7 @@ impl EventLog for MemoryLog {
         state.check(last)?;
         state.writer.epoch = Epoch(last.0 + 1);
         state.vacant = false;
+        state.drained = false;
         Ok(state.writer)
     }
 
@@ -176,7 +185,7 @@ impl EventLog for MemoryLog {
     async fn drained(&self, epoch: Epoch) -> Result<(), LogError> {
         let mut state = lock(&self.state);
         state.check(epoch)?;
-        state.vacant = true;
+        (state.vacant, state.drained) = (true, true);
         Ok(())
     }
 }

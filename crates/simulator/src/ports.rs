@@ -135,6 +135,12 @@ impl CommandQueue for QueueLink {
         check.await.unwrap_or_else(|_| Err(QueueError::Unreachable(why())))
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        let queue = Arc::clone(&self.0.world.queue);
+        let last = self.0.call(Port::Queue, "last".to_owned(), async move { queue.last().await });
+        last.await.unwrap_or_else(|_| Err(QueueError::Unreachable(why())))
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let queue = Arc::clone(&self.0.world.queue);
         let open = self.0.call(Port::Queue, format!("open {last}"), async move { queue.open(last).await });

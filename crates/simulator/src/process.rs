@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actors::standby::TakeOver;
 use actors::{
     Fatal, IntakeLimits, Outcomes, Pipeline, PipelineSettings, Placement, Ports, RecoveryError, recover, standby,
 };
@@ -46,7 +47,9 @@ impl ProcessSettings {
                 retain_snapshots: 3,
                 queue_retention_entries: random.pick(&[0, 10, 1_000]),
                 max_queue_age: random.pick(&[None, Some(Duration::from_secs(3))]),
-                intake: IntakeLimits { orders: lag, cancels: lag },
+                reopening: None,
+                encode: |_| String::new(),
+                intake: IntakeLimits { orders: lag, cancels: lag, wait: Duration::from_secs(1) },
             },
             retain_closed: random.pick(&[10, 100, 500_000]),
         }
@@ -147,9 +150,10 @@ impl Process {
         let snapshots = Arc::new(SnapshotLink(link.clone()));
         let projection = Arc::new(ProjectionLink(link.clone()));
         let queue = Arc::new(QueueLink(link));
-        let writer = standby::become_writer(&*log).await?;
+        let TakeOver { writer, .. } = standby::become_writer(&*log).await?;
         let position = writer.position;
-        let recovered = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed).await?;
+        let recovery = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed);
+        let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
         queue.open(position.stream_id).await?;
         let times = SimulatedTimes(Arc::clone(&self.world));
         let clock: Arc<dyn Clock> = Arc::new(ServiceClock::on(times, recovered.engine.ledger().time()));
@@ -193,7 +197,9 @@ impl Process {
             | End::Recovery(
                 RecoveryError::Log(LogError::Unknown(_)) | RecoveryError::Snapshot(_) | RecoveryError::Projection(_),
             ) => {}
-            End::Fatal(Fatal::Fenced) | End::Log(LogError::Fenced) => {
+            End::Fatal(Fatal::Fenced)
+            | End::Log(LogError::Fenced)
+            | End::Recovery(RecoveryError::Log(LogError::Fenced)) => {
                 let writer = lock(&self.world.history).writers.last_key_value().map(|(_, life)| *life);
                 if writer == Some(self.life.number) {
                     self.world

@@ -134,6 +134,10 @@ impl CommandQueue for MemoryQueue {
         if stream.lost || stream.last < read_to { Err(QueueError::Lost) } else { Ok(()) }
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        Ok(lock(&self.stream).entries.back().map_or(StreamId::ZERO, |entry| entry.id))
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let mut stream = lock(&self.stream);
         stream.last = stream.last.max(last);

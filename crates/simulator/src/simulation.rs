@@ -88,7 +88,7 @@ async fn run(seed: u64) -> Report {
     let world = World::new(random.fork(), plan);
     let processes = Processes::new(Arc::clone(&world), settings.clone());
     processes.start();
-    let until = random.between(4_000, 14_000);
+    let until = random.between(4_000, 18_000);
     let mut clients = Vec::new();
     for number in 1..=random.between(1, 4) {
         let client = Client::new(number, random.fork(), Arc::clone(&world), Arc::clone(&processes));

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actors::{IntakeError, Lane, Outcome};
 use journal::{EnqueueError, encoding};
-use matching::command::{CancelOrder, NewOrder};
-use matching::{Command, CommandId, Event, Micros, OrderId, Side};
+use matching::command::{AmendOrder, BlockAccount, CancelOrder, MassCancel, NewOrder, SetCancelAfter, UnblockAccount};
+use matching::{Command, CommandId, Event, Micros, Order, OrderId, OrderType, SelfTradePrevention, Side, TimeInForce};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::adversary::Processes;
@@ -62,8 +62,9 @@ impl Client {
                 0..45 => self.place(&serving).await,
                 45..62 => self.place_named(&serving).await,
                 62..68 => self.repeat(&serving).await,
-                68..82 => self.cancel(&serving).await,
-                82..88 => self.batch(&serving).await,
+                68..78 => self.cancel(&serving).await,
+                78..83 => self.manage(&serving).await,
+                83..88 => self.batch(&serving).await,
                 _ => self.look(&serving).await,
             }
         }
@@ -82,26 +83,25 @@ impl Client {
         };
         let quantity = if random.below(40) == 0 { 1 + random.below(200) } else { 1 + random.below(20) };
         let id = OrderId::new(serving.next_id()).expect("an id below the limit");
-        NewOrder {
-            account: (random.below(3) == 0).then(|| "desk".parse().expect("a name")),
-            expire_at: if random.below(5) == 0 { later(random.below(4_000)) } else { None },
-            deadline: if random.below(8) == 0 { later(random.below(1_500)) } else { None },
-            ..NewOrder::limit(
-                id,
-                symbol(random.pick(&MARKETS)),
-                side,
-                price.parse().expect("a number"),
-                quantity.to_string().parse().expect("a number"),
-                now,
-            )
-        }
+        let [price, quantity] = [price, quantity.to_string()].map(|text| text.parse().expect("a number"));
+        let expire_at = if random.below(5) == 0 { later(random.below(4_000)) } else { None };
+        let plain = Order {
+            account: (random.below(3) == 0).then(|| random.pick(&["desk", "fund"]).parse().expect("a name")),
+            time_in_force: if expire_at.is_some() { TimeInForce::Gtd } else { TimeInForce::Gtc },
+            expire_at,
+            ..Order::limit(id, symbol(random.pick(&MARKETS)), side, price, quantity, now)
+        };
+        let deadline = if random.below(8) == 0 { later(random.below(1_500)) } else { None };
+        let order = of_some_kind(random, plain);
+        assert!(order.is_coherent(), "clients ask for what HTTP lets pass: {order:?}");
+        NewOrder { deadline, ..order.into() }
     }
 
     /// An order without a name: the answer is that it is on disk.
     async fn place(&mut self, serving: &Arc<Serving>) {
         let order = self.order(serving);
-        self.remember(order.order_id);
-        self.send(serving, Lane::Orders, vec![Command::NewOrder(order)]).await;
+        self.remember(order.order.order_id);
+        self.send(serving, Lane::Orders, vec![Command::NewOrder(order)], self.world.now()).await;
     }
 
     /// Several commands in one entry.
@@ -113,19 +113,20 @@ impl Client {
                 self.cancel_command(serving)
             } else {
                 let order = self.order(serving);
-                self.remember(order.order_id);
+                self.remember(order.order.order_id);
                 Command::NewOrder(order)
             };
             commands.push(command);
         }
-        self.send(serving, Lane::Orders, commands).await;
+        self.send(serving, Lane::Orders, commands, self.world.now()).await;
     }
 
     /// An order with a name: the answer comes after its commit, and without one it is sent again.
     async fn place_named(&mut self, serving: &Arc<Serving>) {
         self.names += 1;
         let name = format!("c{}-{}", self.number, self.names);
-        let order = NewOrder { client_order_id: Some(name.parse().expect("a name")), ..self.order(serving) };
+        let mut order = self.order(serving);
+        order.order.client_order_id = Some(name.parse().expect("a name"));
         self.named.push(order.clone());
         self.insist(serving, order).await;
     }
@@ -137,19 +138,15 @@ impl Client {
         }
         let mut order = self.named[self.random.below(self.named.len() as u64) as usize].clone();
         if self.random.below(4) == 0 {
-            order.quantity = "21".parse().expect("a number");
+            order.order.side = order.order.side.opposite();
         }
         let order = self.again(serving, order);
         self.insist(serving, order).await;
     }
 
     fn again(&mut self, serving: &Serving, order: NewOrder) -> NewOrder {
-        NewOrder {
-            order_id: OrderId::new(serving.next_id()).expect("an id below the limit"),
-            received_at: serving.clock.now(),
-            deadline: None,
-            ..order
-        }
+        let order_id = OrderId::new(serving.next_id()).expect("an id below the limit");
+        Order { order_id, received_at: serving.clock.now(), ..order.order }.into()
     }
 
     async fn insist(&mut self, serving: &Arc<Serving>, mut order: NewOrder) {
@@ -159,7 +156,7 @@ impl Client {
             if let Some(outcome) = outcome {
                 match outcome.events.first() {
                     Some(Event::OrderRepeated(repeated)) => self.remember(repeated.first_order_id),
-                    _ => self.remember(order.order_id),
+                    _ => self.remember(order.order.order_id),
                 }
                 return;
             }
@@ -173,13 +170,48 @@ impl Client {
         }
     }
 
-    fn cancel_command(&mut self, serving: &Serving) -> Command {
+    /// An order that this client heard of, or any other.
+    fn some_order(&mut self) -> OrderId {
         let known = self.orders.len() as u64;
-        let order_id = if known == 0 || self.random.below(20) == 0 {
-            OrderId::new(self.random.between(1, 300)).expect("an id below the limit")
-        } else {
-            self.orders[self.random.below(known) as usize]
+        if known == 0 || self.random.below(20) == 0 {
+            return OrderId::new(self.random.between(1, 300)).expect("an id below the limit");
+        }
+        self.orders[self.random.below(known) as usize]
+    }
+
+    /// What changes orders otherwise than by a cancel.
+    async fn manage(&mut self, serving: &Arc<Serving>) {
+        let command_id = CommandId::new(serving.next_id()).expect("an id below the limit");
+        let received_at = serving.clock.now();
+        let account = || "desk".parse().expect("a name");
+        let command = match self.random.below(10) {
+            0..6 => {
+                let number = |value: u64| Some(value.to_string().parse().expect("a number"));
+                let price = if self.random.below(2) == 0 { number(95 + self.random.below(10)) } else { None };
+                let quantity =
+                    if price.is_none() || self.random.below(2) == 0 { number(1 + self.random.below(20)) } else { None };
+                let order_id = self.some_order();
+                Command::AmendOrder(AmendOrder { command_id, order_id, price, quantity, if_seq: None, received_at })
+            }
+            6 => Command::MassCancel(MassCancel {
+                command_id,
+                account: None,
+                symbol: Some(symbol(self.random.pick(&MARKETS))),
+                side: Some(Side::Buy),
+                received_at,
+            }),
+            7 => {
+                let timeout = self.random.below(3_000_000);
+                Command::SetCancelAfter(SetCancelAfter { command_id, account: account(), timeout, received_at })
+            }
+            8 => Command::BlockAccount(BlockAccount { command_id, account: account(), received_at }),
+            _ => Command::UnblockAccount(UnblockAccount { command_id, account: account(), received_at }),
         };
+        self.commit(serving, Lane::Cancels, command).await;
+    }
+
+    fn cancel_command(&mut self, serving: &Serving) -> Command {
+        let order_id = self.some_order();
         Command::CancelOrder(CancelOrder {
             command_id: CommandId::new(serving.next_id()).expect("an id below the limit"),
             order_id,
@@ -238,18 +270,18 @@ impl Client {
         }
     }
 
-    /// Sends commands as one entry; the answer is that they are on disk.
-    async fn send(&mut self, serving: &Arc<Serving>, lane: Lane, commands: Vec<Command>) -> bool {
+    /// Sends commands, made up at `at`, as one entry; the answer is that they are on disk.
+    async fn send(&mut self, serving: &Arc<Serving>, lane: Lane, commands: Vec<Command>, at: u64) -> bool {
         let ids: Vec<CommandId> = commands.iter().filter_map(Command::id).collect();
         let texts: Vec<String> = commands.iter().map(encoding::encode_command).collect();
         let text = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(",")) };
-        let now = self.world.now();
         for (id, command) in ids.iter().zip(commands) {
-            lock(&self.world.history).sent(*id, command, serving.life.number, now);
+            lock(&self.world.history).sent(*id, command, serving.life.number, at);
         }
         // In a task of its own, as the service has it.
         let intake = Arc::clone(&serving.pipeline.intake);
-        let enqueued = actix::spawn(async move { intake.enqueue(lane, text).await });
+        let count = ids.len();
+        let enqueued = actix::spawn(async move { intake.admit_entry(lane, count)?.enqueue(text).await });
         let answer = match self.hear(serving, enqueued).await {
             Some(Ok(Ok(()))) => Answer::Acknowledged,
             Some(Ok(Err(IntakeError::Queue(EnqueueError::Unknown(_))))) | Some(Err(_)) | None => Answer::Unknown,
@@ -264,10 +296,10 @@ impl Client {
 
     /// Sends a command and waits for what becomes of it, as the service does.
     async fn commit(&mut self, serving: &Arc<Serving>, lane: Lane, command: Command) -> Option<Outcome> {
-        let id = command.id()?;
+        let (id, at) = (command.id()?, self.world.now());
         let awaited = self.hear(serving, serving.outcomes.expect(id)).await?.ok()?;
         let deadline = Instant::now() + COMMITTED_WITHIN;
-        if !self.send(serving, lane, vec![command]).await {
+        if !self.send(serving, lane, vec![command], at).await {
             return None;
         }
         let outcome = self.hear(serving, awaited.until(deadline)).await?.ok()?;
@@ -278,5 +310,36 @@ impl Client {
         }
         lock(&self.world.history).answered(id, Answer::Final(Box::new(outcome.clone())));
         Some(outcome)
+    }
+}
+
+/// The order, or one of another kind with its terms.
+fn of_some_kind(random: &mut Random, plain: Order) -> Order {
+    let number = |value: u64| Some(value.to_string().parse().expect("a number"));
+    let around = number(95 + random.below(10));
+    let unlimited = Order { price: None, time_in_force: TimeInForce::Gtc, expire_at: None, ..plain.clone() };
+    let at_once = |time_in_force| Order { time_in_force, expire_at: None, ..plain.clone() };
+    match random.below(20) {
+        0 => at_once(TimeInForce::Ioc),
+        1 => at_once(TimeInForce::Fok),
+        2 => Order { post_only: true, ..plain },
+        3 => Order { order_type: OrderType::Market, ..unlimited },
+        4 => Order { order_type: OrderType::Market, quantity: None, quote_quantity: number(500), ..unlimited },
+        5 => Order { order_type: OrderType::Stop, stop_price: around, ..unlimited },
+        6 => Order { order_type: OrderType::TakeProfitLimit, stop_price: around, ..plain },
+        7 => Order { order_type: OrderType::TrailingStop, trailing_delta: number(2), ..unlimited },
+        8 => Order { display_quantity: number(1), ..plain },
+        9 => Order { min_quantity: number(1), ..plain },
+        10 => Order {
+            account: Some("desk".parse().expect("a name")),
+            self_trade_prevention: random.pick(&[
+                SelfTradePrevention::ExpireTaker,
+                SelfTradePrevention::ExpireMaker,
+                SelfTradePrevention::ExpireBoth,
+                SelfTradePrevention::Decrement,
+            ]),
+            ..plain
+        },
+        _ => plain,
     }
 }

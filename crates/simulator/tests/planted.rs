@@ -4,7 +4,7 @@
 use matching::planted::{Bug, plant, weed};
 use simulator::simulate;
 
-/// Seeds within which a bug must be caught. The slowest takes about a third of them.
+/// Seeds within which a bug must be caught.
 const SEEDS: u64 = 400;
 
 #[test]

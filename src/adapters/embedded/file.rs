@@ -1,5 +1,6 @@
 //! The file, its lock, and the connections to it.
 
+use std::error::Error;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,14 @@ pub enum EmbeddedError {
         /// Which.
         file: PathBuf,
     },
+    /// The disk is full, or does not answer: later it may.
+    #[error("the file {} cannot be used now: {error}; make room on its disk, and start again", file.display())]
+    NotNow {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        error: String,
+    },
     /// SQLite refuses the file.
     #[error("the file {} cannot be used: {error}", file.display())]
     Database {
@@ -100,7 +109,7 @@ impl Embedded {
             return Err(EmbeddedError::Gone { file: folder.join(FILE) });
         }
         let options = options(folder).create_if_missing(true);
-        migrate(&options).await.map_err(|error| database(folder, error))?;
+        migrate(&options).await.map_err(|error| database(folder, &*error))?;
         // A file that was just made must be in its folder after a power cut too.
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(unusable)?;
         if !was_made {
@@ -115,7 +124,7 @@ impl Embedded {
             return Err(EmbeddedError::Missing { folder: folder.to_owned() });
         }
         let options = options(folder);
-        let connection = options.connect().await.map_err(|error| database(folder, error))?;
+        let connection = options.connect().await.map_err(|error| database(folder, &error))?;
         // It only had to show that the file can be read.
         let _ = connection.close().await;
         Ok(Embedded::with(options, None))
@@ -146,13 +155,24 @@ fn options(folder: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn migrate(options: &SqliteConnectOptions) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let mut connection: SqliteConnection = options.connect().await.map_err(|error| text(&error))?;
-    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|error| text(&error))?;
-    connection.close().await.map_err(|error| text(&error))
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let mut connection: SqliteConnection = options.connect().await?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    Ok(connection.close().await?)
 }
 
-fn database(folder: &Path, error: impl ToString) -> EmbeddedError {
-    EmbeddedError::Database { file: folder.join(FILE), error: error.to_string() }
+/// SQLite's primary result codes for: busy, locked, I/O error, full, cannot open.
+const PASSING: [u32; 5] = [5, 6, 10, 13, 14];
+
+fn database(folder: &Path, error: &(dyn Error + 'static)) -> EmbeddedError {
+    let (file, text) = (folder.join(FILE), error.to_string());
+    let mut causes = std::iter::successors(Some(error), |error| (**error).source());
+    let code = causes.find_map(|cause| {
+        let error = cause.downcast_ref::<sqlx::Error>()?.as_database_error()?;
+        error.code()?.parse::<u32>().ok()
+    });
+    match code {
+        Some(code) if PASSING.contains(&(code & 0xff)) => EmbeddedError::NotNow { file, error: text },
+        _ => EmbeddedError::Database { file, error: text },
+    }
 }

@@ -4,6 +4,7 @@
 //! Everything that is written goes through one connection, which commits whatever waits in one transaction and one sync
 //! of the disk (`writer`). A lock on a file beside it keeps a second service from the same folder.
 
+mod consumers;
 mod file;
 mod last_fatal;
 mod log;
@@ -12,6 +13,7 @@ mod queue;
 mod snapshots;
 mod writer;
 
+pub use consumers::EmbeddedConsumers;
 pub use file::{Embedded, EmbeddedError};
 pub use last_fatal::EmbeddedFatalRecord;
 pub use log::EmbeddedLog;

@@ -82,6 +82,12 @@ impl CommandQueue for EmbeddedQueue {
         Ok(())
     }
 
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        let last = sqlx::query_scalar::<_, Option<i64>>("SELECT max(id) FROM command_queue");
+        let last = last.fetch_one(self.file.readers()).await.map_err(unreachable)?;
+        Ok(StreamId { millis: last.and_then(number).unwrap_or_default(), index: 0 })
+    }
+
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {
         let last = row_id(last);
         let opened = self.file.writer().change(move |connection| {

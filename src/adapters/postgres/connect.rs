@@ -20,6 +20,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Readers of the log beside each other: recovery, verification, the admin pages.
 const READERS: u32 = 4;
 
+/// One writes the history, the others answer.
+const HELPERS: u32 = 3;
+
 /// Settings that the promise rests on: name, value, and what is lost without it.
 const REQUIRED: [(&str, &str, &str); 2] = [
     ("fsync", "on", "committed orders would be lost in a power cut"),
@@ -137,6 +140,21 @@ impl Postgres {
             .connect_lazy_with(self.options.clone())
     }
 
+    /// A few connections of the service's role for what may lag behind the log: history and consumers. Connects to nothing
+    /// yet.
+    pub(super) fn helpers(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(HELPERS)
+            .acquire_timeout(CONNECT_WITHIN)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    connection.execute(HELPER_SETTINGS).await?;
+                    Ok(())
+                })
+            })
+            .connect_lazy_with(self.options.clone())
+    }
+
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
         timeout(CONNECT_WITHIN, self.options.connect()).await.map_err(|_| no_answer(CONNECT_WITHIN))?
     }
@@ -184,6 +202,10 @@ impl Postgres {
 /// slower after 18 s).
 const READER_SETTINGS: &str = "SET ROLE pricetime_service; SET default_transaction_read_only = on; \
     SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '10s'";
+
+/// Whoever helps works in short transactions too.
+const HELPER_SETTINGS: &str = "SET ROLE pricetime_service; SET synchronous_commit = on; SET statement_timeout = '30s'; \
+    SET idle_in_transaction_session_timeout = '10s'";
 
 /// What is wrong with the values of [`REQUIRED`] and of `synchronous_commit`, and how to mend it.
 fn unsafe_settings(required: [String; 2], synchronous_commit: &str) -> Vec<String> {

@@ -35,7 +35,8 @@ const ASKER_SETTINGS: &str =
 const PAGE: &str = "SELECT seq, stream_position, symbol, kind, command, events, time, epoch, engine_version, format, \
     chain FROM event_log WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3";
 const STANDING: &str = "SELECT epoch, seq, beat, \
-    drained OR epoch = 0 OR backend_pid IS NULL OR NOT session_lives(backend_pid, backend_start) \
+    drained OR epoch = 0 OR backend_pid IS NULL OR NOT session_lives(backend_pid, backend_start), \
+    drained OR epoch = 0 \
     FROM writer_position WHERE partition = $1";
 const TAKE_OVER: &str = "UPDATE writer_position SET epoch = epoch + 1, drained = false, \
     backend_pid = pg_backend_pid(), backend_start = session_start() WHERE partition = $1 AND epoch = $2 \
@@ -111,15 +112,17 @@ impl EventLog for PostgresLog {
     }
 
     async fn standing(&self) -> Result<Standing, LogError> {
-        let row = sqlx::query_as::<_, (i64, i64, i64, bool)>(STANDING).bind(PARTITION).fetch_optional(&self.readers);
+        let row =
+            sqlx::query_as::<_, (i64, i64, i64, bool, bool)>(STANDING).bind(PARTITION).fetch_optional(&self.readers);
         let row = within(ASK_WITHIN, async { row.await.map_err(failed) }).await?;
-        let (epoch, seq, beat, vacant) = row.ok_or_else(no_position)?;
+        let (epoch, seq, beat, vacant, clean) = row.ok_or_else(no_position)?;
         let below_zero = || LogError::Refused("writer_position has a number below 0".to_owned());
         Ok(Standing {
             epoch: number(epoch).map(Epoch).ok_or_else(below_zero)?,
             seq: number(seq).and_then(Seq::new).ok_or_else(below_zero)?,
             beat: number(beat).ok_or_else(below_zero)?,
             vacant,
+            clean,
         })
     }
 

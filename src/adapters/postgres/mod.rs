@@ -2,14 +2,20 @@
 
 mod commit;
 pub mod connect;
+pub mod consumers;
+pub mod history;
 pub mod last_fatal;
 pub mod log;
 pub mod snapshots;
+pub mod watch;
 
 pub use connect::{Postgres, PostgresError};
+pub use consumers::PostgresConsumers;
+pub use history::PostgresHistory;
 pub use last_fatal::PostgresFatalRecord;
 pub use log::PostgresLog;
 pub use snapshots::PostgresSnapshots;
+pub use watch::PostgresWatch;
 
 /// The partition that this process works for: the only one today, and the first column of every key.
 const PARTITION: i16 = 0;

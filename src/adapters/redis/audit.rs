@@ -125,17 +125,17 @@ impl RedisAudit {
     /// What all other keys must show: books, trades and the greatest order id. Keys that must be absent are not in it.
     pub fn markets(&self, ledger: &Ledger) -> Result<BTreeMap<String, Shown>, ProjectionError> {
         let mut books: BTreeMap<(Symbol, Side), Vec<&OrderRecord>> = BTreeMap::new();
-        for order in ledger.orders().filter(|order| order.status.is_open()) {
+        for order in ledger.orders().filter(|order| order.place().is_some()) {
             books.entry((order.symbol, order.side)).or_default().push(order);
         }
         let mut shown = BTreeMap::new();
         for ((symbol, side), mut orders) in books {
             orders.sort_by_key(|order| {
-                let price = order.price_units();
+                let price = order.price_units().unwrap_or_default();
                 (if side == Side::Buy { u64::MAX - price } else { price }, order.priority)
             });
             let members = orders.iter().filter_map(|order| {
-                let score = keys::score(side, order.price_units());
+                let score = keys::score(side, order.price_units()?);
                 Some([keys::member(order.priority?, order.order_id), score])
             });
             shown.insert(self.keys.book(symbol, side), members.flatten().collect());

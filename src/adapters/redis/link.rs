@@ -3,8 +3,8 @@
 //! Invariant: a command is sent at most once. The library's own `ConnectionManager` never repeats a command either, but
 //! its errors do not tell "could not connect", after which a command is surely not taken, from "broke after sending".
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -40,13 +40,17 @@ pub(super) struct Link {
     client: Client,
     address: String,
     response_timeout: Duration,
-    state: Mutex<State>,
+    connection: Mutex<Option<Live>>,
+    /// The last attempt to connect, if it failed.
+    failure: std::sync::Mutex<Option<Failure>>,
 }
 
-#[derive(Default)]
-struct State {
-    connection: Option<Live>,
-    failure: Option<(Instant, LinkError)>,
+/// An attempt to connect that failed.
+#[derive(Clone)]
+struct Failure {
+    ended: Instant,
+    took: Duration,
+    error: LinkError,
 }
 
 #[derive(Clone)]
@@ -64,7 +68,13 @@ impl Link {
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let tcp = TcpSettings::default().set_nodelay(true);
         let client = Client::open(info.set_redis_settings(redis).set_tcp_settings(tcp))?;
-        Ok(Link { client, address, response_timeout, state: Mutex::default() })
+        Ok(Link {
+            client,
+            address,
+            response_timeout,
+            connection: Mutex::default(),
+            failure: std::sync::Mutex::default(),
+        })
     }
 
     /// Host and port, without any secret.
@@ -86,32 +96,57 @@ impl Link {
         self.settle(result, &live)
     }
 
-    /// The open connection, or a new one. Callers wait here for one attempt and share what comes of it.
+    /// The open connection, or a new one. Callers wait here for the first attempt and share what comes of it. Once it has
+    /// failed, only one of them at a time tries again, after a pause as long as the attempt took: a server that refuses at
+    /// once is tried at once, one that lets everybody wait holds up few. The others are told at once.
     async fn live(&self) -> Result<Live, LinkError> {
         let came = Instant::now();
-        let mut state = self.state.lock().await;
-        if let Some(live) = state.connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
+        let mut connection = match self.connection.try_lock() {
+            Ok(connection) => connection,
+            Err(_) => match self.last_failure() {
+                Some(failure) => return Err(failure.error),
+                None => self.connection.lock().await,
+            },
+        };
+        if let Some(live) = connection.as_ref().filter(|live| !live.broken.load(Ordering::Acquire)) {
             return Ok(live.clone());
         }
-        // Whoever waited while another caller tried fails with it, rather than try once more after it.
-        if let Some((at, error)) = &state.failure
-            && came < *at
+        if let Some(failure) = self.last_failure()
+            && (came < failure.ended || failure.ended.elapsed() < failure.took)
         {
-            return Err(error.clone());
+            return Err(failure.error);
         }
-        state.connection = None;
+        *connection = None;
+        let began = Instant::now();
         match self.connect().await {
             Ok(live) => {
-                state.failure = None;
-                state.connection = Some(live.clone());
+                *self.failure() = None;
+                *connection = Some(live.clone());
                 Ok(live)
             }
             Err(error) => {
                 let error = LinkError::NotSent(format!("cannot connect to Redis at {}: {error}", self.address));
-                state.failure = Some((Instant::now(), error.clone()));
+                let failure = Failure { ended: Instant::now(), took: began.elapsed(), error: error.clone() };
+                *self.failure() = Some(failure);
                 Err(error)
             }
         }
+    }
+
+    /// Whether the next command would go out at once. An answer alone does not say so: it may have come late, over a connection
+    /// that was given up meanwhile.
+    pub(super) fn is_live(&self) -> bool {
+        let connection = self.connection.try_lock();
+        let live = connection.as_ref().ok().and_then(|connection| connection.as_ref());
+        live.is_some_and(|live| !live.broken.load(Ordering::Acquire))
+    }
+
+    fn last_failure(&self) -> Option<Failure> {
+        self.failure().clone()
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect(&self) -> RedisResult<Live> {

@@ -146,28 +146,14 @@ impl Projection for RedisProjection {
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
         let mut writing = Writing::new(&self.keys);
+        write.left_places.iter().for_each(|place| writing.leave_book(place));
         for OrderWrite { order, change } in &write.orders {
-            match (change, order.status.is_open()) {
-                // An order that came and closed meanwhile was never in the book that is shown.
-                (OrderChange::Came, open) => {
-                    writing.order(order);
-                    if open {
-                        writing.enter_book(order);
-                    }
-                }
+            match change {
                 // What is left of an order keeps its place.
-                (OrderChange::Traded, true) => writing.traded(order),
-                (OrderChange::Traded, false) => {
-                    writing.traded(order);
-                    writing.leave_book(order);
-                }
-                (OrderChange::Any, true) => {
+                OrderChange::Traded => writing.traded(order),
+                OrderChange::Any => {
                     writing.order(order);
                     writing.enter_book(order);
-                }
-                (OrderChange::Any, false) => {
-                    writing.order(order);
-                    writing.leave_book(order);
                 }
             }
         }
@@ -197,9 +183,7 @@ impl Projection for RedisProjection {
         let mut writing = Writing::new(&self.keys);
         for order in ledger.orders() {
             writing.order(order);
-            if order.status.is_open() {
-                writing.enter_book(order);
-            }
+            writing.enter_book(order);
             writing = self.flush(&ours, writing).await?;
         }
         for trade in ledger.trades() {

@@ -158,6 +158,10 @@ impl CommandQueue for RedisQueue {
             }
             Err(error) => return Err(unreachable(error)),
         };
+        if !self.writes.is_live() {
+            let address = self.writes.address();
+            return Err(QueueError::Unreachable(format!("Redis at {address} answered when it was given up already")));
+        }
         let last = field(&info, b"last-generated-id").and_then(stream_id).unwrap_or(StreamId::ZERO);
         // Redis before 7.0 does not count.
         let entries_added = field(&info, b"entries-added").and_then(integer);
@@ -168,6 +172,16 @@ impl CommandQueue for RedisQueue {
         }
         *seen = entries_added;
         Ok(())
+    }
+
+    async fn last(&self) -> Result<StreamId, QueueError> {
+        let mut last = cmd("XREVRANGE");
+        last.arg(&self.key).arg("+").arg("-").arg("COUNT").arg(1);
+        let reply: Value = self.writes.send(&last).await.map_err(unreachable)?;
+        let newest = pairs(reply).into_iter().next();
+        // The entry that made the stream holds no command: then nothing waits.
+        let newest = newest.filter(|(_, fields)| field(fields, INIT_FIELD).is_none());
+        Ok(newest.and_then(|(id, _)| stream_id(&id)).unwrap_or(StreamId::ZERO))
     }
 
     async fn open(&self, last: StreamId) -> Result<(), QueueError> {

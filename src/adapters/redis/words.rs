@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
 
-use matching::ledger::{OrderRecord, TradeRecord};
+use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{OrderId, Side, Symbol};
 
 use super::keys::{self, Keys};
@@ -76,13 +76,13 @@ fn length(length: usize) -> [u8; 4] {
     }
 }
 
-/// What is collected into one command.
+/// What is collected into one command, in the order in which they are done.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
+    /// The side of a book, which orders leave: before others come, or the same ones to other places.
+    OutOf(Symbol, Side),
     /// The side of a book, into which orders come.
     Into(Symbol, Side),
-    /// The side of a book, which orders leave.
-    OutOf(Symbol, Side),
     /// The trades of a market.
     Trades(Symbol),
 }
@@ -135,26 +135,21 @@ impl Writing<'_> {
         fields(&shown, &mut |_, value| hashes.words.push(value));
     }
 
-    /// Puts an open order into its side of the book.
+    /// Puts an order into its place in the book, if it has one.
     pub(super) fn enter_book(&mut self, order: &OrderRecord) {
-        if let Some(priority) = order.priority {
-            let members = self.collect(Target::Into(order.symbol, order.side));
-            members.push(keys::score(order.side, order.price_units()));
-            members.push(keys::member(priority, order.order_id));
+        if let (Some(place), Some(price)) = (order.place(), order.price_units()) {
+            let members = self.collect(Target::Into(place.symbol, place.side));
+            members.push(keys::score(place.side, price));
+            members.push(keys::member(place.priority, place.order_id));
         }
     }
 
-    /// Takes an order out of its side of the book, if it is there.
-    pub(super) fn leave_book(&mut self, order: &OrderRecord) {
-        if let Some(priority) = order.priority {
-            let members = self.collect(Target::OutOf(order.symbol, order.side));
-            members.push(keys::member(priority, order.order_id));
-        }
+    /// Empties a place that an order left, if it was filled before this run.
+    pub(super) fn leave_book(&mut self, place: &Place) {
+        self.collect(Target::OutOf(place.symbol, place.side)).push(keys::member(place.priority, place.order_id));
     }
 
-    /// An order goes with its place in the book, which it still has if it closed and was dropped in one run.
     pub(super) fn drop_order(&mut self, order: &OrderRecord) {
-        self.leave_book(order);
         self.words.command(&["DEL", &self.keys.order(order.order_id)]);
     }
 

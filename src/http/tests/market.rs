@@ -1,6 +1,6 @@
 //! The service under test: the API, and the real core in memory behind its two ports.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -8,17 +8,22 @@ use actix::{Actor, Context, Handler, Message, Recipient};
 use actix_web::dev::Service as _;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, init_service, read_body};
-use actors::outcomes::{Expect, ReadLedger};
+use actors::outcomes::{Expect, ReadLedger, subject};
 use actors::{Intake, IntakeLimits, Outcome, Progress};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
-use journal::{CommandQueue, EnqueueError, Entry, Epoch, QueueError, ServiceClock, StreamId, encoding};
+use journal::{
+    CommandQueue, ConsumerPosition, Consumers, EnqueueError, Entry, Epoch, HistoryError, QueueError, ServiceClock,
+    StreamId, encoding,
+};
+use market::OrderIndex;
 use matching::command::ListInstrument;
 use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::super::consumers::Registry;
 use super::super::*;
 
 /// What the queue does with the next commands.
@@ -51,15 +56,27 @@ impl CommandQueue for Queue {
         if mood == Mood::Away {
             return Err(EnqueueError::NotTaken("secret words".to_owned()));
         }
-        self.texts.lock().expect("the texts").push(text.to_owned());
+        let millis = {
+            let mut texts = self.texts.lock().expect("the texts");
+            texts.push(text.to_owned());
+            texts.len() as u64
+        };
         if mood != Mood::Stuck {
-            let command = encoding::decode_command(encoding::LOG_FORMAT, text).expect("a command");
-            self.engine.send(Execute(command)).await.expect("the engine");
+            for command in encoding::decode_entry(encoding::STREAM_FORMAT, text).expect("commands") {
+                self.engine.send(Execute(command)).await.expect("the engine");
+            }
         }
-        if mood == Mood::Deaf { Err(EnqueueError::Unknown("secret words".to_owned())) } else { Ok(StreamId::ZERO) }
+        if mood == Mood::Deaf {
+            return Err(EnqueueError::Unknown("secret words".to_owned()));
+        }
+        Ok(StreamId { millis, index: 0 })
     }
 
     async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
+        unimplemented!()
+    }
+
+    async fn last(&self) -> Result<StreamId, QueueError> {
         unimplemented!()
     }
 
@@ -76,24 +93,38 @@ impl CommandQueue for Queue {
     }
 }
 
+/// Keeps nothing.
+struct NoConsumers;
+
+#[async_trait]
+impl Consumers for NoConsumers {
+    async fn all(&self) -> Result<Vec<ConsumerPosition>, HistoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn put(&self, _: &ConsumerPosition) -> Result<(), HistoryError> {
+        Ok(())
+    }
+}
+
 /// The core and those who wait for it.
 struct FakeEngine {
     core: matching::Engine,
     expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+    instruments: watch::Sender<Instruments>,
 }
 
 impl FakeEngine {
     fn apply(&mut self, value: Command) -> Outcome {
         let seq = self.core.ledger().seq().next();
         let mut events = Vec::new();
-        let order = match &value {
-            Command::NewOrder(order) => Some(order.order_id),
-            Command::CancelOrder(cancel) => Some(cancel.order_id),
-            _ => None,
-        };
         let time = Micros::new(1_732_880_000_123_456).expect("a time");
-        self.core.apply(&Sequenced { seq, time, value }, &mut events);
-        Outcome { seq, events, order: order.and_then(|id| self.core.ledger().order(id)).cloned() }
+        let command = Sequenced { seq, time, value };
+        self.core.apply(&command, &mut events);
+        let order = subject(&command.value, &events).and_then(|id| self.core.ledger().order(id)).cloned();
+        let instruments = self.core.ledger().instruments().map(|listed| (listed.symbol(), *listed)).collect();
+        self.instruments.send_replace(Arc::new(instruments));
+        Outcome { seq, time, events, order }
     }
 }
 
@@ -125,7 +156,7 @@ impl Handler<ReadLedger> for FakeEngine {
     type Result = ();
 
     fn handle(&mut self, question: ReadLedger, _: &mut Self::Context) {
-        question.0(self.core.ledger());
+        question.0(self.core.ledger(), &OrderIndex::of(self.core.ledger()));
     }
 }
 
@@ -138,21 +169,23 @@ pub struct Market {
 impl Market {
     pub async fn start(settings: &str) -> Market {
         let service = Service::standby(settings).await;
-        let mut engine = FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new() };
+        let (listed, instruments) = watch::channel(Instruments::default());
+        let mut engine =
+            FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new(), instruments: listed };
         let number = |text: &str| text.parse().expect("a number");
         let symbol = |text: &str| text.parse().expect("a symbol");
         let coarse = InstrumentSpec {
-            symbol: symbol("BTC_USDT"),
             price_decimals: 2,
             quantity_decimals: 1,
             tick: number("0.05"),
             lot: number("0.5"),
+            ..Instrument::finest(symbol("BTC_USDT")).into()
         };
-        let listed = [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))];
-        for instrument in listed {
-            engine.apply(Command::ListInstrument(ListInstrument { instrument }));
+        for instrument in [Instrument::try_from(coarse).expect("an instrument"), Instrument::finest(symbol("ETH_USDT"))]
+        {
+            engine.apply(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
         }
-        let instruments: BTreeMap<_, _> = listed.map(|instrument| (instrument.symbol(), instrument)).into();
+        let feed = Feed::showing(engine.core.ledger(), crate::views::market::encode);
         let engine = engine.start();
         let texts = Mutex::default();
         let queue = Arc::new(Queue { texts, mood: Mutex::new(Mood::Well), engine: engine.clone().recipient() });
@@ -160,13 +193,23 @@ impl Market {
         let progress = Arc::new(Progress::default());
         progress.set_beaten(tokio::time::Instant::now());
         service.api.open(Engine {
-            intake: Arc::new(Intake::new(queue.clone(), StreamId::ZERO, IntakeLimits { orders: 100, cancels: 100 })),
+            intake: Arc::new(Intake::new(
+                queue.clone(),
+                StreamId::ZERO,
+                IntakeLimits { orders: 100, cancels: 100, wait: Duration::from_secs(3_600) },
+            )),
             outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
             progress,
-            ids: IdAllocator::start(log, Epoch(1)).await.expect("ids"),
+            ids: IdAllocator::start(log.clone(), Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
-            instruments: watch::channel(Arc::new(instruments)).1,
+            instruments,
             proof: Arc::default(),
+            feed,
+            log,
+            history: None,
+            consumers: Registry::open(Arc::new(NoConsumers)).await.expect("consumers"),
+            projected: watch::channel(StreamId::ZERO).1,
+            stream_end: StreamId::ZERO,
         });
         Market { service, queue }
     }

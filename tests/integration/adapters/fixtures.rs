@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use journal::{
     Batch, Chain, Epoch, OrderChanges, OrderWrite, Position, ProjectionPosition, ProjectionWrite, Record, StreamId,
 };
-use matching::command::NewOrder;
 use matching::event::{InstrumentListed, OrderAccepted, OrderCancelled, Trade};
 use matching::{
-    Changes, Command, CommandId, Decimal, Event, Instrument, Ledger, Micros, OrderId, Reason, Seq, Sequenced, Side,
-    Symbol, SymbolSeq, TradeId,
+    Amount, Changes, Command, CommandId, Decimal, Event, Instrument, Ledger, Micros, Order, OrderId, Reason, Seq,
+    Sequenced, Side, Symbol, SymbolSeq, TradeId,
 };
 
 /// The market of all fixtures.
@@ -58,7 +57,7 @@ pub fn batch(start: Position, epoch: Epoch, rows: usize, note: &str) -> Batch {
 fn record(before: &Position, epoch: Epoch, note: &str) -> Record {
     let number = before.seq.get() + 1;
     let stream_id = StreamId { millis: 1_000 + number, index: number % 3 };
-    let order = NewOrder::limit(
+    let order = Order::limit(
         order_id(number),
         symbol(),
         Side::Buy,
@@ -66,27 +65,20 @@ fn record(before: &Position, epoch: Epoch, note: &str) -> Record {
         decimal("0.00000001"),
         micros(1_732_880_000_000_000 + number),
     );
-    let accepted = OrderAccepted {
-        order_id: order.order_id,
-        symbol: order.symbol,
-        side: order.side,
-        price: order.price,
-        quantity: order.quantity,
-        priority: SymbolSeq::new(number).expect("a number"),
-        received_at: order.received_at,
-        account: None,
-        client_order_id: None,
-        expire_at: None,
-    };
+    let accepted = OrderAccepted { order: order.clone(), priority: SymbolSeq::new(number).expect("a number") };
     let cancelled = OrderCancelled {
         order_id: order.order_id,
         symbol: order.symbol,
-        command_id: CommandId::new(number).expect("an id"),
-        remaining: order.quantity,
+        side: order.side,
+        command_id: CommandId::new(number),
+        remaining: decimal("0.00000001"),
+        released: None,
         reason_code: Reason::ByUser,
         reason_text: Some(format!("{note} \"quoted\" \\ back\tslash\r\n\\N \u{0} Ünïcödé 注文")),
+        account: None,
+        metadata: None,
     };
-    let command = Sequenced { seq: seq(number), time: order.received_at, value: Command::NewOrder(order) };
+    let command = Sequenced { seq: seq(number), time: order.received_at, value: Command::NewOrder(order.into()) };
     let events = [Event::OrderAccepted(accepted), Event::OrderCancelled(cancelled)];
     let mut record = Record::new(before, stream_id, epoch, &command, &events);
     if number.is_multiple_of(5) {
@@ -146,12 +138,13 @@ impl Market {
         let order_changes = std::mem::take(&mut self.order_changes);
         let order = |id: &OrderId| {
             let order = self.ledger.order(*id).expect("a changed order is kept").clone();
-            OrderWrite { order, change: order_changes.of(*id) }
+            OrderWrite { change: order_changes.of(&order), order }
         };
         ProjectionWrite {
             from,
             to: self.position,
             orders: changes.orders.iter().map(order).collect(),
+            left_places: changes.left_places,
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
             dropped_trades: changes.dropped_trades,
@@ -169,18 +162,22 @@ impl Market {
     fn events(&mut self) -> Vec<Event> {
         if self.position.seq == Seq::ZERO {
             let instrument = Instrument::finest(symbol());
-            return vec![Event::InstrumentListed(InstrumentListed { instrument })];
+            return vec![Event::InstrumentListed(InstrumentListed { command_id: None, instrument })];
         }
         if self.open.len() > 3 && self.below(4) == 0 {
             let index = self.below(self.open.len() as u64) as usize;
-            let (order_id, _, remaining) = self.open.remove(index);
+            let (order_id, side, remaining) = self.open.remove(index);
             return vec![Event::OrderCancelled(OrderCancelled {
                 order_id,
                 symbol: symbol(),
-                command_id: CommandId::new(1).expect("an id"),
+                side,
+                command_id: CommandId::new(1),
                 remaining: Decimal::from_units(remaining, 8),
+                released: None,
                 reason_code: Reason::ByUser,
                 reason_text: (self.below(2) == 0).then(|| "a \"reason\" ✓".to_owned()),
+                account: None,
+                metadata: None,
             })];
         }
         let taker = order_id(self.next_order);
@@ -188,16 +185,15 @@ impl Market {
         let side = if self.below(2) == 0 { Side::Buy } else { Side::Sell };
         let mut remaining = 1 + self.below(1_000_000_000);
         let mut events = vec![Event::OrderAccepted(OrderAccepted {
-            order_id: taker,
-            symbol: symbol(),
-            side,
-            price: Decimal::from_units(1 + self.below(90_000_000_000), 8),
-            quantity: Decimal::from_units(remaining, 8),
+            order: Order::limit(
+                taker,
+                symbol(),
+                side,
+                Decimal::from_units(1 + self.below(90_000_000_000), 8),
+                Decimal::from_units(remaining, 8),
+                micros(1_732_880_000_000_000 + self.below(1_000_000)),
+            ),
             priority: SymbolSeq::new(taker.get()).expect("a number"),
-            received_at: micros(1_732_880_000_000_000 + self.below(1_000_000)),
-            account: None,
-            client_order_id: None,
-            expire_at: None,
         })];
         for _ in 0..self.below(3) {
             let Some(index) = self.open.iter().position(|(_, maker_side, _)| *maker_side != side) else { break };
@@ -217,6 +213,14 @@ impl Market {
                 taker_side: side,
                 maker_remaining: Decimal::from_units(self.open[index].2, 8),
                 taker_remaining: Decimal::from_units(remaining, 8),
+                quote_quantity: Amount::ZERO,
+                taker_quote_remaining: None,
+                improvement: None,
+                auction: false,
+                maker_account: None,
+                taker_account: None,
+                maker_metadata: None,
+                taker_metadata: None,
             }));
             self.next_trade = self.next_trade.next();
             if self.open[index].2 == 0 {

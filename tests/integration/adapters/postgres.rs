@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use journal::{Committed, Epoch, EventLog, LogError, Position, SnapshotError, SnapshotStore};
-use pricetime::adapters::postgres::{Postgres, PostgresError, PostgresFatalRecord, PostgresLog, PostgresSnapshots};
+use pricetime::adapters::postgres::{
+    Postgres, PostgresError, PostgresFatalRecord, PostgresLog, PostgresSnapshots, PostgresWatch,
+};
 use testbed::shared_postgres;
 
 use super::fixtures::{batch, eventually};
@@ -175,6 +177,37 @@ async fn a_paused_server_leaves_the_commit_unknown() {
     cluster.restart().expect("restarted");
     assert_eq!(log.commit(epoch, &third).await, Ok(Committed::Committed));
     log_suite::check_pages(&log, third.end()).await;
+}
+
+/// A session that holds the position row holds the writer up for its own limit, and then the commit can be repeated.
+#[tokio::test]
+async fn a_locked_position_row_leaves_the_commit_unknown_and_soon() {
+    let (postgres, url) = database().await;
+    let log = PostgresLog::new(&postgres);
+    let epoch = log.take_over(Epoch(0)).await.expect("nobody else is here").epoch;
+    let first = batch(Position::START, epoch, 1, "first");
+    let mut other = client(&url).await;
+    sqlx::raw_sql("BEGIN; SELECT FROM writer_position FOR UPDATE").execute(&mut other).await.expect("a lock");
+    let begin = Instant::now();
+    let outcome = log.commit(epoch, &first).await;
+    assert!(matches!(outcome, Err(LogError::Unknown(_))), "{outcome:?}");
+    assert!(begin.elapsed() < Duration::from_secs(4), "the limit of the server's lock comes first");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("no lock");
+    assert_eq!(log.commit(epoch, &first).await, Ok(Committed::Committed));
+}
+
+/// A long transaction is seen, also one of another user than the service's.
+#[tokio::test]
+async fn the_age_of_the_oldest_transaction_is_seen() {
+    let (postgres, url) = database().await;
+    let watch = PostgresWatch::new(&postgres);
+    let age = async || watch.oldest_transaction().await.expect("an answer");
+    assert_eq!(age().await, Duration::ZERO);
+    let mut other = client(&url).await;
+    sqlx::raw_sql("BEGIN; SELECT 1").execute(&mut other).await.expect("a transaction");
+    eventually("the transaction to be seen", async || age().await > Duration::from_millis(30)).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("an end");
+    assert_eq!(age().await, Duration::ZERO);
 }
 
 /// What nobody can mend by trying again is said as such.

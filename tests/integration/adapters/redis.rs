@@ -372,7 +372,7 @@ async fn keys_and_fields_are_those_of_the_contract() {
     let order = market.ledger.orders().find(|order| order.average_price().is_some()).expect("one traded");
     let key = format!("order:{}", order.order_id);
     let fields: std::collections::BTreeMap<String, String> = ask(&mut client, &["HGETALL", &key]).await;
-    assert_eq!(fields["price"], order.price().to_string());
+    assert_eq!(fields["price"], order.price().expect("a limit").to_string());
     assert_eq!(fields["remaining"], order.remaining().to_string());
     assert_eq!(fields["status"], order.status.as_str());
     assert_eq!(fields["average_price"], order.average_price().expect("traded").to_string());
@@ -385,7 +385,7 @@ async fn keys_and_fields_are_those_of_the_contract() {
         let mut open: Vec<_> =
             market.ledger.orders().filter(|order| order.side == side && order.status.is_open()).collect();
         open.sort_by_key(|order| {
-            let price = order.price_units() as i64;
+            let price = order.price_units().expect("a limit") as i64;
             (if side == matching::Side::Buy { -price } else { price }, order.priority)
         });
         let expected: Vec<String> = open

@@ -8,8 +8,10 @@ use chaos::history::{
 };
 use journal::position::{Epoch, StreamId};
 use journal::{Position, Record, encoding};
-use matching::command::{CancelOrder, ListInstrument, NewOrder};
-use matching::{Account, Command, CommandId, Engine, Event, Instrument, Micros, OrderId, Seq, Sequenced, Side, Symbol};
+use matching::command::{CancelOrder, ListInstrument};
+use matching::{
+    Account, Command, CommandId, Engine, Event, Instrument, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol,
+};
 
 /// A log that is written row by row; `edit` falsifies the events of the rows that it is given.
 struct Script {
@@ -48,18 +50,18 @@ fn symbol() -> Symbol {
 fn order(id: u64, side: Side, price: &str, quantity: &str, name: Option<(&str, &str)>) -> Command {
     let (price, quantity) = (price.parse().expect("a price"), quantity.parse().expect("a quantity"));
     let order_id = OrderId::new(id).expect("an id");
-    let mut order = NewOrder::limit(order_id, symbol(), side, price, quantity, Micros::new(1).expect("a time"));
+    let mut order = Order::limit(order_id, symbol(), side, price, quantity, Micros::new(1).expect("a time"));
     if let Some((account, key)) = name {
         order.account = Some(account.parse::<Account>().expect("an account"));
         order.client_order_id = Some(key.parse().expect("a key"));
     }
-    Command::NewOrder(order)
+    Command::from(order)
 }
 
 /// Row 1 lists the market, 2 is a sell of 5, 3 a buy of 3 that trades with it, 4 cancels what is left of the sell.
 fn commands() -> Vec<Command> {
     vec![
-        Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol()) }),
+        Command::ListInstrument(ListInstrument { command_id: None, instrument: Instrument::finest(symbol()) }),
         order(1, Side::Sell, "100", "5", None),
         order(2, Side::Buy, "101", "3", Some(("a", "k"))),
         Command::CancelOrder(CancelOrder {
@@ -254,7 +256,7 @@ fn a_key_that_was_executed_twice_is_found() {
     commands.push(order(8, Side::Buy, "1", "3", Some(("a", "other"))));
     let rows = Script::of(commands, |seq, events| {
         if let (5, Some(Event::OrderAccepted(order))) = (seq, events.first_mut()) {
-            order.client_order_id = Some("k".parse().expect("a key"));
+            order.order.client_order_id = Some("k".parse().expect("a key"));
         }
     })
     .rows;

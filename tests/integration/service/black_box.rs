@@ -5,14 +5,18 @@ use std::process::Command;
 
 use crate::service::support::{Mode, Stack, on_both};
 
+/// A path in the project.
+pub fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
 /// Runs a program of the project's Python environment in the project's folder; what it printed.
-fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path: PathBuf = root.join(".venv/bin").join(program);
+pub fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
+    let path = project(".venv/bin").join(program);
     assert!(path.exists(), "{} is missing: run `make prepare`", path.display());
     let output = Command::new(path)
         .args(arguments)
-        .current_dir(root)
+        .current_dir(project(""))
         .env("MATCHING_BASE_URL", base_url)
         .output()
         .expect("it runs");
@@ -38,6 +42,13 @@ async fn locust_sees_no_failure_and_the_invariants_hold(mode: Mode) {
     let arguments = [&["-f", "api_tests/locustfile.py", &host][..], &load[..]].concat();
     println!("{}", run("locust", &arguments, &stack.service.base_url()));
     println!("{}", run("python", &["api_tests/invariants.py"], &stack.service.base_url()));
+}
+
+/// Requests made from the schema, good and bad ones: no answer is a 5xx, and each is as the schema says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_tells_the_truth() {
+    let stack = Stack::on(Mode::Embedded);
+    println!("{}", run("python", &["api_tests/schema_check.py"], &stack.service.base_url()));
 }
 
 #[test]

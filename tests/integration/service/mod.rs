@@ -1,11 +1,20 @@
 //! The whole service as a process, from the outside.
 
 mod audit;
+mod away;
 mod black_box;
+mod clock;
 mod commands;
 mod concurrent;
 mod damage;
+mod disk;
+mod feed;
+mod forms;
 mod http;
+mod overload;
+mod proxy;
 mod recovery;
+mod reopening;
 mod stop;
 mod support;
+mod zombie;

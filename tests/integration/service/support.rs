@@ -35,10 +35,17 @@ pub struct Stack {
     servers: Option<Servers>,
 }
 
-/// PostgreSQL is the tests' shared one.
+/// PostgreSQL is the tests' shared one unless a test wants to harm it.
 struct Servers {
     redis: Redis,
+    postgres: Option<testbed::Postgres>,
     database_url: String,
+}
+
+impl Servers {
+    fn cluster(&self) -> &testbed::Postgres {
+        self.postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"))
+    }
 }
 
 /// Makes a test for each mode of functions that take one.
@@ -75,16 +82,24 @@ impl Stack {
         let servers = (mode == Mode::Full).then(|| {
             let cluster = shared_postgres().expect("the shared PostgreSQL");
             let database_url = cluster.create_database().expect("a database");
-            Servers { redis: Redis::start().expect("a Redis"), database_url }
+            Servers { redis: Redis::start().expect("a Redis"), postgres: None, database_url }
         });
         Stack::with(servers, settings)
+    }
+
+    /// A stack on these servers, the shared PostgreSQL where none is given; a REDIS_URL among the settings is another way
+    /// to that Redis.
+    pub fn on_servers(redis: Redis, postgres: Option<testbed::Postgres>, settings: &[(&str, &str)]) -> Stack {
+        let cluster = postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"));
+        let database_url = cluster.create_database().expect("a database");
+        Stack::with(Some(Servers { redis, postgres, database_url }), settings)
     }
 
     fn with(servers: Option<Servers>, settings: &[(&str, &str)]) -> Stack {
         let mut environment: BTreeMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Some(servers) = &servers {
-            environment.insert("REDIS_URL".to_owned(), servers.redis.url());
+            environment.entry("REDIS_URL".to_owned()).or_insert_with(|| servers.redis.url());
             environment.insert("DATABASE_URL".to_owned(), servers.database_url.clone());
         }
         environment.entry("DEBUG".to_owned()).or_insert_with(|| "true".to_owned());
@@ -106,9 +121,15 @@ impl Stack {
         &mut self.servers.as_mut().expect("the full mode").redis
     }
 
+    /// The PostgreSQL that belongs to this stack alone.
+    pub fn postgres_mut(&mut self) -> &mut testbed::Postgres {
+        let servers = self.servers.as_mut().expect("the full mode");
+        servers.postgres.as_mut().expect("its own PostgreSQL")
+    }
+
     /// The environment of a second service on the same servers.
     pub fn environment(&self) -> [(&'static str, String); 3] {
-        let Servers { redis, database_url } = self.servers();
+        let Servers { redis, database_url, .. } = self.servers();
         [("REDIS_URL", redis.url()), ("DATABASE_URL", database_url.clone()), ("DEBUG", "true".to_owned())]
     }
 
@@ -119,8 +140,7 @@ impl Stack {
     /// One statement on the service's database; the text that psql gives.
     pub fn sql(&self, statement: &str) -> String {
         let servers = self.servers();
-        let cluster = shared_postgres().expect("the shared PostgreSQL");
-        cluster.sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
+        servers.cluster().sql(&servers.database_url, statement).expect("an answer").trim().to_owned()
     }
 
     /// Runs `pricetime <arguments>` with the service's settings, in its folder.
@@ -148,10 +168,39 @@ impl Stack {
     pub async fn place(&self, symbol: &str, side: &str, price: &str, quantity: &str) -> u64 {
         let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": quantity});
         let answer = self.client.post(self.url("/api/orders/")).json(&body).send().await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{body}");
+        let status = answer.status();
         let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}: {answer}");
         assert_eq!(answer["status"], "ENQUEUED");
         answer["order_id"].as_u64().expect("an id")
+    }
+
+    /// An order with these fields besides the usual ones, however it is answered.
+    pub async fn order(&self, fields: Value) -> Answer {
+        let mut body = json!({"symbol": "BTC_USDT", "side": "BUY", "price": "1", "quantity": "1"});
+        body.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
+        let began = Instant::now();
+        let answer = self.client.post(self.url("/api/orders/")).json(&body).send().await.expect("an answer");
+        Answer::of(answer, began).await
+    }
+
+    /// What `/readyz` says: the status, and the body.
+    pub async fn readiness(&self) -> (u16, Value) {
+        let answer = self.client.get(self.url("/readyz")).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    }
+
+    /// Waits until `/readyz` answers this, status and word.
+    pub async fn until_readiness(&self, status: u16, word: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let (found, body) = self.readiness().await;
+            if found == status && body["status"] == word {
+                return body;
+            }
+            assert!(began.elapsed() < DEADLINE, "in vain waited for {status} {word}: {found} {body}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub async fn cancel(&self, order_id: u64) -> (StatusCode, Value) {
@@ -184,11 +233,48 @@ impl Stack {
                 Box::new(PostgresLog::new(&database))
             }
             None => {
-                let file = Embedded::open_beside(&self.service.folder().join("data")).await.expect("the file");
+                let given = self.service.environment().find(|(name, _)| *name == "DATA_DIR");
+                let folder = self.service.folder().join(given.map_or("data", |(_, folder)| folder));
+                let file = Embedded::open_beside(&folder).await.expect("the file");
                 Box::new(EmbeddedLog::new(&file))
             }
         };
         log.page(Seq::ZERO, 10_000_000).await.expect("the log")
+    }
+}
+
+/// An answer of the service, and how long it took.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub retry_after: bool,
+    pub body: Value,
+    pub took: Duration,
+}
+
+impl Answer {
+    pub async fn of(answer: reqwest::Response, began: Instant) -> Answer {
+        let (status, retry_after) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
+        Answer { status, retry_after, body: answer.json().await.expect("JSON"), took: began.elapsed() }
+    }
+
+    pub fn order_id(&self) -> Option<u64> {
+        self.body["order_id"].as_u64()
+    }
+
+    /// Holds that it is a refusal of this code and certainly not taken.
+    #[track_caller]
+    pub fn not_taken(&self, code: &str) {
+        let found = (self.status, self.body["code"].as_str(), self.body["outcome"].as_str(), self.retry_after);
+        assert_eq!(found, (503, Some(code), Some("not_taken"), true), "{self:?}");
+    }
+
+    /// Holds that it may have been taken, and names its order.
+    #[track_caller]
+    pub fn unknown(&self) -> u64 {
+        let found = (self.status, self.body["code"].as_str(), self.body["outcome"].as_str(), self.retry_after);
+        assert_eq!(found, (503, Some("OUTCOME_UNKNOWN"), Some("unknown"), true), "{self:?}");
+        self.order_id().expect("an id")
     }
 }
 

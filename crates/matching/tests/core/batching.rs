@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use matching::book::{Book, BookEvent};
-use matching::{Changes, Command, Engine, Event, Router, Sequenced, Symbol};
+use matching::book::{Book, BookCommand, BookEvent, Ended, Owner};
+use matching::command::{CancelOrder, ListInstrument, RefuseEntry};
+use matching::router::{ID_WINDOW, MAX_SYMBOLS};
+use matching::{Changes, Command, Engine, Event, Instrument, Micros, Order, Reason, Router, Sequenced, Side, Symbol};
 
-use crate::support::{engine_commands, run};
+use crate::engine_commands::{engine_commands, run};
+use crate::support::{command_id, order_id, symbol};
 
 const RETAIN: u64 = 50;
 
@@ -30,20 +33,18 @@ fn run_in_batches(commands: &[Sequenced<Command>], size: usize) -> (Router, BTre
         let planned: Vec<_> = batch
             .iter()
             .map(|command| {
-                let mut routed = Vec::new();
-                let own = router.route(command, &mut routed);
-                if let Some(Event::InstrumentListed(listed)) = &own {
-                    let symbol = listed.instrument.symbol();
-                    books.insert(symbol, Book::new(symbol));
+                let (mut own, mut routed) = (Vec::new(), Vec::new());
+                router.route(command, &mut own, &mut routed);
+                if let Some(Event::InstrumentListed(listed)) = own.first() {
+                    books.insert(listed.instrument.symbol(), Book::new(listed.instrument));
                 }
                 (own, routed)
             })
             .collect();
-        for (command, (own, routed)) in batch.iter().zip(planned) {
-            let mut events: Vec<Event> = own.into_iter().collect();
+        for (command, (mut events, routed)) in batch.iter().zip(planned) {
             for (symbol, book_command) in routed {
                 let mut answers: Vec<BookEvent> = Vec::new();
-                books.get_mut(&symbol).expect("a book").apply(book_command, &mut answers);
+                books.get_mut(&symbol).expect("a book").apply(command.seq, book_command, &mut answers);
                 events.extend(answers.into_iter().map(|answer| router.publish(command.seq, symbol, answer)));
             }
             all.push(events);
@@ -112,46 +113,36 @@ fn changes_carry_a_mirror_from_one_state_to_the_next() {
 /// An id and a name are refused for exactly their window and taken again after it.
 #[test]
 fn ids_are_kept_for_exactly_their_window() {
-    use matching::command::{CancelOrder, ListInstrument, RefuseEntry};
-    use matching::router::ID_WINDOW;
-    use matching::{Instrument, Micros, Side};
-
     let mut router = Router::new();
     let mut route = |value: Command| {
         let command = Sequenced { seq: router.seq().next(), time: Micros::ZERO, value };
-        let mut routed = Vec::new();
-        let own = router.route(&command, &mut routed);
-        if let [(symbol, matching::BookCommand::Cancel { command_id, order_id, .. })] = routed.as_slice() {
-            let remaining = matching::Quantity::ONE;
-            let cancelled =
-                BookEvent::Cancelled { order_id: *order_id, command_id: *command_id, remaining, reason_text: None };
-            router.publish(command.seq, *symbol, cancelled);
+        let (mut own, mut routed) = (Vec::new(), Vec::new());
+        router.route(&command, &mut own, &mut routed);
+        if let [(symbol, BookCommand::Cancel { command_id, order_id, .. })] = routed.as_slice() {
+            let ended = Ended {
+                order_id: *order_id,
+                side: Side::Buy,
+                remaining: matching::Quantity::ONE,
+                released: None,
+                owner: Owner::default(),
+            };
+            let (command_id, reason) = (Some(*command_id), Reason::ByUser);
+            router.publish(command.seq, *symbol, BookEvent::Cancelled { ended, command_id, reason, reason_text: None });
         }
-        (own, routed.len())
+        (own.pop(), routed.len())
     };
-    let symbol = crate::support::symbol("BTC_USDT");
+    let market = symbol("BTC_USDT");
     let named = |id| {
-        let order = matching::command::NewOrder::limit(
-            crate::support::order_id(id),
-            symbol,
-            Side::Buy,
-            "1".parse().expect("a price"),
-            "1".parse().expect("a quantity"),
-            Micros::ZERO,
-        );
-        let client_order_id = Some("mine".parse().expect("a name"));
-        Command::NewOrder(matching::command::NewOrder { client_order_id, ..order })
+        let one = "1".parse().expect("a number");
+        let order = Order::limit(order_id(id), market, Side::Buy, one, one, Micros::ZERO);
+        Command::from(Order { client_order_id: Some("mine".parse().expect("a name")), ..order })
     };
     let order = || named(1);
     let idle = || Command::RefuseEntry(RefuseEntry { stream_id: String::new(), error: String::new() });
-    route(Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol) }));
+    route(Command::ListInstrument(ListInstrument { command_id: None, instrument: Instrument::finest(market) }));
     assert_eq!(route(order()).1, 1);
-    let cancel = CancelOrder {
-        command_id: crate::support::command_id(1),
-        order_id: crate::support::order_id(1),
-        reason_text: None,
-        received_at: Micros::ZERO,
-    };
+    let cancel =
+        CancelOrder { command_id: command_id(1), order_id: order_id(1), reason_text: None, received_at: Micros::ZERO };
     assert_eq!(route(Command::CancelOrder(cancel.clone())).1, 1, "row 3 closes the order");
     for _ in 0..ID_WINDOW - 2 {
         route(idle());
@@ -167,15 +158,13 @@ fn ids_are_kept_for_exactly_their_window() {
 
 #[test]
 fn a_symbol_is_listed_once_and_only_so_many_are() {
-    use matching::command::ListInstrument;
-    use matching::router::MAX_SYMBOLS;
-    use matching::{Instrument, Micros, Reason};
-
     let mut router = Router::new();
     let mut list = |name: String| {
-        let instrument = Instrument::finest(crate::support::symbol(&name));
-        let value = Command::ListInstrument(ListInstrument { instrument });
-        router.route(&Sequenced { seq: router.seq().next(), time: Micros::ZERO, value }, &mut Vec::new())
+        let instrument = Instrument::finest(symbol(&name));
+        let value = Command::ListInstrument(ListInstrument { command_id: None, instrument });
+        let mut own = Vec::new();
+        router.route(&Sequenced { seq: router.seq().next(), time: Micros::ZERO, value }, &mut own, &mut Vec::new());
+        own.pop()
     };
     for number in 0..MAX_SYMBOLS {
         assert!(matches!(list(format!("C{number}_USDT")), Some(Event::InstrumentListed(_))), "symbol {number}");

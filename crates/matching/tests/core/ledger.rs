@@ -1,9 +1,10 @@
 //! The ledger: what it keeps, what it drops, what it says of an order.
 
-use matching::command::{CancelOrder, ListInstrument, NewOrder};
-use matching::{Command, Engine, Event, Instrument, Micros, Reason, Seq, Sequenced, Side};
+use matching::command::{CancelOrder, ListInstrument};
+use matching::{Command, Engine, Event, Instrument, Micros, Order, Reason, Seq, Sequenced, Side};
 
-use crate::support::{command_id, engine_commands, order_id, run, symbol};
+use crate::engine_commands::{engine_commands, run};
+use crate::support::{command_id, order_id, symbol};
 
 struct Market {
     engine: Engine,
@@ -13,7 +14,10 @@ struct Market {
 impl Market {
     fn new(retain_closed: u64) -> Market {
         let mut market = Market { engine: Engine::new(retain_closed), seq: Seq::ZERO };
-        market.apply(Command::ListInstrument(ListInstrument { instrument: Instrument::finest(symbol("BTC_USDT")) }));
+        market.apply(Command::ListInstrument(ListInstrument {
+            command_id: None,
+            instrument: Instrument::finest(symbol("BTC_USDT")),
+        }));
         market
     }
 
@@ -25,7 +29,7 @@ impl Market {
     }
 
     fn place(&mut self, id: u64, side: Side, price: &str, quantity: &str) {
-        self.apply(Command::NewOrder(NewOrder::limit(
+        self.apply(Command::from(Order::limit(
             order_id(id),
             symbol("BTC_USDT"),
             side,
@@ -70,7 +74,7 @@ fn an_order_goes_through_its_states() {
     market.cancel(1);
     assert_eq!(market.say(1), "CANCELLED 2/3 100.5");
     let order = market.engine.ledger().order(order_id(1)).expect("a kept order");
-    assert_eq!((order.reason_code, order.reason_text.as_deref()), (Some(Reason::ByUser), Some("enough")));
+    assert_eq!((order.reason_code, order.reason_text()), (Some(Reason::ByUser), Some("enough")));
     market.place(3, Side::Buy, "0", "1");
     assert_eq!(market.say(3), "REJECTED 1/1 -");
 }

@@ -1,10 +1,16 @@
-//! The core: tables for what one order does, random commands against the naive book, images, the ledger.
+//! The matching core as a whole.
 
 mod batching;
+mod checks;
+mod compare;
 mod conformance;
+mod engine_commands;
+mod generate;
 mod images;
 mod ledger;
+mod properties;
 mod random;
+mod stories;
+mod story;
 mod support;
-mod table;
 mod times_and_names;

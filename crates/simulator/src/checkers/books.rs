@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use matching::event::{OrderAccepted, Trade};
-use matching::naive::NaiveBook;
-use matching::{Decimal, Event, Micros, OrderId, Router, Side, Symbol};
+use matching::event::Trade;
+use matching::naive::NaiveEngine;
+use matching::{Decimal, Event, Micros, Order, OrderId, Side, Symbol};
 
 use super::{Facts, Row};
 use crate::world::Violation;
@@ -27,18 +27,11 @@ pub fn check(facts: &Facts) -> Vec<Violation> {
     found
 }
 
-/// Routes every command to naive books, and compares what they say with what the log says.
+/// Applies every command with naive books, and compares what they say with what the log says.
 fn against_the_naive_book(facts: &Facts, found: &mut Vec<Violation>) {
-    let mut router = Router::new();
-    let mut books: BTreeMap<Symbol, NaiveBook> = BTreeMap::new();
+    let mut naive = NaiveEngine::default();
     for row in &facts.rows {
-        let mut routed = Vec::new();
-        let mut expected: Vec<Event> = router.route(&row.command, &mut routed).into_iter().collect();
-        for (symbol, command) in routed {
-            let mut events = Vec::new();
-            books.entry(symbol).or_default().apply(command, &mut events);
-            expected.extend(events.into_iter().map(|event| router.publish(row.command.seq, symbol, event)));
-        }
+        let expected = naive.apply(&row.command);
         if expected != row.events {
             let what = format!("row {}: the naive book says {expected:?}, the log {:?}", row.command.seq, row.events);
             return found.push(Violation::new("price-time priority, as the naive book has it", what));
@@ -51,9 +44,13 @@ fn against_the_naive_book(facts: &Facts, found: &mut Vec<Violation>) {
 struct Open {
     symbol: Symbol,
     side: Side,
-    price: u64,
-    remaining: u64,
+    /// None accepts any.
+    price: Option<u64>,
+    /// None: it has a quote amount instead.
+    remaining: Option<u64>,
     expire_at: Option<Micros>,
+    /// Whether it waits for a trade.
+    waits: bool,
 }
 
 /// The open orders, by the events alone.
@@ -62,12 +59,25 @@ struct Sums {
     open: BTreeMap<OrderId, Open>,
 }
 
+type Wrong = (&'static str, String);
+
 impl Sums {
     fn row(&mut self, row: &Row, found: &mut Vec<Violation>) {
         for event in &row.events {
             let wrong = match event {
-                Event::OrderAccepted(order) => self.accept(order, row),
+                Event::OrderAccepted(accepted) => self.accept(&accepted.order, row),
+                Event::OrderTriggered(triggered) => self.change(triggered.order_id, |open| open.waits = false),
+                Event::OrderAmended(amended) => self.change(amended.order_id, |open| {
+                    open.price = amended.price.map(units);
+                    open.remaining = Some(units(amended.remaining));
+                }),
+                Event::OrderReduced(reduced) => {
+                    self.change(reduced.order_id, |open| open.remaining = Some(units(reduced.remaining)))
+                }
                 Event::Trade(trade) => self.trade(trade, row.command.time),
+                Event::OrderFilled(filled) => self.change(filled.order_id, |_| {}).map(|()| {
+                    self.open.remove(&filled.order_id);
+                }),
                 Event::OrderCancelled(cancelled) => self.close(cancelled.order_id, cancelled.remaining),
                 Event::OrderExpired(expired) => self.close(expired.order_id, expired.remaining),
                 _ => Ok(()),
@@ -79,13 +89,14 @@ impl Sums {
         self.crossed(row, found);
     }
 
-    fn accept(&mut self, order: &OrderAccepted, row: &Row) -> Result<(), (&'static str, String)> {
+    fn accept(&mut self, order: &Order, row: &Row) -> Result<(), Wrong> {
         let open = Open {
             symbol: order.symbol,
             side: order.side,
-            price: units(order.price),
-            remaining: units(order.quantity),
+            price: order.price.map(units),
+            remaining: order.quantity.map(units),
             expire_at: order.expire_at,
+            waits: order.order_type.waits(),
         };
         let late = match &row.command.value {
             matching::Command::NewOrder(asked) => asked.deadline.is_some_and(|deadline| deadline < row.command.time),
@@ -100,20 +111,33 @@ impl Sums {
         }
     }
 
-    fn trade(&mut self, trade: &Trade, now: Micros) -> Result<(), (&'static str, String)> {
+    fn change(&mut self, order_id: OrderId, change: impl FnOnce(&mut Open)) -> Result<(), Wrong> {
+        match self.open.get_mut(&order_id) {
+            Some(open) => {
+                change(open);
+                Ok(())
+            }
+            None => Err(("conservation", format!("order {order_id} changes, and is not open"))),
+        }
+    }
+
+    fn trade(&mut self, trade: &Trade, now: Micros) -> Result<(), Wrong> {
         let ids = (trade.maker_order_id, trade.taker_order_id);
         let (Some(maker), Some(taker)) = (self.open.get(&ids.0), self.open.get(&ids.1)) else {
             return Err(("conservation", format!("{ids:?} trade, and are not both open")));
         };
         let price = units(trade.price);
-        if price != maker.price {
+        if Some(price) != maker.price && !trade.auction {
             return Err(("a trade is at the maker's price", format!("{ids:?} trade at {}", trade.price)));
         }
-        let accepts = match taker.side {
-            Side::Buy => price <= taker.price,
-            Side::Sell => price >= taker.price,
+        let accepts = |order: &Open| {
+            order.price.is_none_or(|limit| match order.side {
+                Side::Buy => price <= limit,
+                Side::Sell => price >= limit,
+            })
         };
-        if maker.side == taker.side || maker.symbol != taker.symbol || !accepts {
+        let strangers = maker.side == taker.side || maker.symbol != taker.symbol || maker.waits || taker.waits;
+        if strangers || !accepts(taker) || !accepts(maker) {
             return Err(("orders trade within their limits", format!("{maker:?} and {taker:?} trade at {price}")));
         }
         if maker.expire_at.is_some_and(|at| at <= now) {
@@ -126,32 +150,34 @@ impl Sums {
         Ok(())
     }
 
-    fn reduce(&mut self, order_id: OrderId, quantity: u64, left: u64) -> Result<(), (&'static str, String)> {
+    fn reduce(&mut self, order_id: OrderId, quantity: u64, left: u64) -> Result<(), Wrong> {
         let Some(order) = self.open.get_mut(&order_id) else { return Ok(()) };
-        if quantity == 0 || order.remaining.checked_sub(quantity) != Some(left) {
+        let Some(remaining) = order.remaining else { return Ok(()) };
+        if quantity == 0 || remaining.checked_sub(quantity) != Some(left) {
             return Err(("conservation", format!("{order:?} gives {quantity} and has {left} left")));
         }
-        order.remaining = left;
+        order.remaining = Some(left);
         if left == 0 {
             self.open.remove(&order_id);
         }
         Ok(())
     }
 
-    fn close(&mut self, order_id: OrderId, remaining: Decimal) -> Result<(), (&'static str, String)> {
+    fn close(&mut self, order_id: OrderId, remaining: Decimal) -> Result<(), Wrong> {
         match self.open.remove(&order_id) {
-            Some(order) if order.remaining == units(remaining) => Ok(()),
+            Some(order) if order.remaining.is_none_or(|left| left == units(remaining)) => Ok(()),
             other => Err(("conservation", format!("order {order_id} closes with {remaining} left: {other:?}"))),
         }
     }
 
     fn crossed(&self, row: &Row, found: &mut Vec<Violation>) {
         let mut best: BTreeMap<Symbol, (u64, u64)> = BTreeMap::new();
-        for order in self.open.values() {
+        for order in self.open.values().filter(|order| !order.waits) {
+            let Some(price) = order.price else { continue };
             let (bid, ask) = best.entry(order.symbol).or_insert((0, u64::MAX));
             match order.side {
-                Side::Buy => *bid = order.price.max(*bid),
-                Side::Sell => *ask = order.price.min(*ask),
+                Side::Buy => *bid = price.max(*bid),
+                Side::Sell => *ask = price.min(*ask),
             }
         }
         for (symbol, (bid, ask)) in best {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use matching::command::NewOrder;
-use matching::{Account, ClientOrderId, Command, CommandId, Event, OrderId, Seq, Symbol};
+use matching::{Account, ClientOrderId, Command, CommandId, Event, Order, OrderId, Seq, Symbol};
 
 use super::{Facts, Row};
 use crate::history::Sent;
@@ -88,7 +88,7 @@ type Name<'a> = (Symbol, Option<&'a Account>, &'a ClientOrderId);
 fn names(facts: &Facts, found: &mut Vec<Violation>) {
     let mut firsts: BTreeMap<Name, OrderId> = BTreeMap::new();
     for row in &facts.rows {
-        let Command::NewOrder(order) = &row.command.value else { continue };
+        let Command::NewOrder(NewOrder { order, .. }) = &row.command.value else { continue };
         let Some(name) = &order.client_order_id else { continue };
         if let Some(what) = use_name(row, order, (order.symbol, order.account.as_ref(), name), &mut firsts) {
             found.push(Violation::new("a name is used once", what));
@@ -96,12 +96,7 @@ fn names(facts: &Facts, found: &mut Vec<Violation>) {
     }
 }
 
-fn use_name<'a>(
-    row: &Row,
-    order: &NewOrder,
-    name: Name<'a>,
-    firsts: &mut BTreeMap<Name<'a>, OrderId>,
-) -> Option<String> {
+fn use_name<'a>(row: &Row, order: &Order, name: Name<'a>, firsts: &mut BTreeMap<Name<'a>, OrderId>) -> Option<String> {
     let seq = row.command.seq;
     match (row.events.first(), firsts.get(&name)) {
         (Some(Event::DuplicateRejected(_)), _) => None,

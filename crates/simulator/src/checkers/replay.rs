@@ -102,13 +102,14 @@ fn apply_batch(
     let mut own = Vec::new();
     let mut planned: BTreeMap<Symbol, Vec<(usize, matching::BookCommand)>> = BTreeMap::new();
     for (index, row) in batch.iter().enumerate() {
-        let mut routed = Vec::new();
-        let event = router.route(&row.command, &mut routed);
-        if let Some(Event::InstrumentListed(listed)) = &event {
-            let symbol = listed.instrument.symbol();
-            books.insert(symbol, Book::new(symbol));
+        let (mut events, mut routed) = (Vec::new(), Vec::new());
+        router.route(&row.command, &mut events, &mut routed);
+        for event in &events {
+            if let Event::InstrumentListed(listed) = event {
+                books.insert(listed.instrument.symbol(), Book::new(listed.instrument));
+            }
         }
-        own.push(event);
+        own.push(events);
         for (symbol, command) in routed {
             planned.entry(symbol).or_default().push((index, command));
         }
@@ -120,10 +121,10 @@ fn apply_batch(
     for (symbol, commands) in planned {
         let Some(book) = books.get_mut(&symbol) else { continue };
         for (index, command) in commands {
-            book.apply(command, answers.entry((index, symbol)).or_default());
+            book.apply(batch[index].command.seq, command, answers.entry((index, symbol)).or_default());
         }
     }
-    let mut events: Vec<Vec<Event>> = own.into_iter().map(|event| event.into_iter().collect()).collect();
+    let mut events: Vec<Vec<Event>> = own;
     for ((index, symbol), answered) in answers {
         let seq = batch[index].command.seq;
         events[index].extend(answered.into_iter().map(|event| router.publish(seq, symbol, event)));

@@ -2,16 +2,19 @@
 
 use journal::{Chain, Epoch, Position, ProjectionPosition, Record, StreamId};
 use matching::command::{AdvanceTime, CancelOrder, ListInstrument, NewOrder};
-use matching::{Changes, Command, CommandId, Engine, Event, Instrument, Ledger, Micros, OrderId, Seq, Sequenced, Side};
+use matching::{
+    Changes, Command, CommandId, Engine, Event, Instrument, Ledger, Micros, Order, OrderId, Seq, Sequenced, Side,
+    TimeInForce,
+};
 
 use super::{Facts, check};
 use crate::history::{Answer, Sent};
 use crate::process::symbol;
 use crate::projection::Contents;
 
-fn order(id: u64, side: Side, price: u64, quantity: u64) -> NewOrder {
+fn order(id: u64, side: Side, price: u64, quantity: u64) -> Order {
     let [price, quantity] = [price, quantity].map(|number| number.to_string().parse().expect("a number"));
-    NewOrder::limit(OrderId::new(id).expect("an id"), symbol("BTC_USDT"), side, price, quantity, Micros::ZERO)
+    Order::limit(OrderId::new(id).expect("an id"), symbol("BTC_USDT"), side, price, quantity, Micros::ZERO)
 }
 
 fn cancel(id: u64, order: u64) -> Command {
@@ -21,14 +24,15 @@ fn cancel(id: u64, order: u64) -> Command {
 
 /// A market in which two orders rest, one trades with the elder, one has a name that comes again, one expires.
 fn commands() -> Vec<Command> {
-    let named = NewOrder { client_order_id: Some("mine".parse().expect("a name")), ..order(4, Side::Sell, 110, 1) };
-    let again = NewOrder { order_id: OrderId::new(5).expect("an id"), ..named.clone() };
-    let expiring = NewOrder { expire_at: Micros::new(65), ..order(6, Side::Sell, 120, 1) };
-    let list = ListInstrument { instrument: Instrument::finest(symbol("BTC_USDT")) };
+    let named = Order { client_order_id: Some("mine".parse().expect("a name")), ..order(4, Side::Sell, 110, 1) };
+    let again = Order { order_id: OrderId::new(5).expect("an id"), ..named.clone() };
+    let expiring =
+        Order { time_in_force: TimeInForce::Gtd, expire_at: Micros::new(65), ..order(6, Side::Sell, 120, 1) };
+    let list = ListInstrument { command_id: None, instrument: Instrument::finest(symbol("BTC_USDT")) };
     let mut commands = vec![Command::ListInstrument(list)];
     commands.extend(
         [order(1, Side::Buy, 100, 5), order(2, Side::Buy, 100, 5), order(3, Side::Sell, 99, 7), named, again, expiring]
-            .map(Command::NewOrder),
+            .map(Command::from),
     );
     commands.extend([Command::AdvanceTime(AdvanceTime {}), cancel(7, 2)]);
     commands
@@ -168,7 +172,7 @@ fn a_crossed_book_and_what_came_too_late_are_found() {
     let not_expired = log(commands(), |seq, events| events.truncate(if seq == 8 { 1 } else { usize::MAX }));
     caught("price-time priority, as the naive book has it", &not_expired);
     let mut late = commands();
-    late[2] = Command::NewOrder(NewOrder { deadline: Micros::new(19), ..order(2, Side::Buy, 100, 5) });
+    late[2] = Command::NewOrder(NewOrder { deadline: Micros::new(19), ..order(2, Side::Buy, 100, 5).into() });
     let accepted = sound().rows[2].events.clone();
     let facts = log(late, |seq, events| {
         if seq == 3 {
@@ -181,7 +185,8 @@ fn a_crossed_book_and_what_came_too_late_are_found() {
 #[test]
 fn an_answer_that_the_log_does_not_hold_is_found() {
     let mut facts = sound();
-    let outcome = actors::Outcome { seq: Seq::new(2).expect("a row"), events: Vec::new(), order: None };
+    let outcome =
+        actors::Outcome { seq: Seq::new(2).expect("a row"), time: Micros::ZERO, events: Vec::new(), order: None };
     facts.sent[0].answers.push(Answer::Final(Box::new(outcome)));
     caught("an answer is what the log says", &facts);
 }

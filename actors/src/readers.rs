@@ -1,0 +1,54 @@
+//! What goes from the ledger to its readers with each row: the index of orders, beside the ledger, and the rows for the
+//! feed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::Recipient;
+use market::{FeedRow, OrderIndex, touched};
+use matching::ledger::OrderRecord;
+use matching::{Event, Ledger};
+
+use crate::feed::FeedRows;
+
+pub(crate) struct Readers {
+    index: OrderIndex,
+    feed: Recipient<FeedRows>,
+    /// Rows that were sent to the feed and not handled there.
+    backlog: Arc<AtomicU64>,
+    rows: Vec<FeedRow>,
+}
+
+impl Readers {
+    pub(crate) fn new(ledger: &Ledger, feed: Recipient<FeedRows>, backlog: Arc<AtomicU64>) -> Readers {
+        Readers { index: OrderIndex::of(ledger), feed, backlog, rows: Vec::new() }
+    }
+
+    pub(crate) fn index(&self) -> &OrderIndex {
+        &self.index
+    }
+
+    /// The ledger has folded a row: its events, and the orders that it dropped then.
+    pub(crate) fn row(&mut self, ledger: &Ledger, events: Vec<Event>, dropped: &[OrderRecord]) {
+        let seq = ledger.seq();
+        let (mut orders, mut gone) = (Vec::new(), Vec::new());
+        for order_id in touched(&events) {
+            match ledger.order(order_id) {
+                Some(order) => {
+                    self.index.changed(seq, order);
+                    orders.push(order.clone());
+                }
+                None => gone.push(order_id),
+            }
+        }
+        dropped.iter().for_each(|order| self.index.dropped(order));
+        self.rows.push(FeedRow { seq, time: ledger.time(), events, orders, gone });
+    }
+
+    /// Sends the rows on.
+    pub(crate) fn publish(&mut self) {
+        let rows = std::mem::take(&mut self.rows);
+        self.backlog.fetch_add(rows.len() as u64, Ordering::Relaxed);
+        self.feed.do_send(FeedRows(rows));
+    }
+}

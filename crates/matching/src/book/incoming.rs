@@ -1,0 +1,249 @@
+//! An order that comes to the book trades with what is on the other side, best price first, oldest first; what is left of
+//! it rests or ends.
+
+use crate::order::SelfTradePrevention;
+use crate::phase::Phase;
+use crate::planted::{Bug, is_planted};
+use crate::reason::Reason;
+use crate::units::{OrderId, Price, QUANTITY_LIMIT, Quantity, Side, SymbolSeq};
+
+use super::messages::{BookEvent, Ended, Owner, Traded};
+use super::orders::{NONE, Open, Rare, Slot};
+use super::{Book, released};
+
+/// An order that comes to the book.
+pub(super) struct Incoming {
+    pub(super) order_id: OrderId,
+    pub(super) side: Side,
+    pub(super) limit: Option<Price>,
+    /// The worst price that it trades at.
+    pub(super) bound: Price,
+    pub(super) quantity: Quantity,
+    pub(super) remaining: Quantity,
+    /// What is left of its quote amount.
+    pub(super) quote: Option<u128>,
+    pub(super) priority: SymbolSeq,
+    /// Whether what is left of it stays in the book.
+    pub(super) rests: bool,
+    /// Whether it trades whole or not at all.
+    pub(super) whole: bool,
+    /// It trades at least so much, or not at all.
+    pub(super) least: Option<Quantity>,
+    pub(super) prevention: SelfTradePrevention,
+    pub(super) post_only: bool,
+    pub(super) display: Option<Quantity>,
+    pub(super) linked: Option<OrderId>,
+    /// Orders of this account's number are its own; [`NONE`]: it does not care.
+    pub(super) index: u32,
+    pub(super) owner: Owner,
+}
+
+/// How trading ended for an order that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It has nothing left.
+    Done,
+    /// What is left of its quote amount buys no lot.
+    Spent,
+    /// Nobody is left to trade with.
+    Left,
+    /// It was taken away because it met its own account.
+    Prevented,
+}
+
+impl Incoming {
+    pub(super) fn ended(&self) -> Ended {
+        let Incoming { order_id, side, limit, remaining, quote, .. } = *self;
+        let released = released(side, limit, remaining, quote);
+        Ended { order_id, side, remaining, released, owner: self.owner.clone() }
+    }
+
+    pub(super) fn refuses(&self, price: Price) -> bool {
+        self.side.prefers(price, self.bound)
+    }
+}
+
+impl Book {
+    /// An order has come: it trades, and what is left of it finds its place or its end.
+    pub(super) fn enter(&mut self, mut incoming: Incoming, out: &mut Vec<BookEvent>) {
+        let mut outcome = Outcome::Left;
+        if self.phase == Phase::Continuous {
+            if let Some(reason) = self.unmet(&incoming) {
+                self.unlink(incoming.linked);
+                self.emit(BookEvent::Expired { ended: incoming.ended(), reason }, out);
+                return;
+            }
+            outcome = self.trade(&mut incoming, out);
+        }
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Prevented => {
+                self.unlink(incoming.linked);
+                let (ended, reason) = (incoming.ended(), Reason::SelfTrade);
+                self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
+            }
+            Outcome::Spent => self.emit(BookEvent::Filled(incoming.ended()), out),
+            Outcome::Left if incoming.rests => self.rest(incoming),
+            Outcome::Left => {
+                self.emit(BookEvent::Expired { ended: incoming.ended(), reason: Reason::Unfilled }, out);
+            }
+        }
+    }
+
+    fn trade(&mut self, taker: &mut Incoming, out: &mut Vec<BookEvent>) -> Outcome {
+        let mut traded = false;
+        while let Some(level) = self.levels.best(taker.side.opposite()) {
+            let price = level.price;
+            if taker.refuses(price) {
+                break;
+            }
+            let slot = if is_planted(Bug::LastInFirstOut) { level.tail() } else { level.head };
+            let maker = *self.orders.get(slot);
+            if taker.index != NONE && maker.account == taker.index {
+                if self.prevent(slot, taker, out) {
+                    return Outcome::Prevented;
+                }
+                continue;
+            }
+            let wanted = self.wanted(taker, price);
+            if wanted.is_zero() {
+                // It has traded at a better price, or can buy nothing at all.
+                return if traded { Outcome::Spent } else { Outcome::Left };
+            }
+            let quantity = wanted.min(if maker.rare == NONE { maker.remaining } else { self.orders.displayed(slot) });
+            self.trade_with(slot, taker, price, quantity, out);
+            traded = true;
+            match taker.quote {
+                None if taker.remaining.is_zero() => return Outcome::Done,
+                Some(_) if self.wanted(taker, price).is_zero() => return Outcome::Spent,
+                _ => {}
+            }
+        }
+        Outcome::Left
+    }
+
+    /// How much an order that comes would take at a price.
+    fn wanted(&self, taker: &Incoming, price: Price) -> Quantity {
+        match taker.quote {
+            None => taker.remaining,
+            Some(quote) => self.lots_for(quote, price),
+        }
+    }
+
+    /// The most whole lots that a quote amount buys at a price.
+    pub(super) fn lots_for(&self, quote: u128, price: Price) -> Quantity {
+        let most = (quote / u128::from(price.units())).min(u128::from(QUANTITY_LIMIT - 1)) as u64;
+        Quantity::new(most - most % self.instrument.lot().units()).unwrap_or_default()
+    }
+
+    /// Trades a quantity that both have.
+    fn trade_with(
+        &mut self,
+        slot: Slot,
+        taker: &mut Incoming,
+        price: Price,
+        quantity: Quantity,
+        out: &mut Vec<BookEvent>,
+    ) {
+        match &mut taker.quote {
+            None => taker.remaining = taker.remaining - quantity,
+            Some(quote) => *quote -= price.times(quantity),
+        }
+        let maker = self.owner_of(slot);
+        let (maker_order_id, maker_remaining) = self.fill(slot, quantity);
+        let shown = if is_planted(Bug::TakersPrice) { taker.limit.unwrap_or(price) } else { price };
+        let improvement = match (taker.side, taker.limit) {
+            (Side::Buy, Some(limit)) => u128::from(limit.units() - price.units()) * u128::from(quantity.units()),
+            _ => 0,
+        };
+        let traded = BookEvent::Traded(Traded {
+            price: shown,
+            quantity,
+            maker_order_id,
+            taker_order_id: taker.order_id,
+            taker_side: taker.side,
+            maker_remaining,
+            taker_remaining: taker.remaining,
+            taker_quote_remaining: taker.quote,
+            improvement,
+            auction: false,
+            maker,
+            taker: taker.owner.clone(),
+        });
+        self.emit(traded, out);
+        self.print(price);
+        if self.orders.get(slot).rare != NONE {
+            let linked = self.orders.rare_mut(slot).and_then(|rare| rare.linked.take());
+            self.cancel_linked(linked, out);
+        }
+        if taker.linked.is_some() {
+            let linked = taker.linked.take();
+            self.cancel_linked(linked, out);
+        }
+        if maker_remaining.is_zero() {
+            self.take_out(slot);
+        } else if self.orders.get(slot).rare != NONE && self.orders.displayed(slot).is_zero() {
+            self.replenish(slot, out);
+        }
+    }
+
+    /// Takes a traded quantity from an order of a level; it stays there even with nothing left.
+    #[inline]
+    fn fill(&mut self, slot: Slot, quantity: Quantity) -> (OrderId, Quantity) {
+        let seq = self.seq;
+        let order = self.orders.get_mut(slot);
+        order.remaining = order.remaining - quantity;
+        order.changed = seq;
+        let Open { order_id, remaining, level, rare, .. } = *order;
+        self.levels.lessen(level, quantity);
+        if rare != NONE {
+            self.orders.show_less(slot, quantity);
+        }
+        (order_id, remaining)
+    }
+
+    /// An iceberg shows its next part, behind the others of its price.
+    fn replenish(&mut self, slot: Slot, out: &mut Vec<BookEvent>) {
+        let priority = self.symbol_seq.next();
+        let Some(price) = self.limit_of(slot) else { panic!("an iceberg without a price") };
+        self.levels.detach(&mut self.orders, slot);
+        self.orders.get_mut(slot).priority = priority;
+        self.levels.append(&mut self.orders, slot, price);
+        self.orders.show_tranche(slot);
+        let (order_id, displayed) = (self.orders.get(slot).order_id, self.orders.displayed(slot));
+        let owner = self.owner_of(slot);
+        self.emit(BookEvent::Replenished { order_id, displayed, priority, owner }, out);
+    }
+
+    /// Puts what is left of an order at the end of its level.
+    pub(super) fn rest(&mut self, incoming: Incoming) {
+        let Incoming { order_id, remaining, .. } = incoming;
+        let Some(limit) = incoming.limit else { panic!("order {order_id} has no price to rest at") };
+        let open = Open {
+            order_id,
+            quantity: incoming.quantity,
+            remaining,
+            priority: incoming.priority,
+            changed: self.seq,
+            previous: NONE,
+            next: NONE,
+            level: NONE,
+            account: self.accounts.add(incoming.owner.account.as_ref()),
+            rare: NONE,
+            side: incoming.side,
+            prevention: incoming.prevention,
+            post_only: incoming.post_only,
+        };
+        let metadata = incoming.owner.metadata;
+        let is_rare = metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some();
+        let rare = is_rare.then(|| Rare {
+            metadata,
+            display: incoming.display,
+            displayed: incoming.display.map_or(remaining, |display| display.min(remaining)),
+            linked: incoming.linked,
+            wait: None,
+        });
+        let slot = self.orders.insert(open, rare);
+        self.levels.append(&mut self.orders, slot, limit);
+    }
+}

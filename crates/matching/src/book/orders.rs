@@ -1,0 +1,248 @@
+//! The open orders of a book, in a slab: those that stand in a level and those that wait for a trade.
+//!
+//! What matching reads lies together in [`Open`]; what few orders have lies apart in [`Rare`].
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use crate::names::Metadata;
+use crate::order::{OrderType, SelfTradePrevention, TimeInForce};
+use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
+
+/// A place in the slab of orders.
+pub(super) type Slot = u32;
+
+/// No place: in a slab of orders, levels, accounts or rare attributes.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Orders that there is room for from the start.
+const INITIAL_ORDERS: usize = 1 << 10;
+
+/// An open order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Open {
+    pub(super) order_id: OrderId,
+    /// Its whole quantity.
+    pub(super) quantity: Quantity,
+    pub(super) remaining: Quantity,
+    pub(super) priority: SymbolSeq,
+    /// The last row that changed it.
+    pub(super) changed: Seq,
+    /// The orders before and behind it in its level.
+    pub(super) previous: Slot,
+    pub(super) next: Slot,
+    /// [`NONE`]: it stands in no level.
+    pub(super) level: u32,
+    /// [`NONE`]: nobody's.
+    pub(super) account: u32,
+    /// [`NONE`]: it has nothing that is rare.
+    pub(super) rare: u32,
+    pub(super) side: Side,
+    pub(super) prevention: SelfTradePrevention,
+    pub(super) post_only: bool,
+}
+
+/// What few orders have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    pub(super) metadata: Option<Metadata>,
+    /// How much of it is shown at once.
+    pub(super) display: Option<Quantity>,
+    /// What is shown of it now.
+    pub(super) displayed: Quantity,
+    /// The other of two linked orders.
+    pub(super) linked: Option<OrderId>,
+    /// What it waits for, and what it is then.
+    pub(super) wait: Option<Wait>,
+}
+
+/// What an order waits for, and what it is then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    pub(crate) order_type: OrderType,
+    pub(crate) time_in_force: TimeInForce,
+    pub(crate) limit: Option<Price>,
+    /// The last trade that wakes it: of all but trailing stops.
+    pub(crate) stop: Option<Price>,
+    /// How far behind its reference a trailing stop is.
+    pub(crate) delta: Option<Price>,
+    /// The best trade that a trailing stop has seen since it came.
+    pub(crate) reference: Option<Price>,
+}
+
+impl Wait {
+    /// Whether it is woken by a trade at its price or above; else at or below.
+    pub(super) fn rises(&self, side: Side) -> bool {
+        let favourable = matches!(self.order_type, OrderType::TakeProfit | OrderType::TakeProfitLimit);
+        (side == Side::Buy) != favourable
+    }
+
+    /// The last trade that wakes it; none while a trailing stop's price would be no price.
+    pub(super) fn price(&self, side: Side) -> Option<Price> {
+        let Some(delta) = self.delta else { return self.stop };
+        let reference = self.reference?.units();
+        match side {
+            Side::Buy => Price::new(reference + delta.units()),
+            Side::Sell => Price::new(reference.saturating_sub(delta.units())),
+        }
+    }
+}
+
+/// The slab.
+#[derive(Clone)]
+pub(super) struct Orders {
+    slots: Vec<Open>,
+    free: Vec<Slot>,
+    by_id: FxHashMap<OrderId, Slot>,
+    rare: Vec<Rare>,
+    free_rare: Vec<u32>,
+}
+
+impl Orders {
+    pub(super) fn new() -> Orders {
+        Orders {
+            slots: Vec::with_capacity(INITIAL_ORDERS),
+            free: Vec::new(),
+            by_id: FxHashMap::with_capacity_and_hasher(INITIAL_ORDERS, Default::default()),
+            rare: Vec::new(),
+            free_rare: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&self, order_id: OrderId) -> Option<Slot> {
+        self.by_id.get(&order_id).copied()
+    }
+
+    /// # Panics
+    /// If the order is not open: a broken invariant.
+    pub(super) fn slot_of(&self, order_id: OrderId) -> Slot {
+        self.find(order_id).unwrap_or_else(|| panic!("order {order_id} is not open"))
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: Slot) -> &Open {
+        &self.slots[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Open {
+        &mut self.slots[slot as usize]
+    }
+
+    pub(super) fn rare(&self, slot: Slot) -> Option<&Rare> {
+        match self.get(slot).rare {
+            NONE => None,
+            index => Some(&self.rare[index as usize]),
+        }
+    }
+
+    pub(super) fn rare_mut(&mut self, slot: Slot) -> Option<&mut Rare> {
+        match self.get(slot).rare {
+            NONE => None,
+            index => Some(&mut self.rare[index as usize]),
+        }
+    }
+
+    /// The rare attributes of an order, made if it has none.
+    pub(super) fn rare_or_default(&mut self, slot: Slot) -> &mut Rare {
+        if self.get(slot).rare == NONE {
+            let index = self.occupy_rare(Rare::default());
+            self.get_mut(slot).rare = index;
+        }
+        let index = self.get(slot).rare;
+        &mut self.rare[index as usize]
+    }
+
+    pub(super) fn wait(&self, slot: Slot) -> Option<Wait> {
+        self.rare(slot)?.wait
+    }
+
+    /// What others see of an order, and what trades of it before it loses its place.
+    #[inline]
+    pub(super) fn displayed(&self, slot: Slot) -> Quantity {
+        match self.rare(slot) {
+            Some(Rare { display: Some(_), displayed, .. }) => *displayed,
+            _ => self.get(slot).remaining,
+        }
+    }
+
+    /// Shows a whole tranche of an iceberg, or what is left of it; nothing for any other order.
+    pub(super) fn show_tranche(&mut self, slot: Slot) {
+        let remaining = self.get(slot).remaining;
+        if let Some(rare) = self.rare_mut(slot)
+            && let Some(display) = rare.display
+        {
+            rare.displayed = display.min(remaining);
+        }
+    }
+
+    /// Shows less of an iceberg because `traded` of what it showed is gone, or because less is left of it.
+    pub(super) fn show_less(&mut self, slot: Slot, traded: Quantity) {
+        let remaining = self.get(slot).remaining;
+        if let Some(rare) = self.rare_mut(slot)
+            && rare.display.is_some()
+        {
+            rare.displayed = (rare.displayed - traded).min(remaining);
+        }
+    }
+
+    pub(super) fn insert(&mut self, open: Open, rare: Option<Rare>) -> Slot {
+        let order_id = open.order_id;
+        let rare = rare.map_or(NONE, |rare| self.occupy_rare(rare));
+        let open = Open { rare, ..open };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = open;
+                slot
+            }
+            None => {
+                let slot = index_of(self.slots.len());
+                self.slots.push(open);
+                slot
+            }
+        };
+        let twin = self.by_id.insert(order_id, slot);
+        assert!(twin.is_none(), "order {order_id} is open already");
+        slot
+    }
+
+    fn occupy_rare(&mut self, rare: Rare) -> u32 {
+        match self.free_rare.pop() {
+            Some(index) => {
+                self.rare[index as usize] = rare;
+                index
+            }
+            None => {
+                self.rare.push(rare);
+                index_of(self.rare.len() - 1)
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: Slot) -> (Open, Option<Rare>) {
+        let open = *self.get(slot);
+        self.by_id.remove(&open.order_id);
+        self.free.push(slot);
+        let rare = (open.rare != NONE).then(|| {
+            self.free_rare.push(open.rare);
+            std::mem::take(&mut self.rare[open.rare as usize])
+        });
+        (open, rare)
+    }
+
+    /// All open orders, in no order that means anything.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.slots.iter().enumerate().filter_map(|(index, open)| {
+            let slot = index as Slot;
+            (self.by_id.get(&open.order_id) == Some(&slot)).then_some(slot)
+        })
+    }
+}
+
+/// A place in a slab that has so many.
+pub(super) fn index_of(len: usize) -> u32 {
+    match u32::try_from(len) {
+        Ok(index) if index != NONE => index,
+        _ => panic!("a book has no room for another {len} things"),
+    }
+}

@@ -1,0 +1,57 @@
+-- Orders and trades for ever, and the positions of consumers. The history is a read model of event_log with a position of
+-- its own: it may lag, and it can be emptied and made again (TRUNCATE history_order, history_trade; UPDATE
+-- history_position SET seq = 0).
+
+CREATE TABLE history_position (
+    partition smallint PRIMARY KEY CHECK (partition >= 0),
+    -- The last row of event_log that is in the history.
+    seq       bigint NOT NULL CHECK (seq >= 0)
+);
+
+INSERT INTO history_position (partition, seq) VALUES (0, 0);
+
+-- Orders that have ended. `record` is the order, encoded as `format` says; the columns beside it are for people.
+CREATE TABLE history_order (
+    partition smallint NOT NULL,
+    order_id  bigint NOT NULL,
+    symbol    text NOT NULL,
+    account   text,
+    status    text NOT NULL,
+    -- The row that it ended in.
+    seq       bigint NOT NULL,
+    format    smallint NOT NULL,
+    record    bytea NOT NULL,
+    -- The rows that changed it.
+    rows      bigint[] NOT NULL,
+    PRIMARY KEY (partition, order_id)
+);
+
+-- Trades. They have all their columns: nothing of a trade is optional.
+CREATE TABLE history_trade (
+    partition      smallint NOT NULL,
+    symbol         text NOT NULL,
+    trade_id       bigint NOT NULL,
+    seq            bigint NOT NULL,
+    -- Microseconds since 1970.
+    time           bigint NOT NULL,
+    price          text NOT NULL,
+    quantity       text NOT NULL,
+    maker_order_id bigint NOT NULL,
+    taker_order_id bigint NOT NULL,
+    taker_side     text NOT NULL,
+    PRIMARY KEY (partition, symbol, trade_id)
+);
+
+GRANT SELECT, INSERT ON history_order, history_trade TO pricetime_service;
+GRANT SELECT, UPDATE ON history_position TO pricetime_service;
+
+-- How far each named consumer of the event stream has come, kept for it.
+CREATE TABLE consumer (
+    name       text PRIMARY KEY,
+    -- The last row of event_log that it has dealt with.
+    position   bigint NOT NULL CHECK (position >= 0),
+    -- Microseconds since 1970.
+    updated_at bigint NOT NULL
+);
+
+GRANT SELECT, INSERT, UPDATE ON consumer TO pricetime_service;

@@ -1,0 +1,332 @@
+//! One socket: a loop over what its client sends, what the feed sends, and the clock.
+//!
+//! Invariant: a client gets every message of its channels in order, or is told its last cursors and closed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::web;
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason};
+use actors::Feed;
+use actors::feed::{Channel, Inbox, Outbox, SessionId, Subscribed};
+use futures_util::StreamExt;
+use matching::{OrderId, Seq};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, timeout};
+
+use super::Hello;
+use super::operation::{self, Reply};
+use super::request::{self, Op, Request, Source, Wanted};
+use crate::http::Api;
+use crate::http::event_tail::{EventRow, EventTail};
+use crate::http::problem::{Code, Problem};
+
+/// How long a client may take to make room for one message.
+const SENT_WITHIN: Duration = Duration::from_secs(5);
+/// How often a client is asked for a sign of life, and after how long without one it is gone.
+const PING: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(45);
+/// Operations of one socket that may be under way.
+const UNDER_WAY: usize = 64;
+/// The orders that are remembered for when the socket closes: the last ones.
+const REMEMBERED: usize = 10_000;
+/// Rows of one message of the channel of events.
+const EVENT_ROWS: usize = 500;
+
+/// Why a session ends.
+enum End {
+    /// The client went away or asked for it.
+    Gone,
+    /// It does not read what it is sent.
+    Slow,
+    /// It sent what no client may.
+    Wrong,
+    /// The service stops.
+    Stopping,
+}
+
+/// A session.
+pub struct Session {
+    api: web::Data<Api>,
+    handle: actix_ws::Session,
+    feed: Feed,
+    id: SessionId,
+    outbox: Outbox,
+    /// The last message of each channel.
+    cursors: BTreeMap<Source, Seq>,
+    /// Messages up to these rows are in a snapshot that was sent already.
+    shown: BTreeMap<Channel, Seq>,
+    events: Option<EventTail>,
+    cancel_on_disconnect: bool,
+    placed: Vec<OrderId>,
+}
+
+/// A message around rows of the log.
+#[derive(Serialize)]
+struct EventMessage<'a> {
+    channel: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    seq: u64,
+    prev: u64,
+    data: &'a [EventRow],
+}
+
+/// The last message of a socket that the service closes.
+#[derive(Serialize)]
+struct Closing {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    code: &'static str,
+    cursors: BTreeMap<String, u64>,
+}
+
+impl Session {
+    /// A session that begins.
+    pub fn new(
+        api: web::Data<Api>,
+        handle: actix_ws::Session,
+        feed: Feed,
+        id: SessionId,
+        outbox: Outbox,
+        cancel_on_disconnect: bool,
+    ) -> Session {
+        Session {
+            api,
+            handle,
+            feed,
+            id,
+            outbox,
+            cursors: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            events: None,
+            cancel_on_disconnect,
+            placed: Vec::new(),
+        }
+    }
+
+    /// Serves the socket to its end.
+    pub async fn run(mut self, messages: AggregatedMessageStream, inbox: Inbox) {
+        let end = match self.serve(messages, inbox).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        self.feed.unsubscribe(self.id, None);
+        self.api.sockets.leave();
+        let (told, reason) = match end {
+            End::Gone => (None, None),
+            End::Slow => (Some("SLOW_READER"), Some(CloseCode::Policy)),
+            End::Wrong => (None, Some(CloseCode::Invalid)),
+            End::Stopping => (Some("STOPPING"), Some(CloseCode::Away)),
+        };
+        if matches!(end, End::Slow) {
+            self.api.sockets.slow.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        if let Some(code) = told {
+            let cursors = self.cursors.iter().map(|(source, seq)| (source.to_string(), seq.get())).collect();
+            // It may be gone, or not read this either.
+            let _ = self.send(&Closing { kind: "closing", code, cursors }).await;
+        }
+        let reason = reason.map(|code| CloseReason { code, description: told.map(str::to_owned) });
+        let _ = timeout(SENT_WITHIN, self.handle.clone().close(reason)).await;
+        if self.cancel_on_disconnect {
+            operation::cancel_all(&self.api, &self.placed).await;
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        mut messages: AggregatedMessageStream,
+        mut inbox: Inbox,
+    ) -> Result<std::convert::Infallible, End> {
+        let seq = self.feed.published.borrow().get();
+        self.send(&Hello { kind: "hello", seq, cancel_on_disconnect: self.cancel_on_disconnect }).await?;
+        let mut stopping = self.api.stopping();
+        let (replies, mut replied) = mpsc::channel::<Reply>(UNDER_WAY);
+        let mut under_way = 0;
+        let mut pings = interval(PING);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopping.wait_for(|stopping| *stopping) => return Err(End::Stopping),
+                Some(reply) = replied.recv() => {
+                    under_way -= 1;
+                    self.placed(&reply);
+                    self.send_text(reply.text).await?;
+                }
+                message = messages.next(), if under_way < UNDER_WAY => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(AggregatedMessage::Text(text))) => {
+                            if let Some(batch) = self.request(&text).await? {
+                                under_way += 1;
+                                operation::start(self.api.clone(), batch, replies.clone());
+                            }
+                        }
+                        Some(Ok(AggregatedMessage::Ping(data))) => {
+                            let pong = timeout(SENT_WITHIN, self.handle.pong(&data)).await;
+                            pong.map_err(|_| End::Slow)?.map_err(|_| End::Gone)?;
+                        }
+                        Some(Ok(AggregatedMessage::Pong(_))) => {}
+                        Some(Ok(AggregatedMessage::Binary(_)) | Err(_)) => return Err(End::Wrong),
+                        Some(Ok(AggregatedMessage::Close(_))) | None => return Err(End::Gone),
+                    }
+                }
+                message = inbox.next() => {
+                    let message = message.ok_or(End::Slow)?;
+                    let new = self.shown.get(&message.channel).is_none_or(|shown| message.seq > *shown);
+                    if new && let Some(cursor) = self.cursors.get_mut(&Source::Channel(message.channel.clone())) {
+                        *cursor = message.seq;
+                        self.send_text(message.text.to_string()).await?;
+                    }
+                }
+                rows = next_events(&mut self.events) => self.send_events(rows).await?,
+                _ = pings.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(End::Gone);
+                    }
+                    let ping = timeout(SENT_WITHIN, self.handle.ping(b"")).await;
+                    ping.map_err(|_| End::Slow)?.map_err(|_| End::Gone)?;
+                }
+            }
+        }
+    }
+
+    /// Does what a client asks; an operation is only begun.
+    async fn request(&mut self, text: &str) -> Result<Option<Request>, End> {
+        let request = match request::read(text) {
+            Ok(request) => request,
+            Err(problem) => {
+                self.send_text(operation::refusal(None, &problem)).await?;
+                return Ok(None);
+            }
+        };
+        let id = request.id;
+        match request.op {
+            Op::Ping => self.send_text(operation::done(id)).await?,
+            Op::Subscribe => self.subscribe(id, &request.channels).await?,
+            Op::Unsubscribe => match self.unsubscribe(&request.channels) {
+                Ok(()) => self.send_text(operation::done(id)).await?,
+                Err(problem) => self.send_text(operation::refusal(id, &problem)).await?,
+            },
+            Op::Batch => return Ok(Some(request)),
+        }
+        Ok(None)
+    }
+
+    /// Subscribes to each channel; the reply comes first, then what was missed or the snapshots.
+    async fn subscribe(&mut self, id: Option<u64>, wanted: &[Wanted]) -> Result<(), End> {
+        let mut sources = Vec::new();
+        for wanted in wanted {
+            match wanted.read() {
+                Ok(source) => sources.push(source),
+                Err(problem) => return self.send_text(operation::refusal(id, &problem)).await,
+            }
+        }
+        self.send_text(operation::done(id)).await?;
+        for (source, after) in sources {
+            let subscribed = match source {
+                Source::Events => self.subscribe_events(after),
+                Source::Channel(channel) => self.subscribe_channel(channel, after).await?,
+            };
+            if let Err(problem) = subscribed {
+                self.send_text(operation::refusal(id, &problem)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe_events(&mut self, after: Option<Seq>) -> Result<(), Problem> {
+        let engine = self.api.engine()?;
+        let after = after.unwrap_or_else(|| *self.feed.published.borrow());
+        self.events = Some(EventTail::new(engine, after)?);
+        self.cursors.insert(Source::Events, after);
+        Ok(())
+    }
+
+    async fn subscribe_channel(&mut self, channel: Channel, after: Option<Seq>) -> Result<Result<(), Problem>, End> {
+        let source = Source::Channel(channel.clone());
+        self.shown.remove(&channel);
+        let subscribed = self.feed.subscribe(self.id, self.outbox.clone(), channel.clone(), after).await;
+        match subscribed.map_err(|_| End::Stopping)? {
+            Subscribed::Slow => return Err(End::Slow),
+            Subscribed::UnknownSymbol => {
+                let detail = format!("the symbol of {channel} is not listed; /api/symbols/ lists all");
+                return Ok(Err(Problem::new(Code::UnknownMarket, detail).field("channels")));
+            }
+            Subscribed::Resumed | Subscribed::Snapshot => {
+                self.cursors.insert(source, after.unwrap_or(Seq::ZERO));
+            }
+            Subscribed::Nothing => {
+                self.cursors.insert(source, Seq::ZERO);
+                if let Channel::Orders(account) = &channel {
+                    let snapshot = operation::open_orders(&self.api, account.clone()).await;
+                    match snapshot {
+                        Ok((seq, text)) => {
+                            self.shown.insert(channel.clone(), seq);
+                            self.cursors.insert(Source::Channel(channel), seq);
+                            self.send_text(text).await?;
+                        }
+                        Err(problem) => return Ok(Err(problem)),
+                    }
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn unsubscribe(&mut self, channels: &[Wanted]) -> Result<(), Problem> {
+        for wanted in channels {
+            let (source, _) = wanted.read()?;
+            self.cursors.remove(&source);
+            match source {
+                Source::Events => self.events = None,
+                Source::Channel(channel) => self.feed.unsubscribe(self.id, Some(channel)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_events(&mut self, rows: Result<Vec<EventRow>, Problem>) -> Result<(), End> {
+        match rows {
+            Ok(rows) => {
+                let Some(last) = rows.last().and_then(|row| Seq::new(row.seq)) else { return Ok(()) };
+                let prev = self.cursors.insert(Source::Events, last).unwrap_or(Seq::ZERO).get();
+                self.send(&EventMessage { channel: "events", kind: "update", seq: last.get(), prev, data: &rows }).await
+            }
+            Err(problem) => {
+                self.events = None;
+                self.cursors.remove(&Source::Events);
+                self.send_text(operation::refusal(None, &problem)).await
+            }
+        }
+    }
+
+    /// Remembers orders for when the socket closes.
+    fn placed(&mut self, reply: &Reply) {
+        if self.cancel_on_disconnect {
+            self.placed.extend(&reply.placed);
+            let forgotten = self.placed.len().saturating_sub(REMEMBERED);
+            self.placed.drain(..forgotten);
+        }
+    }
+
+    async fn send(&mut self, message: &impl Serialize) -> Result<(), End> {
+        // Nothing in a message can fail to be written as JSON.
+        self.send_text(serde_json::to_string(message).unwrap_or_default()).await
+    }
+
+    async fn send_text(&mut self, text: String) -> Result<(), End> {
+        let sent = timeout(SENT_WITHIN, self.handle.text(text)).await;
+        sent.map_err(|_| End::Slow)?.map_err(|_| End::Gone)
+    }
+}
+
+async fn next_events(events: &mut Option<EventTail>) -> Result<Vec<EventRow>, Problem> {
+    match events {
+        Some(events) => events.next(EVENT_ROWS).await,
+        None => std::future::pending().await,
+    }
+}
