@@ -13,7 +13,8 @@ use actix_web::dev::ServerHandle;
 use actors::recovery::check_end;
 use actors::standby::TakeOver;
 use actors::{
-    Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, Sweep, guard, recover, standby,
+    Computing, Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, Sweep, guard, recover,
+    standby,
 };
 use journal::{QueueError, ServiceClock, WriterPosition};
 use matching::Instrument;
@@ -129,7 +130,8 @@ async fn start(
     let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
-    let recovery = recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders);
+    let recovery =
+        recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders, Computing::Aside);
     let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
     check_end(&*log, writer.position.seq).await?;
     if queue.check(writer.position.stream_id).await == Err(QueueError::Lost) && writer.id_ceiling > 1 {

@@ -13,8 +13,7 @@ pub struct Placement {
     pub(crate) projection: ArbiterHandle,
     pub(crate) feed: ArbiterHandle,
     books: Vec<ArbiterHandle>,
-    /// Whether long computations have threads of their own.
-    aside: bool,
+    computing: Computing,
 }
 
 impl Placement {
@@ -36,7 +35,7 @@ impl Placement {
             projection: thread("projection"),
             feed: thread("feed"),
             books: (0..books).map(|_| thread("books")).collect(),
-            aside: true,
+            computing: Computing::Aside,
         }
     }
 
@@ -52,7 +51,7 @@ impl Placement {
             projection: here.clone(),
             feed: here.clone(),
             books: vec![here],
-            aside: false,
+            computing: Computing::Here,
         }
     }
 
@@ -61,9 +60,28 @@ impl Placement {
         &self.books[index % self.books.len()]
     }
 
-    /// Runs a long computation off the threads of the actors; none if it panicked.
-    pub(crate) async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        if self.aside { task::spawn_blocking(work).await.ok() } else { Some(work()) }
+    /// Where long computations run.
+    pub(crate) fn computing(&self) -> Computing {
+        self.computing
+    }
+}
+
+/// Where long computations run.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Computing {
+    /// On threads of their own.
+    Aside,
+    /// At once, on the thread that asks: in simulation, where nothing may depend on how long it takes.
+    Here,
+}
+
+impl Computing {
+    /// Runs a computation; none if it panicked.
+    pub(crate) async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        match self {
+            Computing::Aside => task::spawn_blocking(work).await.ok(),
+            Computing::Here => Some(work()),
+        }
     }
 }
 

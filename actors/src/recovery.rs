@@ -3,21 +3,19 @@
 
 use std::time::Instant;
 
+use futures_util::future::join;
 use journal::{
     Epoch, EventLog, LogError, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, Record,
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
 use matching::{Changes, Engine, Event, Seq};
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use tracing::{error, info};
 
 use crate::guard;
+use crate::placement::Computing;
 
 /// Rows read at once: a short transaction, a few megabytes.
 const PAGE_ROWS: usize = 5_000;
-/// Pages that wait to be folded: reading goes on meanwhile, within some tens of megabytes.
-const PAGES_AHEAD: usize = 8;
 
 /// The state at the end of the log, and how much of it the projection shows.
 pub struct Recovered {
@@ -63,6 +61,7 @@ pub async fn recover(
     projection: &dyn Projection,
     end: Position,
     retain_closed: u64,
+    computing: Computing,
 ) -> Result<Recovered, RecoveryError> {
     let began = Instant::now();
     let (shown, once_shown) = match projection.state().await? {
@@ -74,7 +73,7 @@ pub async fn recover(
     let snapshot = replay.position.seq;
     // What changed before the projection's row is in the projection.
     let collect_after = shown.map(|shown| shown.seq).filter(|seq| *seq >= snapshot);
-    let replay = read_and_fold(replay, log, end.seq, collect_after).await?;
+    let replay = read_and_fold(replay, log, end.seq, collect_after, computing).await?;
     if replay.position != end {
         return Err(damaged(end.seq, "the writer's position names another row").into());
     }
@@ -94,46 +93,44 @@ pub async fn recover(
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
 }
 
-/// Folds the rows up to `to` on a thread of its own, while the next ones are read; keeps what changed after row
-/// `collect_after`.
+/// Folds the rows up to `to`, each page while the next one is read; keeps what changed after row `collect_after`.
 async fn read_and_fold(
     mut replay: Replay,
     log: &dyn EventLog,
     to: Seq,
     collect_after: Option<Seq>,
+    computing: Computing,
 ) -> Result<Replay, LogError> {
-    let mut at = replay.position.seq;
-    let (pages, mut read) = mpsc::channel::<Vec<Record>>(PAGES_AHEAD);
-    let folding = spawn_blocking(move || {
-        // An assertion that fails here ends the process, as in the engine.
-        guard::mark_this_thread();
-        while let Some(rows) = read.blocking_recv() {
-            for row in rows {
-                let events = next_events(&replay.position, &row)?;
-                replay.fold(&row, &events);
-                if collect_after.is_none_or(|after| row.seq <= after) {
-                    replay.changes = Changes::default();
-                }
-            }
-        }
-        Ok(replay)
-    });
-    while at < to {
-        let wanted = (to.get() - at.get()).min(PAGE_ROWS as u64) as usize;
-        let rows = log.page(at, wanted).await?;
-        let Some(last) = rows.last() else { break };
-        at = last.seq;
-        if pages.send(rows).await.is_err() {
-            // The folding ended, and says why.
-            break;
+    let mut rows = page(log, replay.position.seq, to).await?;
+    while let Some(last) = rows.last().map(|row| row.seq) {
+        let folding = computing.run(move || fold_page(replay, rows, collect_after));
+        let (folded, next) = join(folding, page(log, last, to)).await;
+        let Some(folded) = folded else { panic!("the folding of the log has panicked") };
+        replay = folded?;
+        rows = next?;
+    }
+    if replay.position.seq == to { Ok(replay) } else { Err(damaged(replay.position.seq.next(), "the row is missing")) }
+}
+
+/// The rows after `after`, as many as are read at once, none after `to`.
+async fn page(log: &dyn EventLog, after: Seq, to: Seq) -> Result<Vec<Record>, LogError> {
+    match to.get().saturating_sub(after.get()).min(PAGE_ROWS as u64) as usize {
+        0 => Ok(Vec::new()),
+        wanted => log.page(after, wanted).await,
+    }
+}
+
+fn fold_page(mut replay: Replay, rows: Vec<Record>, collect_after: Option<Seq>) -> Result<Replay, LogError> {
+    // An assertion that fails here ends the process, as in the engine.
+    guard::mark_this_thread();
+    for row in rows {
+        let events = next_events(&replay.position, &row)?;
+        replay.fold(&row, &events);
+        if collect_after.is_none_or(|after| row.seq <= after) {
+            replay.changes = Changes::default();
         }
     }
-    drop(pages);
-    let replay = match folding.await {
-        Ok(folded) => folded?,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
-    if replay.position.seq == to { Ok(replay) } else { Err(damaged(replay.position.seq.next(), "the row is missing")) }
+    Ok(replay)
 }
 
 /// The state of the newest snapshot that is whole and of this log; without one, the state before the first row. What a

@@ -93,7 +93,7 @@ async fn take(
     if seq == newest {
         return Ok(seq);
     }
-    let encoded = placement.compute(move || Snapshot::new(copy.position, &copy.image)).await;
+    let encoded = placement.computing().run(move || Snapshot::new(copy.position, &copy.image)).await;
     let snapshot = match encoded {
         Some(Ok(snapshot)) => snapshot,
         Some(Err(error)) => return Err(SnapshotError::Store(format!("the image cannot be compressed: {error}"))),

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Fatal, IntakeLimits, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby};
+use actors::{
+    Computing, Fatal, IntakeLimits, Outcome, Pipeline, PipelineSettings, Placement, Ports, Recovered, recover, standby,
+};
 use journal::{EventLog, Record, encoding};
 use matching::command::CancelOrder;
 use matching::{Command, CommandId, Event, Instrument, Micros, Order, OrderId, Side, Symbol};
@@ -37,7 +39,9 @@ impl World {
     /// Recovers the state from the log, as every start does.
     pub async fn recover(&self) -> Recovered {
         let end = self.log.position().await.expect("a position").position;
-        recover(&*self.log, &*self.snapshots, &*self.projection, end, RETAIN_CLOSED).await.expect("a state")
+        recover(&*self.log, &*self.snapshots, &*self.projection, end, RETAIN_CLOSED, Computing::Here)
+            .await
+            .expect("a state")
     }
 
     /// Takes over, recovers and starts.

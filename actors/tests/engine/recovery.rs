@@ -1,7 +1,7 @@
 //! Recovery: the state is what it was, wherever the engine ended; damage is found at its row.
 
 use actors::recovery::check_end;
-use actors::{Placement, RecoveryError, TakeSnapshot, recover};
+use actors::{Computing, Placement, RecoveryError, TakeSnapshot, recover};
 use journal::{Chain, Epoch, EventLog, LogError, ProjectionPosition};
 use matching::{Seq, StateHash};
 
@@ -27,7 +27,7 @@ async fn busy_world(snapshot: bool) -> World {
 
 async fn recover_error(world: &World) -> RecoveryError {
     let end = world.log.position().await.expect("a position").position;
-    match recover(&*world.log, &*world.snapshots, &*world.projection, end, RETAIN_CLOSED).await {
+    match recover(&*world.log, &*world.snapshots, &*world.projection, end, RETAIN_CLOSED, Computing::Here).await {
         Ok(_) => panic!("it recovered"),
         Err(error) => error,
     }
@@ -111,7 +111,9 @@ async fn a_damaged_snapshot_is_passed_over() {
 async fn a_log_that_ends_before_its_snapshot_is_damaged() {
     let world = busy_world(true).await;
     let row = &world.log.rows()[9];
-    let ended = recover(&*world.log, &*world.snapshots, &*world.projection, row.position(), RETAIN_CLOSED).await;
+    let ended =
+        recover(&*world.log, &*world.snapshots, &*world.projection, row.position(), RETAIN_CLOSED, Computing::Here)
+            .await;
     let Err(RecoveryError::Log(LogError::Damaged { seq, error })) = ended else { panic!("it recovered") };
     assert!(seq > row.seq && error.contains("says that the log ends at row 10"), "row {seq}: {error}");
     // Without a snapshot, the rows behind the end tell.

@@ -1,6 +1,6 @@
 //! Snapshots are taken at a barrier: one row for router, books and ledger, also under load.
 
-use actors::{PipelineSettings, Placement, TakeSnapshot, recover};
+use actors::{Computing, PipelineSettings, Placement, TakeSnapshot, recover};
 use journal::Position;
 
 use crate::harness::{RETAIN_CLOSED, World, mixed_commands, settings, until};
@@ -22,8 +22,14 @@ async fn a_snapshot_under_load_is_the_state_at_its_row() {
     let without_snapshots = World::default();
     for snapshot in snapshots {
         let end: Position = snapshot.position;
-        let replayed =
-            recover(&*world.log, &*without_snapshots.snapshots, &*without_snapshots.projection, end, RETAIN_CLOSED);
+        let replayed = recover(
+            &*world.log,
+            &*without_snapshots.snapshots,
+            &*without_snapshots.projection,
+            end,
+            RETAIN_CLOSED,
+            Computing::Here,
+        );
         assert_eq!(replayed.await.expect("a state").engine.state_hash(), snapshot.state_hash, "at {}", end.seq);
     }
 }

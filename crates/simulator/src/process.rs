@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use actors::standby::TakeOver;
 use actors::{
-    Fatal, IntakeLimits, Outcomes, Pipeline, PipelineSettings, Placement, Ports, RecoveryError, recover, standby,
+    Computing, Fatal, IntakeLimits, Outcomes, Pipeline, PipelineSettings, Placement, Ports, RecoveryError, recover,
+    standby,
 };
 use journal::{Clock, CommandQueue, Epoch, EventLog, LogError, QueueError, ServiceClock};
 use matching::{Instrument, Symbol};
@@ -152,7 +153,8 @@ impl Process {
         let queue = Arc::new(QueueLink(link));
         let TakeOver { writer, .. } = standby::become_writer(&*log).await?;
         let position = writer.position;
-        let recovery = recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed);
+        let recovery =
+            recover(&*log, &*snapshots, &*projection, position, self.settings.retain_closed, Computing::Here);
         let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
         queue.open(position.stream_id).await?;
         let times = SimulatedTimes(Arc::clone(&self.world));
