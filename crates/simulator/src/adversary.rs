@@ -80,7 +80,8 @@ impl Processes {
 
     /// The one that writes, if it lives.
     fn writer(&self) -> Option<u64> {
-        lock(&self.world.history).writers.last_key_value().map(|(_, life)| *life)
+        let last = lock(&self.world.history).writers.last_key_value().map(|(_, life)| *life);
+        last.filter(|last| self.alive().iter().any(|process| process.life.number == *last))
     }
 
     /// The commands in the log.
