@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use actors::{Pipeline, Placement, Ports, Recovered, guard};
-use journal::{Epoch, Position};
+use journal::Epoch;
 
 use crate::harness::{RETAIN_CLOSED, World, buy, settings};
 
@@ -40,15 +40,9 @@ fn child_with_a_broken_invariant() {
         let world = World::default();
         let engine = world.start(&Placement::here()).await;
         engine.committed(0).await;
-        let image = world.recover().await.engine.image();
-        let broken = matching::EngineImage { books: Vec::new(), ..image };
-        let recovered = Recovered {
-            engine: matching::Engine::from_image(broken, RETAIN_CLOSED),
-            position: Position::START,
-            epoch: Epoch(0),
-            snapshot: matching::Seq::ZERO,
-            projected: None,
-        };
+        let recovered = world.recover().await;
+        let broken = matching::EngineImage { books: Vec::new(), ..recovered.engine.image() };
+        let recovered = Recovered { engine: matching::Engine::from_image(broken, RETAIN_CLOSED), ..recovered };
         let ports = Ports {
             queue: world.queue.clone(),
             log: world.log.clone(),
