@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use actors::{AuditError, Fatal, RecoveryError};
-use journal::{Epoch, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
+use journal::{Epoch, KeyStoreError, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
 use matching::Seq;
 
 use crate::adapters::embedded::EmbeddedError;
@@ -57,6 +57,9 @@ pub enum End {
     /// The projection cannot be read or written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// The API keys cannot be read or written.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
     /// A command was asked for what it cannot do.
     #[error("{0}")]
     Usage(String),
@@ -146,7 +149,8 @@ impl End {
             End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
-            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Keys(_) => 3,
+            End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Output(_) | End::NotWell { .. } => 3,
             End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,
             End::ServiceDiffers { .. } => 4,

@@ -6,6 +6,7 @@ pub mod config;
 pub mod exit;
 pub mod http;
 pub mod ids;
+pub mod keys;
 mod last_words;
 #[cfg(feature = "planted")]
 pub mod planted;

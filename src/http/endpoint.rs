@@ -1,13 +1,19 @@
-//! One resource: both forms of its path, the operations that are documented, and a 405 for every other method.
+//! One resource: both forms of its path, the operations that are documented, what each needs of its caller, and a 405 for
+//! every other method.
+
+use std::sync::Arc;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, Route, web};
 use utoipa::openapi::path::{HttpMethod, Paths};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::OpenApiFactory;
 
+use super::access::authorize::{Needs, authorize};
+use super::access::need::Need;
 use super::problem::{Code, Problem};
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -16,7 +22,7 @@ type Schemas = Vec<(String, RefOr<Schema>)>;
 pub struct Endpoint {
     path: String,
     routes: Vec<Route>,
-    methods: Vec<Method>,
+    needs: Vec<(Method, Need)>,
     documented: Paths,
     schemas: Schemas,
 }
@@ -27,7 +33,7 @@ impl Endpoint {
         let endpoint = Endpoint {
             path: D::path(),
             routes: Vec::new(),
-            methods: Vec::new(),
+            needs: Vec::new(),
             documented: Paths::new(),
             schemas: Vec::new(),
         };
@@ -43,7 +49,8 @@ impl Endpoint {
         let methods: Vec<Method> = D::methods().iter().flat_map(served).collect();
         let any = methods.iter().fold(guard::Any(guard::fn_guard(|_| false)), |any, method| any.or(exactly(method)));
         self.routes.push(route.guard(any));
-        self.methods.extend(methods);
+        let need = Need::of(&D::operation());
+        self.needs.extend(methods.into_iter().map(|method| (method, need)));
         self.documented.merge(OpenApiFactory::paths(&documentation));
         OpenApiFactory::schemas(&documentation, &mut self.schemas);
         self
@@ -78,7 +85,7 @@ impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
         let bare = self.path.trim_end_matches('/').to_owned();
         let slash = format!("{bare}/");
-        let allow: Vec<String> = self.methods.iter().map(Method::to_string).collect();
+        let allow: Vec<String> = self.needs.iter().map(|(method, _)| method.to_string()).collect();
         let allow = allow.join(", ");
         let refuse = move |request: HttpRequest| {
             let problem = Problem::new(Code::MethodNotAllowed, format!("{} is not served here", request.method()));
@@ -86,7 +93,9 @@ impl HttpServiceFactory for Endpoint {
             async move { response }
         };
         let resource = web::resource([slash, bare]).default_service(web::to(refuse));
-        self.routes.into_iter().fold(resource, actix_web::Resource::route).register(config);
+        let resource = self.routes.into_iter().fold(resource, actix_web::Resource::route);
+        let needs: Needs = self.needs.into();
+        resource.wrap(from_fn(move |request, next| authorize(Arc::clone(&needs), request, next))).register(config);
     }
 }
 

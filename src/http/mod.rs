@@ -28,6 +28,7 @@ pub mod placed;
 pub mod problem;
 pub mod query;
 pub mod recent;
+pub mod session;
 pub mod socket;
 pub mod submit;
 pub mod symbols;
@@ -53,11 +54,10 @@ use tokio::sync::watch;
 use tracing_actix_web::TracingLogger;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::config::{AllowedHosts, Secret, Settings};
+use crate::config::Settings;
 use crate::ids::IdAllocator;
 use docs::Documents;
 use metrics::{Counters, Metrics};
@@ -132,9 +132,8 @@ impl Role {
 pub struct Api {
     max_body_bytes: usize,
     auto_list_symbols: bool,
-    debug: bool,
-    allowed_hosts: AllowedHosts,
-    admin_token: Option<Secret>,
+    /// What callers are judged by.
+    pub gate: access::Gate,
     role: AtomicU8,
     engine: OnceLock<Engine>,
     counters: Counters,
@@ -163,15 +162,13 @@ impl Api {
         Arc::new(Api {
             max_body_bytes: settings.max_body_bytes,
             auto_list_symbols: settings.auto_list_symbols,
-            debug: settings.debug,
-            allowed_hosts: settings.allowed_hosts.clone(),
-            admin_token: settings.admin_token.clone(),
+            gate: access::Gate::new(settings),
             role: AtomicU8::new(Role::Standby as u8),
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: watch::Sender::new(0),
             stopping: watch::Sender::new(false),
-            sockets: socket::Counts::default(),
+            sockets: socket::Counts::new(settings.max_sockets),
             max_connections: files::room_for(settings.max_connections),
             oldest_transaction: watch::Sender::new(None),
         })
@@ -188,6 +185,7 @@ impl Api {
     /// If there is an engine already: a mistake in the start-up.
     pub fn open(&self, engine: Engine) {
         assert!(self.engine.set(engine).is_ok(), "the API has its engine already");
+        self.gate.open();
         self.role.store(Role::Writer as u8, Ordering::Release);
     }
 
@@ -255,17 +253,6 @@ impl Api {
         self.auto_list_symbols
     }
 
-    fn is_debug(&self) -> bool {
-        self.debug
-    }
-
-    fn allowed_hosts(&self) -> &AllowedHosts {
-        &self.allowed_hosts
-    }
-
-    fn admin_token(&self) -> Option<&Secret> {
-        self.admin_token.as_ref()
-    }
 }
 
 impl Engine {
@@ -309,20 +296,24 @@ fn no_ids() -> Problem {
         (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
         (name = "accounts", description = "What is done to all orders of an account at once."),
         (name = "markets", description = "Instruments, their rules and phases."),
-        (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
+        (name = "session", description = "Logging in with a browser."),
+        (name = "debug", description = "All orders and trades, for checks; with the scope admin."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
     )
 )]
 struct Description;
 
-/// The schema of all routes.
-pub fn openapi() -> OpenApi {
-    let (_, mut openapi) =
-        App::new().into_utoipa_app().openapi(Description::openapi()).configure(routes).split_for_parts();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The ADMIN_TOKEN.")).build();
-    openapi.components.get_or_insert_default().add_security_scheme("admin", SecurityScheme::Http(bearer));
+/// The schema of all routes. With DEBUG it says that no credential need be shown.
+pub fn openapi(debug: bool) -> OpenApi {
+    let mut openapi = described();
+    access::need::publish(&mut openapi, debug);
     openapi
+}
+
+/// The routes as they are declared beside their handlers.
+fn described() -> OpenApi {
+    App::new().into_utoipa_app().openapi(Description::openapi()).configure(routes).split_for_parts().1
 }
 
 /// All routes that are documented.
@@ -343,6 +334,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(consumers::list_endpoint())
         .service(consumers::position_endpoint())
         .service(socket::endpoint())
+        .service(session::endpoint())
         // Behind the routes that have a word where this one has an id.
         .service(order_queries::order_endpoint())
         .service(accounts::cancel_after_endpoint())
@@ -372,7 +364,8 @@ struct Shared {
 impl Shared {
     fn new(api: Arc<Api>) -> Shared {
         let metrics = web::Data::new(Metrics::new(Arc::clone(&api)));
-        Shared { api: web::Data::from(api), metrics, documents: web::Data::new(Documents::new(&openapi())) }
+        let documents = web::Data::new(Documents::new(&openapi(api.gate.is_debug())));
+        Shared { api: web::Data::from(api), metrics, documents }
     }
 
     /// Adds routes and state to an application.

@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod clock;
 pub mod encoding;
+pub mod keys;
 pub mod ports;
 pub mod position;
 pub mod record;
@@ -11,6 +12,7 @@ pub mod snapshot;
 
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
+pub use keys::{KeyRecord, KeyStore, KeyStoreError};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
     HistoryError, HistoryWrite, LastFatal, LogError, PastOrder, Payload, Projection, ProjectionError,
