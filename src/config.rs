@@ -28,6 +28,8 @@ pub use secret::Secret;
 use sources::Reader;
 pub use sources::{Effective, Origin};
 
+/// What to do about ALLOWED_HOSTS.
+const LIST_HOSTS: &str = "list the names that clients use, without ports, such as localhost,127.0.0.1,api.example.com";
 /// The shortest admin token: 32 characters of hexadecimal are 128 bits.
 const ADMIN_TOKEN_LENGTH: usize = 32;
 /// In seconds: a market has moved by then, and a restart is over.
@@ -179,7 +181,7 @@ impl Settings {
             reader.set_default("DEBUG", "true");
         }
         let debug = reader.read("DEBUG", boolean);
-        let allowed_hosts = reader.read("ALLOWED_HOSTS", |text| allowed_hosts(text, debug == Some(true)));
+        let allowed_hosts = reader.read("ALLOWED_HOSTS", allowed_hosts);
         let admin_token = reader.read_optional("ADMIN_TOKEN", admin_token);
         let secret_key = reader.read_optional("SECRET_KEY", |text| Ok(Secret::hidden(text.to_owned())));
         let symbols = reader.read("SYMBOLS", symbols);
@@ -380,13 +382,8 @@ fn boolean(text: &str) -> Result<bool, Invalid> {
     }
 }
 
-fn allowed_hosts(text: &str, debug: bool) -> Result<AllowedHosts, Invalid> {
-    let remedy = "list the names that clients use, without ports, such as localhost,127.0.0.1,api.example.com";
-    match AllowedHosts::parse(text) {
-        Ok(AllowedHosts::Any) if !debug => Err(("is * without DEBUG".to_owned(), remedy.to_owned())),
-        Ok(hosts) => Ok(hosts),
-        Err(wrong) => Err((wrong, remedy.to_owned())),
-    }
+fn allowed_hosts(text: &str) -> Result<AllowedHosts, Invalid> {
+    AllowedHosts::parse(text).map_err(|wrong| (wrong, LIST_HOSTS.to_owned()))
 }
 
 fn admin_token(text: &str) -> Result<Secret, Invalid> {

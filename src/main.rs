@@ -188,7 +188,9 @@ enum KeysCommand {
         id: String,
     },
     /// Give a key another secret, and print its new token; the old one ends.
-    #[command(after_help = "Examples:\n  pricetime keys rotate 5f1d7a8e90b3\n  pricetime keys rotate 5f1d7a8e90b3 --json")]
+    #[command(
+        after_help = "Examples:\n  pricetime keys rotate 5f1d7a8e90b3\n  pricetime keys rotate 5f1d7a8e90b3 --json"
+    )]
     Rotate {
         /// The key's id.
         id: String,

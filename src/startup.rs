@@ -300,7 +300,11 @@ fn announce(settings: &Settings, address: SocketAddr) {
         }
         Storage::Full { .. } => "full mode, on Redis and PostgreSQL".to_owned(),
     };
-    let opened = if settings.debug { "DEBUG opens every route and any symbol to everyone" } else { "DEBUG is off: requests need a key" };
+    let opened = if settings.debug {
+        "DEBUG opens every route and any symbol to everyone"
+    } else {
+        "DEBUG is off: requests need a key"
+    };
     info!(
         "ready on http://{address}/ ({storage}; {opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \
          -H 'Content-Type: application/json' http://{address}/api/orders/"

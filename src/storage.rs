@@ -5,10 +5,12 @@ use std::sync::Arc;
 use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, KeyStore, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{
-    Embedded, EmbeddedConsumers, EmbeddedError, EmbeddedFatalRecord, EmbeddedKeys, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+    Embedded, EmbeddedConsumers, EmbeddedError, EmbeddedFatalRecord, EmbeddedKeys, EmbeddedLog, EmbeddedProjection,
+    EmbeddedQueue, EmbeddedSnapshots,
 };
 use crate::adapters::postgres::{
-    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresSnapshots, PostgresWatch,
+    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresSnapshots,
+    PostgresWatch,
 };
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};

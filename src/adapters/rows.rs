@@ -1,8 +1,8 @@
 //! Between the types of the journal and the columns of the tables, which PostgreSQL and SQLite name alike.
 
 use journal::{
-    Chain, ConsumerPosition, Epoch, HistoryError, KeyRecord, KeyStoreError, LastFatal, LogError, Position, Record, Snapshot, SnapshotError,
-    SnapshotSummary, WriterPosition,
+    Chain, ConsumerPosition, Epoch, HistoryError, KeyRecord, KeyStoreError, LastFatal, LogError, Position, Record,
+    Snapshot, SnapshotError, SnapshotSummary, WriterPosition,
 };
 use matching::{Micros, Seq, StateHash, Symbol};
 use sqlx::FromRow;

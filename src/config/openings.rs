@@ -1,6 +1,6 @@
 //! What must not be served to others: settings that only DEBUG excuses. Tools do not mind them.
 
-use super::{ADMIN_TOKEN_LENGTH, Problem, Secret, Settings};
+use super::{ADMIN_TOKEN_LENGTH, AllowedHosts, LIST_HOSTS, Problem, Secret, Settings};
 
 /// Parts of secrets that templates come with.
 const TEMPLATES: [&str; 5] = ["change-me", "changeme", "django-insecure", "your-secret", "example"];
@@ -14,7 +14,12 @@ impl Settings {
         if self.debug {
             return Vec::new();
         }
-        let mut problems: Vec<Problem> = self.secret_key_problem().into_iter().collect();
+        let mut problems = Vec::new();
+        if self.allowed_hosts == AllowedHosts::Any {
+            let (name, wrong) = ("ALLOWED_HOSTS".to_owned(), "is * without DEBUG".to_owned());
+            problems.push(Problem { name, wrong, remedy: LIST_HOSTS.to_owned() });
+        }
+        problems.extend(self.secret_key_problem());
         if let Some(token) = &self.admin_token {
             let same = self.secret_key.as_ref() == Some(token);
             let wrong = if same { Some("is the same as SECRET_KEY".to_owned()) } else { weakness(token) };

@@ -160,11 +160,7 @@ pub fn by_id(engine: &Engine, order_id: OrderId, reason_text: Option<String>) ->
 }
 
 /// The command that cancels an order by its name: `fields` are market, account, name and reason.
-pub fn by_name(
-    engine: &Engine,
-    caller: &Caller,
-    fields: [Option<Field<'_>>; 4],
-) -> Result<Command, Problem> {
+pub fn by_name(engine: &Engine, caller: &Caller, fields: [Option<Field<'_>>; 4]) -> Result<Command, Problem> {
     let [market, account, client_order_id, reason] = fields;
     let symbol = symbol(required(market, "symbol")?)?;
     let account = caller.acts_for(optional(account).map(name).transpose()?)?;

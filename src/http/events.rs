@@ -143,7 +143,9 @@ fn streamed(api: &Api, caller: Caller, tail: EventTail) -> Result<HttpResponse, 
             next = timeout(KEEP_ALIVE, tail.next(MAX_PAGE)) => next,
         };
         match next {
-            Ok(Ok(rows)) => Some((Ok::<Bytes, Problem>(written(&rows).into()), Some((tail, stopping, keyring, caller)))),
+            Ok(Ok(rows)) => {
+                Some((Ok::<Bytes, Problem>(written(&rows).into()), Some((tail, stopping, keyring, caller))))
+            }
             Ok(Err(problem)) => {
                 let problem = serde_json::to_string(&problem).unwrap_or_default();
                 Some((Ok(format!("event: problem\ndata: {problem}\n\n").into()), None))

@@ -56,11 +56,7 @@ pub fn add_to(endpoint: Endpoint) -> Endpoint {
     ),
     responses((status = 200, description = "They are cancelled, committed.", body = MassCancelled), MassCancelProblems)
 )]
-pub async fn cancel_all(
-    api: web::Data<Api>,
-    caller: Caller,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn cancel_all(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     let [account, symbol, side] = query::read(&request, ["account", "symbol", "side"])?;

@@ -252,7 +252,6 @@ impl Api {
     fn auto_list_symbols(&self) -> bool {
         self.auto_list_symbols
     }
-
 }
 
 impl Engine {

@@ -160,11 +160,7 @@ pub async fn order(
     ),
     responses((status = 200, description = "A page of orders.", body = OrderPage), PageProblems)
 )]
-pub async fn list(
-    api: web::Data<Api>,
-    caller: Caller,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let names = ["symbol", "account", "status", "side", "client_order_id", "cursor", "limit"];
     let [symbol, account, status, side, client_order_id, cursor, limit] = query::read(&request, names)?;

@@ -171,7 +171,8 @@ mod tests {
         let changes = keyring.changes();
         let a = keyring.by_token(&of("a", 0)).expect("a key");
         assert!(keyring.by_token(&of("b", 0)).is_some());
-        for token in [of("a", 1), of("c", 0), of("odd", 0), of("d", 0), of("a", 0).replace("pt_a", "pt_b"), of("a", 0) + "0"]
+        for token in
+            [of("a", 1), of("c", 0), of("odd", 0), of("d", 0), of("a", 0).replace("pt_a", "pt_b"), of("a", 0) + "0"]
         {
             assert!(keyring.by_token(&token).is_none(), "{token}");
         }

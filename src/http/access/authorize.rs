@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::{StreamExt, stream};
@@ -145,7 +145,8 @@ async fn by_signature(gate: &Gate, credential: &str, request: &mut ServiceReques
         body: &body,
     };
     if !signature.fits(key.secret(), signed) {
-        let detail = "the signature is not that of this request under the key's secret; docs/security.md has an example";
+        let detail =
+            "the signature is not that of this request under the key's secret; docs/security.md has an example";
         return Err(Problem::new(Code::Unauthorized, detail));
     }
     match gate.replays.show(&signature.key, &signature.signature, shown_at) {

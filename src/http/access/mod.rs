@@ -127,7 +127,10 @@ fn check_origin(api: &Api, request: &ServiceRequest) -> Result<(), Problem> {
     if site.is_some_and(|site| site.eq_ignore_ascii_case(host(request)) || listed(site)) {
         return Ok(());
     }
-    Err(Problem::new(Code::CrossSite, "the request is made by a page of another site; this service serves its own pages"))
+    Err(Problem::new(
+        Code::CrossSite,
+        "the request is made by a page of another site; this service serves its own pages",
+    ))
 }
 
 /// Whether requests of this method may change something.

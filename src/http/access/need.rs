@@ -7,7 +7,9 @@
 use actors::Lane;
 use serde_json::Value;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{OpenApi, RefOr};
 
 use super::sessions;
@@ -75,7 +77,8 @@ pub fn publish(openapi: &mut OpenApi, debug: bool) {
     }
     let components = openapi.components.get_or_insert_default();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-    let bearer = bearer.description(Some("The token of an API key, or the ADMIN_TOKEN. The words are the key's scopes."));
+    let bearer =
+        bearer.description(Some("The token of an API key, or the ADMIN_TOKEN. The words are the key's scopes."));
     components.add_security_scheme(WAYS[0], SecurityScheme::Http(bearer.build()));
     let signature = ApiKeyValue::with_description(
         "Authorization",
@@ -106,7 +109,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
 pub fn declared_operations() -> Vec<(String, HttpMethod, Need)> {
     let mut openapi = crate::http::described();
     let paths = openapi.paths.paths.iter_mut();
-    let operations = paths.flat_map(|(path, item)| operations(item).map(|found| (path.clone(), found)).collect::<Vec<_>>());
+    let operations =
+        paths.flat_map(|(path, item)| operations(item).map(|found| (path.clone(), found)).collect::<Vec<_>>());
     operations.map(|(path, (method, operation))| (path, method, Need::of(operation))).collect()
 }
 

@@ -116,8 +116,11 @@ mod tests {
         let key = keyring.by_token(&token("a", &secret(&secret_key, "a", 0))).expect("a key");
 
         let (sessions, now) = (Sessions::default(), Instant::now());
-        let [by_token, by_key, other] = [Opened::Token, Opened::Key(key), Opened::Token].map(|with| sessions.open(with, now));
-        assert!(matches!(sessions.find(&by_token.id, &keyring, now), Some((Caller::Administrator, csrf)) if csrf == by_token.csrf));
+        let [by_token, by_key, other] =
+            [Opened::Token, Opened::Key(key), Opened::Token].map(|with| sessions.open(with, now));
+        assert!(
+            matches!(sessions.find(&by_token.id, &keyring, now), Some((Caller::Administrator, csrf)) if csrf == by_token.csrf)
+        );
         assert!(matches!(sessions.find(&by_key.id, &keyring, now), Some((Caller::Key(_), _))));
         assert!(sessions.find("", &keyring, now).is_none() && sessions.find(&by_token.csrf, &keyring, now).is_none());
         assert_ne!(by_key.csrf, by_token.csrf);

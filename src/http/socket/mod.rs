@@ -110,7 +110,10 @@ pub async fn socket(
         Problem::new(Code::NotASocket, "the request opens no WebSocket: send Upgrade: websocket and what belongs to it")
     })?;
     let Some(id) = api.sockets.enter() else {
-        return Err(Problem::new(Code::Overloaded, format!("{} sockets are open, as many as may be", api.sockets.most)));
+        return Err(Problem::new(
+            Code::Overloaded,
+            format!("{} sockets are open, as many as may be", api.sockets.most),
+        ));
     };
     let (outbox, inbox) = Outbox::new(QUEUE);
     let feed = engine.feed.clone();

@@ -220,7 +220,9 @@ impl Session {
                 Ok(()) => self.send_text(operation::done(id)).await?,
                 Err(problem) => {
                     self.send_text(operation::refusal(id, &problem)).await?;
-                    return Err(End::Unknown);
+                    if self.caller.is_stranger() {
+                        return Err(End::Unknown);
+                    }
                 }
             },
             Op::Ping => self.send_text(operation::done(id)).await?,
@@ -253,7 +255,8 @@ impl Session {
 
     /// Takes a credential. With DEBUG none is looked at; who is known already does not become another.
     fn authenticate(&mut self, token: Option<&str>) -> Result<(), Problem> {
-        let token = token.ok_or_else(|| Problem::new(Code::MissingField, "token is missing; send it").field("token"))?;
+        let token =
+            token.ok_or_else(|| Problem::new(Code::MissingField, "token is missing; send it").field("token"))?;
         if self.api.gate.is_debug() {
             return Ok(());
         }

@@ -126,7 +126,11 @@ async fn every_route_asks_for_what_it_declares() {
                     if allows(key, scope) {
                         assert!(![401, 403].contains(&answer.status), "{shown}");
                     } else {
-                        assert_eq!((answer.status, answer.json()["code"].as_str()), (403, Some("FORBIDDEN")), "{shown}");
+                        assert_eq!(
+                            (answer.status, answer.json()["code"].as_str()),
+                            (403, Some("FORBIDDEN")),
+                            "{shown}"
+                        );
                     }
                     checked += 1;
                 }
@@ -233,7 +237,8 @@ async fn a_bound_key_has_one_account() {
         assert_ne!(answer.status, 403, "{path}: {}", answer.text);
     }
     let listed = guarded.get("/api/orders/", "desk").await.json();
-    let accounts: Vec<&Value> = listed["orders"].as_array().expect("orders").iter().map(|order| &order["account"]).collect();
+    let accounts: Vec<&Value> =
+        listed["orders"].as_array().expect("orders").iter().map(|order| &order["account"]).collect();
     assert!(accounts.len() == 3 && accounts.iter().all(|account| **account == "desk"), "{listed}");
     // Without a name of an account, it is the key's own.
     let again = place(&account("other"), "both").await.json()["order_id"].as_u64().expect("an id");
@@ -285,13 +290,18 @@ async fn a_signed_request_counts_once_and_as_it_was_signed() {
 #[actix_web::test]
 async fn a_browser_logs_in_acts_and_logs_out() {
     let guarded = Guarded::start("").await;
-    let log_in = async |token: &str| guarded.send("POST", "/api/session/", &json!({"token": token}).to_string(), None).await;
+    let log_in =
+        async |token: &str| guarded.send("POST", "/api/session/", &json!({"token": token}).to_string(), None).await;
     let of = |id: &str| bearer(id).replacen("Bearer ", "", 1);
     log_in("nonsense").await.is_problem(401, "UNAUTHORIZED");
     log_in(&of("revoked")).await.is_problem(401, "UNAUTHORIZED");
     log_in(&of("both")).await.is_problem(403, "FORBIDDEN");
     let state = async |cookie: &str| {
-        guarded.market.send(anonymous("GET", "/api/session/").insert_header((header::COOKIE, cookie.to_owned()))).await.json()
+        guarded
+            .market
+            .send(anonymous("GET", "/api/session/").insert_header((header::COOKIE, cookie.to_owned())))
+            .await
+            .json()
     };
     assert_eq!(state("a=b").await, json!({"debug": false, "admin": false, "demo": false, "csrf": null}));
     for token in [TOKEN.to_owned(), of("admin")] {

@@ -15,6 +15,7 @@ mod overload;
 mod proxy;
 mod recovery;
 mod reopening;
+mod security;
 mod stop;
 mod support;
 mod zombie;
