@@ -305,9 +305,10 @@ fn announce(settings: &Settings, address: SocketAddr) {
     } else {
         "DEBUG is off: requests need a key"
     };
+    let key = if settings.debug { "" } else { "-H 'Authorization: Bearer <token>' " };
     info!(
         "ready on http://{address}/ ({storage}; {opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \
-         -H 'Content-Type: application/json' http://{address}/api/orders/"
+         {key}-H 'Content-Type: application/json' http://{address}/api/orders/"
     );
 }
 

@@ -8,6 +8,7 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
+use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use futures_util::{StreamExt, stream};
 
@@ -135,8 +136,14 @@ async fn by_signature(gate: &Gate, credential: &str, request: &mut ServiceReques
                       again";
         return Err(Problem::new(Code::Unauthorized, detail));
     }
-    let (parts, payload) = request.parts_mut();
-    let body = body::receive(parts, payload).await?;
+    let changes = changes_something(request.method());
+    let body = if changes {
+        let (parts, payload) = request.parts_mut();
+        body::receive(parts, payload).await?
+    } else {
+        // A question has no body; what follows an upgrade never ends.
+        Bytes::new()
+    };
     let idempotency_key = request.headers().get(&IDEMPOTENCY_KEY).map_or(Ok(""), |value| value.to_str());
     let signed = Signed {
         method: request.method().as_str(),
@@ -160,7 +167,9 @@ async fn by_signature(gate: &Gate, credential: &str, request: &mut ServiceReques
             return Err(Problem::new(Code::Overloaded, detail));
         }
     }
-    request.set_payload(Payload::Stream { payload: stream::once(async { Ok(body) }).boxed_local() });
+    if changes {
+        request.set_payload(Payload::Stream { payload: stream::once(async { Ok(body) }).boxed_local() });
+    }
     Ok(Caller::Key(key))
 }
 
