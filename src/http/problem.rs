@@ -304,10 +304,10 @@ pub struct Problem {
     detail: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     order_id: Option<u64>,
-    order_ids: Vec<u64>,
+    order_ids: Box<[u64]>,
     order_status: Option<&'static str>,
     /// What is left to the caller, and the seconds after which there is more.
-    limited: Option<(Left, u32)>,
+    limited: Option<Box<(Left, u32)>>,
 }
 
 impl Problem {
@@ -318,7 +318,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             order_id: None,
-            order_ids: Vec::new(),
+            order_ids: Box::default(),
             order_status: None,
             limited: None,
         }
@@ -338,7 +338,7 @@ impl Problem {
 
     /// Names the orders that it is about.
     pub fn orders(mut self, order_ids: Vec<u64>) -> Problem {
-        self.order_ids = order_ids;
+        self.order_ids = order_ids.into();
         self
     }
 
@@ -350,7 +350,7 @@ impl Problem {
 
     /// Tells what is left to the caller, and after how many seconds there is more.
     pub fn limited(mut self, left: Left, retry_after: u32) -> Problem {
-        self.limited = Some((left, retry_after));
+        self.limited = Some(Box::new((left, retry_after)));
         self
     }
 
@@ -380,8 +380,8 @@ impl ResponseError for Problem {
         if self.code.is_temporary() {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
-        if let Some((_, retry_after)) = self.limited {
-            response.insert_header((header::RETRY_AFTER, retry_after));
+        if let Some((_, retry_after)) = self.limited.as_deref() {
+            response.insert_header((header::RETRY_AFTER, *retry_after));
         }
         if self.code == Code::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -389,7 +389,7 @@ impl ResponseError for Problem {
         response.extensions_mut().insert(self.code);
         // Nothing in a problem can fail to be written as JSON.
         let mut response = response.body(serde_json::to_vec(self).unwrap_or_default());
-        if let Some((left, _)) = self.limited {
+        if let Some((left, _)) = self.limited.as_deref() {
             left.tell(response.headers_mut());
         }
         response
