@@ -280,7 +280,8 @@ impl Client {
         }
         // In a task of its own, as the service has it.
         let intake = Arc::clone(&serving.pipeline.intake);
-        let enqueued = actix::spawn(async move { intake.enqueue(lane, text).await });
+        let count = ids.len();
+        let enqueued = actix::spawn(async move { intake.admit_entry(lane, count)?.enqueue(text).await });
         let answer = match self.hear(serving, enqueued).await {
             Some(Ok(Ok(()))) => Answer::Acknowledged,
             Some(Ok(Err(IntakeError::Queue(EnqueueError::Unknown(_))))) | Some(Err(_)) | None => Answer::Unknown,
