@@ -15,7 +15,7 @@ use std::process::{Command as Process, ExitCode};
 
 use journal::{Epoch, Position, Record, StreamId, encoding};
 use matching::command::NewOrder;
-use matching::{Command, Engine, Event, Micros, OrderId, Seq, Sequenced, Side, Symbol};
+use matching::{Command, Engine, Event, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol};
 use pricetime::http::order_request::OrderRequest;
 
 const ORDERS: u64 = 20_000;
@@ -122,7 +122,7 @@ fn request(orders: u64) {
 /// Orders that trade and rest in one market, behind its listing.
 fn commands(orders: u64) -> impl Iterator<Item = Sequenced<Command>> {
     let instrument = matching::Instrument::finest(symbol());
-    let listing = Command::ListInstrument(matching::command::ListInstrument { instrument });
+    let listing = Command::ListInstrument(matching::command::ListInstrument { command_id: None, instrument });
     let orders = (1..=orders).map(order).map(Command::NewOrder);
     std::iter::once(listing).chain(orders).zip(1..).map(|(value, seq)| Sequenced {
         seq: Seq::new(seq).expect("a number"),
@@ -136,7 +136,7 @@ fn order(id: u64) -> NewOrder {
     let side = if random & 64 == 0 { Side::Buy } else { Side::Sell };
     let price = format!("{}.{:02}", 90 + (random >> 8) % 20, (random >> 16) % 100);
     let quantity = format!("{}.{}", 1 + (random >> 24) % 10, (random >> 30) % 10);
-    NewOrder::limit(
+    Order::limit(
         OrderId::new(id).expect("an id"),
         symbol(),
         side,
@@ -144,6 +144,7 @@ fn order(id: u64) -> NewOrder {
         quantity.parse().expect("a quantity"),
         Micros::ZERO,
     )
+    .into()
 }
 
 fn accepted() -> matching::event::OrderAccepted {
