@@ -72,8 +72,8 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    let endpoint = Endpoint::new(__path_state, web::to(state));
-    endpoint.and(__path_log_in, web::to(log_in)).and(__path_log_out, web::to(log_out))
+    let endpoint = Endpoint::new(__path_state, state);
+    endpoint.and(__path_log_in, log_in).and(__path_log_out, log_out)
 }
 
 /// Who this browser is

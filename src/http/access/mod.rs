@@ -18,8 +18,10 @@ use actix_web::http::{ConnectionType, Method, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
 
+use tracing::Instrument;
+
 use super::problem::{Code, Problem};
-use super::{Api, Role};
+use super::{Api, Role, trace};
 use crate::config::{AllowedHosts, Secret, Settings};
 use crate::keys::replay::Replays;
 use crate::keys::{Keyring, Scope};
@@ -84,7 +86,12 @@ pub async fn guard<B: MessageBody + 'static>(
     };
     let _under_way = api.enter();
     let mut response = match check_host(&api, &request).and_then(|()| check_origin(&api, &request)) {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Ok(()) => {
+            let span = trace::span(&request);
+            let response = next.call(request).instrument(span.clone()).await?;
+            span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+            response.map_into_left_body()
+        }
         Err(problem) => request.into_response(problem.error_response()).map_into_right_body(),
     };
     headers::harden(response.headers_mut());
