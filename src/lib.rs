@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod commands;
 pub mod config;
+pub mod demo;
 pub mod exit;
 pub mod http;
 pub mod ids;

@@ -133,6 +133,7 @@ pub struct Api {
     max_body_bytes: usize,
     auto_list_symbols: bool,
     debug: bool,
+    demo: bool,
     allowed_hosts: AllowedHosts,
     admin_token: Option<Secret>,
     role: AtomicU8,
@@ -164,6 +165,7 @@ impl Api {
             max_body_bytes: settings.max_body_bytes,
             auto_list_symbols: settings.auto_list_symbols,
             debug: settings.debug,
+            demo: settings.demo,
             allowed_hosts: settings.allowed_hosts.clone(),
             admin_token: settings.admin_token.clone(),
             role: AtomicU8::new(Role::Standby as u8),
@@ -257,6 +259,21 @@ impl Api {
 
     fn is_debug(&self) -> bool {
         self.debug
+    }
+
+    /// Whether the demonstration's desks trade here.
+    pub fn is_demo(&self) -> bool {
+        self.demo
+    }
+
+    /// Whether anybody watches by a socket.
+    pub fn is_watched(&self) -> bool {
+        self.sockets.open() > 0
+    }
+
+    /// The last row of the event log; 0 before the engine runs.
+    pub fn committed_seq(&self) -> u64 {
+        self.running_engine().map_or(0, |engine| engine.progress.committed())
     }
 
     fn allowed_hosts(&self) -> &AllowedHosts {

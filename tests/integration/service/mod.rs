@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod concurrent;
 mod damage;
+mod demo;
 mod disk;
 mod feed;
 mod forms;
