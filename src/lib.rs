@@ -7,6 +7,7 @@ pub mod demo;
 pub mod exit;
 pub mod http;
 pub mod ids;
+pub mod inspect;
 mod last_words;
 #[cfg(feature = "planted")]
 pub mod planted;

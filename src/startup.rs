@@ -27,7 +27,9 @@ use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
 use crate::demo;
 use crate::exit::End;
+use crate::http::admin::Bench;
 use crate::http::consumers::Registry;
+use crate::http::engine_panel::Gauge;
 use crate::http::recent::RecentRows;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
@@ -155,6 +157,7 @@ async fn start(
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
+    let store = Arc::clone(&snapshots);
     let sweep = Sweep {
         log: Arc::clone(&log),
         snapshots: Arc::clone(&snapshots),
@@ -181,6 +184,8 @@ async fn start(
     if let Some(watch) = watch {
         actix_web::rt::spawn(watch_transactions(watch, Arc::clone(api)));
     }
+    let gauge = Gauge::new(Arc::clone(&pipeline.progress), store, pipeline.snapshots.clone());
+    tokio::spawn(Arc::clone(&gauge).watch());
     api.open(Engine {
         intake: Arc::clone(&pipeline.intake),
         outcomes: pipeline.outcomes.clone(),
@@ -196,6 +201,8 @@ async fn start(
         consumers,
         projected: pipeline.projected.clone(),
         stream_end,
+        snapshots: gauge,
+        bench: Bench::new(settings),
     });
     if let Some(history) = history {
         let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());

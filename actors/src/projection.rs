@@ -38,6 +38,21 @@ const ROWS_PER_WRITE: usize = 4_000;
 /// The instruments, for whoever checks orders before they are enqueued.
 pub type Instruments = Arc<BTreeMap<Symbol, Instrument>>;
 
+/// The write of what changed in `ledger` from row `from` to its own.
+pub fn write_of(from: Seq, to: ProjectionPosition, changes: Changes, ledger: &Ledger) -> ProjectionWrite {
+    ProjectionWrite {
+        from,
+        to,
+        orders: changes.orders.iter().filter_map(|order_id| ledger.order(*order_id)).cloned().collect(),
+        left_places: changes.left_places,
+        dropped_orders: changes.dropped_orders,
+        trades: changes.trades,
+        dropped_trades: changes.dropped_trades,
+        instruments: changes.instruments,
+        greatest_order_id: ledger.greatest_order_id(),
+    }
+}
+
 /// Rows that are in the log.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -230,18 +245,7 @@ impl ProjectionActor {
 
     /// Writes what changed since row `from`.
     fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
-        let changes = std::mem::take(&mut self.changes);
-        let write = ProjectionWrite {
-            from,
-            to: self.position,
-            orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
-            left_places: changes.left_places,
-            dropped_orders: changes.dropped_orders,
-            trades: changes.trades,
-            dropped_trades: changes.dropped_trades,
-            instruments: changes.instruments,
-            greatest_order_id: self.ledger.greatest_order_id(),
-        };
+        let write = write_of(from, self.position, std::mem::take(&mut self.changes), &self.ledger);
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {

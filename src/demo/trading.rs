@@ -48,7 +48,7 @@ pub async fn trade(api: Arc<Api>, address: SocketAddr, token: Option<Secret>) {
     info!("the demonstration trades in {}", MARKETS.map(|market| market.symbol).join(", "));
     while api.committed_seq() < MOST_ROWS {
         for (desk, last) in &mut desks {
-            sleep(if api.is_watched() { WATCHED } else { UNWATCHED }).await;
+            sleep(if api.open_sockets() > 0 { WATCHED } else { UNWATCHED }).await;
             let elapsed = last.elapsed();
             *last = Instant::now();
             if let Err(reason) = service.turn(desk, elapsed).await {

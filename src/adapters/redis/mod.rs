@@ -9,5 +9,5 @@ pub mod queue;
 
 pub use audit::{RedisAudit, Shown};
 pub use durability::{RedisError, check_durability};
-pub use projection::RedisProjection;
+pub use projection::{RedisProjection, written_as};
 pub use queue::RedisQueue;

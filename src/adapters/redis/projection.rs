@@ -136,26 +136,7 @@ impl Projection for RedisProjection {
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
-        let mut words = Words::default();
-        for place in &write.left_places {
-            words.leave_book(&self.keys, place);
-        }
-        for order in &write.orders {
-            words.order(&self.keys, order);
-            words.place_in_book(&self.keys, order);
-        }
-        for order in &write.dropped_orders {
-            words.drop_order(&self.keys, order);
-        }
-        for trade in &write.trades {
-            words.trade(&self.keys, trade)?;
-        }
-        // After the new ones: a trade of this very run may be among the dropped.
-        for trade in &write.dropped_trades {
-            words.drop_trade(&self.keys, trade)?;
-        }
-        words.greatest_order_id(&self.keys, write.greatest_order_id);
-
+        let words = Words::of(&self.keys, write)?;
         let expected = Expected { seq: keys::position(write.from), token: String::new() };
         Ok(match self.run(&expected, Some(&write.to), words).await? {
             Ran::Done => Written::Written,
@@ -200,11 +181,53 @@ impl RedisProjection {
     }
 }
 
+/// The commands that Redis is sent for a write, one line each, for people.
+pub fn written_as(write: &ProjectionWrite) -> Result<Vec<String>, ProjectionError> {
+    Ok(Words::of(&Keys::new(), write)?.lines())
+}
+
 /// Commands for the script: how many words, and the words, one command after the other.
 #[derive(Default)]
 struct Words(Vec<Vec<u8>>);
 
 impl Words {
+    /// The commands of a run of rows.
+    fn of(keys: &Keys, write: &ProjectionWrite) -> Result<Words, ProjectionError> {
+        let mut words = Words::default();
+        for place in &write.left_places {
+            words.leave_book(keys, place);
+        }
+        for order in &write.orders {
+            words.order(keys, order);
+            words.place_in_book(keys, order);
+        }
+        for order in &write.dropped_orders {
+            words.drop_order(keys, order);
+        }
+        for trade in &write.trades {
+            words.trade(keys, trade)?;
+        }
+        // After the new ones: a trade of this very run may be among the dropped.
+        for trade in &write.dropped_trades {
+            words.drop_trade(keys, trade)?;
+        }
+        words.greatest_order_id(keys, write.greatest_order_id);
+        Ok(words)
+    }
+
+    /// One line for each command, for people.
+    fn lines(&self) -> Vec<String> {
+        let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
+        let (mut lines, mut rest) = (Vec::new(), self.0.as_slice());
+        while let Some((count, behind)) = rest.split_first() {
+            let count = text(count).parse().unwrap_or(behind.len());
+            let (command, behind) = behind.split_at(count.min(behind.len()));
+            lines.push(command.iter().map(text).collect::<Vec<_>>().join(" "));
+            rest = behind;
+        }
+        lines
+    }
+
     fn command<W: AsRef<[u8]>>(&mut self, words: &[W]) {
         self.0.push(words.len().to_string().into_bytes());
         self.0.extend(words.iter().map(|word| word.as_ref().to_vec()));
