@@ -32,7 +32,7 @@ pub use feed::Feed;
 pub use intake::{Intake, IntakeError, IntakeLimits, Lane, Permit};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
-pub use placement::{Computing, Placement};
+pub use placement::{Computing, Placement, name_thread};
 pub use progress::Progress;
 pub use projection::{Instruments, write_of};
 pub use recovery::{Recovered, RecoveryError, Replay, recover};

@@ -148,7 +148,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_engine, web::to(engine))
+    Endpoint::new(__path_engine, engine)
 }
 
 /// The engine at a glance

@@ -14,7 +14,7 @@ use crate::inspect::books::{LevelsThen, replay_to};
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_book, web::to(book))
+    Endpoint::new(__path_book, book)
 }
 
 /// A book as it was

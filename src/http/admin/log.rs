@@ -49,12 +49,12 @@ pub struct LogRowDetail {
 
 /// The resource of the log.
 pub fn list_endpoint() -> Endpoint {
-    Endpoint::new(__path_list, web::to(list))
+    Endpoint::new(__path_list, list)
 }
 
 /// The resource of a row.
 pub fn row_endpoint() -> Endpoint {
-    Endpoint::new(__path_row, web::to(row))
+    Endpoint::new(__path_row, row)
 }
 
 /// The event log

@@ -27,17 +27,17 @@ problems! {
 
 /// The resource of all snapshots.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_list, web::get().to(list)).and(__path_take, web::post().to(take))
+    Endpoint::new(__path_list, list).and(__path_take, take)
 }
 
 /// The resource of a comparison.
 pub fn compare_endpoint() -> Endpoint {
-    Endpoint::new(__path_compare, web::to(compare))
+    Endpoint::new(__path_compare, compare)
 }
 
 /// The resource of a proof.
 pub fn verify_endpoint() -> Endpoint {
-    Endpoint::new(__path_verify, web::to(verify))
+    Endpoint::new(__path_verify, verify)
 }
 
 /// Snapshots

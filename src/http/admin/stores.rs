@@ -56,7 +56,7 @@ pub struct AdminHealth {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_health, web::to(health))
+    Endpoint::new(__path_health, health)
 }
 
 /// The service and its stores at a glance
