@@ -20,7 +20,7 @@ import { Ticket } from "./market/Ticket";
 import { Why } from "./market/Why";
 
 /** What a narrow screen shows of the page. */
-const VIEWS = ["Chart", "Book", "Trade", "Tape", "Orders"] as const;
+const VIEWS = ["Chart", "Book", "Trade", "Tape", "Orders", "Engine"] as const;
 const view = signal<(typeof VIEWS)[number]>("Chart");
 
 function Page() {
@@ -35,10 +35,12 @@ function Page() {
         <ChartPanel />
         <DepthPanel />
         <BookPanel />
-        <div class="ticket-column" id="ticket" tabIndex={-1}>
-          <Ticket />
+        <div class="side-column">
+          <div class="ticket-column" id="ticket" tabIndex={-1}>
+            <Ticket />
+          </div>
+          <TapePanel />
         </div>
-        <TapePanel />
         <Orders />
         {markets.value?.length === 0 ? <NoMarket /> : null}
       </main>

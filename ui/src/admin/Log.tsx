@@ -10,16 +10,17 @@ import { LogRowDetail } from "./LogRow";
 const KINDS = [
   "NewOrder",
   "CancelOrder",
-  "CancelNamedOrder",
   "AmendOrder",
-  "CancelOrders",
-  "CancelAfter",
+  "CancelByKey",
+  "MassCancel",
+  "SetCancelAfter",
   "BlockAccount",
   "UnblockAccount",
   "ListInstrument",
   "UpdateInstrument",
   "SetPhase",
   "AdvanceTime",
+  "RefuseEntry",
 ];
 /** How often the newest rows are asked for while they are followed. */
 const FOLLOW_MS = 1000;
@@ -174,10 +175,16 @@ function eventNames(events: unknown): string {
 
 function Filter() {
   const now = filter();
-  const field = (name: string, label: string, type = "text") => (
+  const field = (name: string, label: string, inputMode: "text" | "numeric" = "text") => (
     <label class="entry">
       <span>{label}</span>
-      <input class="box" id={name} name={name} type={type} step={type === "datetime-local" ? "0.001" : undefined} inputMode={type === "number" ? "numeric" : undefined} value={now[name] ?? ""} autocomplete="off" spellcheck={false} />
+      <input class="box" id={name} name={name} type="text" inputMode={inputMode} value={now[name] ?? ""} autocomplete="off" spellcheck={false} />
+    </label>
+  );
+  const time = (name: string, label: string) => (
+    <label class="entry">
+      <span>{label}</span>
+      <input class="box" id={name} name={name} type="datetime-local" step="0.001" value={now[name] ?? ""} />
     </label>
   );
   return (
@@ -191,7 +198,7 @@ function Filter() {
       }}
     >
       {field("symbol", "Market")}
-      {field("order_id", "Order id", "number")}
+      {field("order_id", "Order id", "numeric")}
       <label class="entry">
         <span>Kind</span>
         <select id="kind" name="kind" value={now.kind ?? ""}>
@@ -203,10 +210,10 @@ function Filter() {
           ))}
         </select>
       </label>
-      {field("from_time", "From, UTC", "datetime-local")}
-      {field("to_time", "To, UTC", "datetime-local")}
-      {field("from_seq", "From seq", "number")}
-      {field("to_seq", "To seq", "number")}
+      {time("from_time", "From, UTC")}
+      {time("to_time", "To, UTC")}
+      {field("from_seq", "From seq", "numeric")}
+      {field("to_seq", "To seq", "numeric")}
       <div class="buttons">
         <button type="submit" id="filter" class="primary">
           Filter

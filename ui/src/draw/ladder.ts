@@ -15,6 +15,11 @@ export interface Picked {
 
 const FEWEST_ROWS = 3;
 
+interface Show {
+  price: (units: number) => string;
+  quantity: (units: bigint) => string;
+}
+
 class LadderRow {
   readonly price = new Label("price");
   readonly size = new Label("size");
@@ -31,7 +36,7 @@ class LadderRow {
     this.button.tabIndex = -1;
   }
 
-  draw(row: Row | null, most: bigint, own: boolean, show: { price: (units: number) => string; quantity: (units: bigint) => string }) {
+  draw(row: Row | null, most: bigint, own: boolean, show: Show) {
     this.row = row;
     setClass(this.button, row === null ? "level empty" : own ? "level own" : "level");
     this.price.set(row === null ? "" : show.price(row.price));
@@ -122,7 +127,8 @@ export class LadderView {
 
   private drawMiddle(show: (units: number) => string) {
     const { book, trades } = this.market;
-    const [newest, before] = [trades.at(0), trades.at(1)];
+    const newest = trades.at(0);
+    const before = trades.find((trade) => trade.price !== newest?.price);
     const direction = newest && before ? Math.sign(Number(newest.price) - Number(before.price)) : 0;
     const arrow = direction > 0 ? " ↑" : direction < 0 ? " ↓" : "";
     const decimals = this.market.instrument.price_decimals;
