@@ -12,6 +12,7 @@ mod feed;
 mod forms;
 mod http;
 mod overload;
+mod pages;
 mod proxy;
 mod recovery;
 mod reopening;

@@ -1,7 +1,6 @@
 import { TapeView } from "../draw/tape";
 import { explained } from "./dialogs";
 import { onDigits, rowHeight, useDrawn } from "./hooks";
-import { market } from "../store/page";
 
 export function TapePanel() {
   const host = useDrawn<HTMLDivElement>((element, market) => {
@@ -15,8 +14,8 @@ export function TapePanel() {
       <div class="heads prints" aria-hidden="true">
         <span>Time UTC</span>
         <span>Taker</span>
-        <span>Price {market.value?.names.quote}</span>
-        <span>Size {market.value?.names.base}</span>
+        <span>Price</span>
+        <span>Size</span>
         <span>Maker id</span>
         <span>Taker id</span>
       </div>
