@@ -30,6 +30,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>pricetime: the API</title>
+<link rel="icon" href="../../icon.svg" type="image/svg+xml">
 <style>body { margin: 0; }</style>
 </head>
 <body>

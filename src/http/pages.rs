@@ -1,7 +1,7 @@
 //! `/` and `/admin/`: the live order book and the administrator's pages. They are files of the binary that speak to the
 //! API like any client; nothing in them comes from another host, and their policy holds them to it.
 
-use actix_web::guard::{self, Guard};
+use actix_web::guard;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -31,12 +31,14 @@ builds them into <code>ui/dist</code>, and build the service again.</p>
 /// The pages and their files.
 pub fn pages(config: &mut web::ServiceConfig) {
     for path in ["/", "/admin/", "/admin", "/icon.svg", "/licences.txt", "/assets/{file}"] {
-        config.service(web::resource(path).route(web::route().guard(read_only()).to(page)));
+        let read = web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(page);
+        config.service(web::resource(path).route(read).default_service(web::to(refuse)));
     }
 }
 
-fn read_only() -> impl Guard {
-    guard::Any(guard::Get()).or(guard::Head())
+async fn refuse(request: HttpRequest) -> HttpResponse {
+    let problem = Problem::new(Code::MethodNotAllowed, format!("{} is not served here", request.method()));
+    problem.allowing("GET, HEAD")
 }
 
 async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
