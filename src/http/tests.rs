@@ -462,7 +462,9 @@ async fn the_pages_are_served_without_any_other_host() {
 #[actix_web::test]
 async fn the_pages_are_small_and_kept_as_long_as_they_are_the_same() {
     let market = Market::start("").await;
-    let ask = async |path: &str, name, value| market.send(request("GET", path).insert_header((name, value))).await;
+    let ask = async |path: &str, name: header::HeaderName, value: &str| {
+        market.send(request("GET", path).insert_header((name, value.to_owned()))).await
+    };
     for path in ["/", "/admin/"] {
         let page = market.get(path).await;
         assert_eq!((page.status, page.header(header::CACHE_CONTROL)), (200, "no-cache"), "{path}");
