@@ -11,6 +11,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Reci
 use journal::{CommandQueue, Entry, QueueError, StreamId};
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
@@ -290,9 +291,11 @@ impl DispatcherActor {
     /// Plans a batch, has the books apply it, and hands the result to the event log.
     fn dispatch(&mut self, ctx: &mut Context<Self>, plan: impl FnOnce(&mut Matcher)) {
         let Some(mut matcher) = self.matcher.take() else { panic!("a batch is planned while another is matched") };
+        let (began, progress) = (Instant::now(), Arc::clone(&self.parts.progress));
         plan(&mut matcher);
         let matched = async move {
             let matched = matcher.run().await;
+            progress.matching.took(began.elapsed());
             (matcher, matched)
         };
         ctx.spawn(matched.into_actor(self).map(|(matcher, matched), dispatcher, ctx| {

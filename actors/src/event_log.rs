@@ -9,9 +9,9 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
 };
 use journal::{Batch, Committed, Epoch, EventLog, LogError, Position, Record};
-use matching::Router;
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
+use matching::{Command, Router};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -90,6 +90,7 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
+                    actor.progress.add_orders(orders_in(&commit.matched));
                     if !early {
                         actor.publish(commit.matched, end);
                     }
@@ -224,7 +225,12 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
     };
     progress.set_log_reachable(true);
     progress.set_beaten(began);
+    progress.committing.took(began.elapsed());
     Ok(())
+}
+
+fn orders_in(matched: &[Matched]) -> u64 {
+    matched.iter().filter(|row| matches!(row.command.value, Command::NewOrder(_))).count() as u64
 }
 
 async fn read_surely(log: &dyn EventLog) -> Result<journal::WriterPosition, Fatal> {

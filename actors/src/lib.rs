@@ -24,6 +24,7 @@ pub mod recovery;
 pub mod reopening;
 pub mod standby;
 pub mod sweep;
+pub mod timings;
 
 pub use audit::{Audit, AuditError};
 pub use fatal::Fatal;
@@ -33,7 +34,7 @@ pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::{Computing, Placement, name_thread};
 pub use progress::Progress;
-pub use projection::Instruments;
+pub use projection::{Instruments, write_of};
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
 pub use reopening::Reopening;
 pub use snapshot::TakeSnapshot;

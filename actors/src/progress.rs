@@ -7,6 +7,8 @@ use std::time::Duration;
 use matching::planted::{Bug, is_planted};
 use tokio::time::Instant;
 
+use crate::timings::Timings;
+
 /// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
 /// may have taken over and changed it.
 const CURRENT_FOR: Duration = Duration::from_secs(4);
@@ -25,6 +27,12 @@ pub struct Progress {
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
     beaten: Mutex<Option<Instant>>,
+    /// Orders that were committed.
+    orders: AtomicU64,
+    /// How long batches took to be matched.
+    pub matching: Timings,
+    /// How long they took to be committed.
+    pub committing: Timings,
 }
 
 macro_rules! gauge {
@@ -63,6 +71,15 @@ impl Progress {
     pub fn is_current(&self) -> bool {
         let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
         beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR) || is_planted(Bug::StaleAnswers)
+    }
+
+    /// Orders that this process has committed.
+    pub fn orders(&self) -> u64 {
+        self.orders.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_orders(&self, count: u64) {
+        self.orders.fetch_add(count, Ordering::Relaxed);
     }
 
     gauge!(

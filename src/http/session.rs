@@ -91,7 +91,7 @@ pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResp
     let session = session(&api.gate, request.headers());
     let admin = debug || session.as_ref().is_some_and(|(caller, _)| caller.may(Scope::Admin));
     let csrf = session.map(|(_, csrf)| csrf);
-    Ok(HttpResponse::Ok().json(SessionState { debug, admin, demo: false, csrf }))
+    Ok(HttpResponse::Ok().json(SessionState { debug, admin, demo: api.is_demo(), csrf }))
 }
 
 /// Log in

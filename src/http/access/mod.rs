@@ -16,15 +16,15 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{ConnectionType, Method, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, ResponseError, web};
+use actix_web::{Error, ResponseError, web};
 
 use tracing::Instrument;
 
 use super::problem::{Code, Problem};
 use super::{Api, Role, trace};
 use crate::config::{AllowedHosts, Secret, Settings};
+use crate::keys::Keyring;
 use crate::keys::replay::Replays;
-use crate::keys::{Keyring, Scope};
 use limits::Limits;
 use sessions::Sessions;
 
@@ -143,10 +143,4 @@ fn check_origin(api: &Api, request: &ServiceRequest) -> Result<(), Problem> {
 /// Whether requests of this method may change something.
 fn changes_something(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
-}
-
-/// Lets a request to a route of the administrator's pass, for routes that are served without their documentation.
-pub fn check_admin(api: &Api, request: &HttpRequest) -> Result<(), Problem> {
-    let admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.may(Scope::Admin));
-    if api.gate.debug || admin { Ok(()) } else { Err(authorize::unauthorized()) }
 }

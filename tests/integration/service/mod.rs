@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod admin;
 mod audit;
 mod away;
 mod black_box;
@@ -7,11 +8,13 @@ mod clock;
 mod commands;
 mod concurrent;
 mod damage;
+mod demo;
 mod disk;
 mod feed;
 mod forms;
 mod http;
 mod overload;
+mod pages;
 mod proxy;
 mod recovery;
 mod reopening;
