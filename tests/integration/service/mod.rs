@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod abuse;
 mod admin;
 mod audit;
 mod away;
