@@ -25,6 +25,10 @@ impl Settings {
             let wrong = if same { Some("is the same as SECRET_KEY".to_owned()) } else { weakness(token) };
             problems.extend(wrong.map(|wrong| problem("ADMIN_TOKEN", wrong)));
         }
+        if self.demo && self.admin_token.is_none() {
+            let wrong = "is not set, and the demonstration trades with it".to_owned();
+            problems.push(problem("ADMIN_TOKEN", wrong));
+        }
         problems
     }
 

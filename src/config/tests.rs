@@ -210,6 +210,8 @@ fn without_debug_nothing_may_be_left_open() {
     }
     let both = format!("{random} ADMIN_TOKEN=5f1d7a8e90b3c24d6e7f8091a2b3c4d5");
     assert!(openings(&both)[0].starts_with("ADMIN_TOKEN is the same as SECRET_KEY; "), "{:?}", openings(&both));
+    let demo = Settings { demo: true, ..good(random, "") };
+    assert!(demo.openings()[0].to_string().starts_with("ADMIN_TOKEN is not set"), "{:?}", demo.openings());
     let poor = "ADMIN_TOKEN=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     let found = openings(poor);
     assert!(found.len() == 2 && found[1].starts_with("ADMIN_TOKEN is not random"), "{found:?}");
