@@ -158,9 +158,14 @@ async fn start(
         projection,
         clock: clock.clone(),
     };
+    let newest = snapshots.list().await?.first().copied();
+    let pace = recovered.pace;
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
+    if let Some(newest) = newest {
+        pipeline.progress.snapshot_stored(newest.seq.get(), newest.verified_at.get(), newest.bytes);
+    }
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
@@ -185,6 +190,7 @@ async fn start(
         consumers,
         projected: pipeline.projected.clone(),
         stream_end,
+        pace,
     });
     if let Some(history) = history {
         let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());

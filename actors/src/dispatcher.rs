@@ -10,11 +10,13 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Reci
 use journal::{CommandQueue, Entry, QueueError, StreamId};
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
 use crate::intake::{ClosedGate, Intake};
 use crate::matcher::{First, Matched, Matcher};
+use crate::measures::Stage;
 use crate::progress::Progress;
 use crate::retention::Retention;
 use crate::snapshot::SnapshotNow;
@@ -286,12 +288,14 @@ impl DispatcherActor {
     /// Plans a batch, has the books apply it, and hands the result to the event log.
     fn dispatch(&mut self, ctx: &mut Context<Self>, plan: impl FnOnce(&mut Matcher)) {
         let Some(mut matcher) = self.matcher.take() else { panic!("a batch is planned while another is matched") };
+        let began = Instant::now();
         plan(&mut matcher);
         let matched = async move {
             let matched = matcher.run().await;
             (matcher, matched)
         };
-        ctx.spawn(matched.into_actor(self).map(|(matcher, matched), dispatcher, ctx| {
+        ctx.spawn(matched.into_actor(self).map(move |(matcher, matched), dispatcher, ctx| {
+            dispatcher.parts.progress.measures.took(Stage::Match, began.elapsed());
             dispatcher.matcher = Some(matcher);
             dispatcher.hand_over(matched, ctx);
             dispatcher.turn(ctx);

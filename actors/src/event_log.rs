@@ -19,6 +19,7 @@ use tracing::{debug, error, info, warn};
 use crate::fatal::{Fatal, FatalSender};
 use crate::intake::Intake;
 use crate::matcher::Matched;
+use crate::measures::Stage;
 use crate::progress::Progress;
 use crate::projection::{CommittedRows, LedgerBarrier};
 use crate::snapshot::StateCopy;
@@ -81,6 +82,7 @@ impl Handler<Commit> for EventLogActor {
             self.publish(commit.matched.clone(), batch.end());
         }
         let (log, epoch, progress) = (Arc::clone(&self.log), self.epoch, Arc::clone(&self.progress));
+        let began = Instant::now();
         let committed = async move {
             let committed = commit_surely(&*log, epoch, &batch, &progress).await;
             (committed, batch.end())
@@ -90,6 +92,8 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
+                    actor.progress.measures.took(Stage::Commit, began.elapsed());
+                    actor.progress.measures.committed(&commit.matched);
                     if !early {
                         actor.publish(commit.matched, end);
                     }

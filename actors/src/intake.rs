@@ -14,6 +14,8 @@ use matching::{Command, Order, OrderId};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
 use tokio::time::Instant;
 
+use crate::histogram::Histogram;
+
 /// A queue that has commands and has answered none for this long is stuck: whoever comes now is told so at once, and
 /// knows that its command was not taken, rather than wait with those whose outcome is unknown.
 const STUCK: Duration = Duration::from_secs(1);
@@ -37,6 +39,17 @@ pub struct IntakeLimits {
     /// While the log commits, no new order is taken when the oldest command has waited for longer. A log that commits
     /// nothing is not too slow but away: then only the numbers count.
     pub wait: Duration,
+}
+
+/// How far the log is behind what was acknowledged, and the queue behind what it was given.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Entries of the stream that are acknowledged and not committed.
+    pub entries: usize,
+    /// How long the oldest of them has waited.
+    pub age: Duration,
+    /// How long the queue has answered nobody, while somebody waits for its acknowledgement.
+    pub silence: Duration,
 }
 
 /// A command that was not acknowledged.
@@ -66,6 +79,10 @@ pub struct Intake {
     /// Held by every enqueue under way; held exclusively while the stream is restored.
     gate: Arc<RwLock<()>>,
     state: Mutex<State>,
+    /// How long entries took to be acknowledged.
+    acknowledged: Histogram,
+    /// How long they then took to be committed.
+    settled: Histogram,
 }
 
 /// The gate, closed; dropping it opens the gate again.
@@ -123,6 +140,7 @@ impl Permit {
             return Ok(());
         }
         let known = intake.state().asked();
+        let began = Instant::now();
         let enqueued = intake.queue.enqueue(&text).await;
         let mut state = intake.state();
         state.answered();
@@ -134,7 +152,10 @@ impl Permit {
                 EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
             );
         }
-        state.keep(id, Kept { lane: self.lane, count: self.count, text, since: Instant::now() });
+        let now = Instant::now();
+        state.keep(id, Kept { lane: self.lane, count: self.count, text, since: now });
+        drop(state);
+        intake.acknowledged.observe_time(now - began);
         Ok(())
     }
 }
@@ -168,8 +189,14 @@ impl State {
         self.heard = Some(Instant::now());
     }
 
+    /// How long those who wait for the queue have not heard of it.
+    fn silence(&self) -> Duration {
+        let heard = self.heard.filter(|_| self.unanswered > 0);
+        heard.map_or(Duration::ZERO, |heard| heard.elapsed())
+    }
+
     fn is_stuck(&self) -> bool {
-        self.unanswered > 0 && self.heard.is_some_and(|heard| heard.elapsed() > STUCK)
+        self.silence() > STUCK
     }
 
     fn lane(&mut self, lane: Lane) -> &mut Waiting {
@@ -192,7 +219,14 @@ impl Intake {
     /// An open way into `queue`, where everything up to `committed` is committed.
     pub fn new(queue: Arc<dyn CommandQueue>, committed: StreamId, limits: IntakeLimits) -> Intake {
         let state = State { committed, ..State::default() };
-        Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
+        Intake {
+            queue,
+            limits,
+            gate: Arc::default(),
+            state: Mutex::new(state),
+            acknowledged: Histogram::of_times(),
+            settled: Histogram::of_times(),
+        }
     }
 
     /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
@@ -255,6 +289,28 @@ impl Intake {
         self.state().lane(lane).count()
     }
 
+    /// How long entries took until the queue acknowledged them.
+    pub fn times_to_acknowledge(&self) -> &Histogram {
+        &self.acknowledged
+    }
+
+    /// How long acknowledged entries took until they were committed; of those that were not committed before their
+    /// acknowledgement came.
+    pub fn times_to_settle(&self) -> &Histogram {
+        &self.settled
+    }
+
+    /// How far things are behind now. What a start finds in the stream is not known here.
+    pub fn lag(&self) -> Lag {
+        let state = self.state();
+        let oldest = state.kept.first_key_value();
+        Lag {
+            entries: state.kept.len(),
+            age: oldest.map_or(Duration::ZERO, |(_, oldest)| oldest.since.elapsed()),
+            silence: state.silence(),
+        }
+    }
+
     /// Whether as many orders wait as may.
     pub fn is_full(&self) -> bool {
         self.waiting_in(Lane::Orders) >= self.limits.orders
@@ -271,10 +327,12 @@ impl Intake {
     pub(crate) fn committed(&self, committed: StreamId) {
         let mut state = self.state();
         state.committed = state.committed.max(committed);
+        let now = Instant::now();
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
-            let Kept { lane, count, .. } = entry.remove();
+            let Kept { lane, count, since, .. } = entry.remove();
+            self.settled.observe_time(now - since);
             state.lane(lane).kept -= count;
         }
         state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);

@@ -16,7 +16,9 @@ use matching::{Command, Event, Instrument, Micros, Router, Seq, Sequenced, Symbo
 use tracing::warn;
 
 use crate::book::{ApplyBatch, BookActor, CopyBook};
+use crate::measures::Stage;
 use crate::placement::{self, Placement};
+use crate::progress::Progress;
 use crate::reopening::Reopening;
 
 /// A command and what came of it, not yet committed.
@@ -58,6 +60,7 @@ pub(crate) struct Matcher {
     router: Router,
     books: BTreeMap<Symbol, BookHandle>,
     placement: Placement,
+    progress: Arc<Progress>,
     /// The stream entry of the last row.
     stream_id: StreamId,
     /// The stamp of the batch: one for all its rows, so that nothing falls due in the middle of it.
@@ -89,9 +92,10 @@ impl Matcher {
         books: Vec<Book>,
         placement: Placement,
         stream_id: StreamId,
+        progress: Arc<Progress>,
     ) -> Matcher {
         let (now, rows) = (router.time(), Vec::new());
-        let mut matcher = Matcher { rules, router, books: BTreeMap::new(), placement, stream_id, now, rows };
+        let mut matcher = Matcher { rules, router, books: BTreeMap::new(), placement, progress, stream_id, now, rows };
         for book in books {
             matcher.start_book(book);
         }
@@ -173,6 +177,8 @@ impl Matcher {
                 let instrument = Instrument::finest(order.symbol);
                 self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
             }
+            let queued = Duration::from_micros(self.now.get().saturating_sub(order.received_at.get()));
+            self.progress.measures.took(Stage::Queue, queued);
             let waited = || self.rules.clock.since(order.received_at);
             new.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
         }

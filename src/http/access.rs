@@ -22,6 +22,7 @@ pub async fn guard<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let _under_way = api.enter();
+    api.counters.requested();
     let mut response = match check_host(&api, &request) {
         Ok(()) => next.call(request).await?.map_into_left_body(),
         Err(problem) => request.into_response(problem.error_response()).map_into_right_body(),

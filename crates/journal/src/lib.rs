@@ -19,4 +19,4 @@ pub use ports::{
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};
-pub use snapshot::Snapshot;
+pub use snapshot::{SNAPSHOT_FORMAT, Snapshot};

@@ -11,6 +11,7 @@ mod disk;
 mod feed;
 mod forms;
 mod http;
+mod operators;
 mod overload;
 mod proxy;
 mod recovery;
