@@ -1,12 +1,13 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history
+.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history \
+	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build the service and run it on a local file, data in ./data; PORT=8000
 	@scripts/prepare.sh run
@@ -49,8 +50,15 @@ chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or
 	@$(BINARIES)/chaos --binary $(BINARIES)/pricetime $(if $(SEED),--seed $(SEED)) run \
 		$(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
 
-bench: prepare ## orders a second through the service, beside a bare handler
+bench: prepare ## orders a second, latencies and time per order, beside a bare handler
 	cargo bench --locked -p pricetime --bench http
+
+bench-long: prepare ## the same for a minute each, and the cost of an order as the service grows
+	BENCH_SECONDS=60 cargo bench --locked -p pricetime --bench http
+	cargo bench --locked -p pricetime --bench growth
+
+bench-instructions: prepare ## instructions per order, compared with benches/instructions.txt
+	cargo bench --locked -p pricetime --bench instructions
 
 bench-feed: prepare ## from POST to a socket, sockets one instance feeds, sockets nobody reads
 	cargo bench --locked -p pricetime --bench feed

@@ -1,163 +1,152 @@
-//! Orders per second through the whole service, beside a bare actix-web handler that only parses and answers.
+//! Orders through the whole service, beside a bare actix-web handler that only parses and answers.
 //!
-//! `make bench`, or `cargo bench --bench http`. Each round loads first the bare handler, then the service on real Redis
-//! and PostgreSQL at full durability, with the same `wrk` and the same requests; the table gives medians and ratios
-//! within the run, since absolute figures say as much about the machine.
+//! `make bench`, or `cargo bench --bench http`. Each round loads, one after the other and with the same requests: the bare
+//! handler; the service on real Redis and PostgreSQL at full durability; the service on its local file. Then it sends
+//! orders at half of the rate that was just reached, each at its own time, and takes the latencies. The tables give medians
+//! and ratios within the run, since absolute figures say as much about the machine.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+mod support;
+
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use actix_web::{App, HttpResponse, HttpServer, web};
-use serde::Deserialize;
-use testbed::{Postgres, Redis, Service, free_port, wait_until};
+use support::bare;
+use support::cpu::{self, Cpu};
+use support::open_loop::{self, Latencies};
+use support::stack::{Mode, Stack};
+use support::wrk::{CONNECTIONS, Script};
 
 const ROUNDS: usize = 3;
-const CONNECTIONS: &str = "128";
-const SECONDS: &str = "10s";
-const CATCH_UP: Duration = Duration::from_secs(120);
+/// Under full load; `BENCH_SECONDS` is another time for it.
+const LOADED: Duration = Duration::from_secs(10);
+/// At half of it.
+const PACED_SECONDS: f64 = 5.0;
 
-/// Three markets, both sides, prices that trade and rest: the load profile of `api_tests/locustfile.py`.
-const ORDERS: &str = r#"
-local symbols = {"BTC_USDT", "ETH_USDT", "XRP_USDT"}
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-request = function()
-  local side = math.random(2) == 1 and "BUY" or "SELL"
-  local body = string.format('{"symbol":"%s","side":"%s","price":%d.%02d,"quantity":%d.%d}',
-    symbols[math.random(3)], side, 90 + math.random(20), math.random(0, 99), math.random(10), math.random(9))
-  return wrk.format(nil, "/api/orders/", nil, body)
-end
-"#;
+/// What one round measured.
+struct Round {
+    bare: f64,
+    full: Loaded,
+    embedded: Loaded,
+    acknowledged: Latencies,
+    committed: Latencies,
+}
+
+/// Single orders as fast as the service takes them.
+struct Loaded {
+    /// Orders acknowledged a second.
+    acknowledged: f64,
+    /// Orders matched, committed and projected a second, those that were left over when the load ended with their time.
+    completed: f64,
+    /// How many those were.
+    lag: u64,
+    /// Time on a core per order, in µs.
+    cpu: Cpu,
+}
 
 fn main() {
-    if std::env::args().any(|argument| argument == "--bare") {
-        let port = std::env::args().next_back().and_then(|port| port.parse().ok()).expect("a port");
-        return serve_bare(port).expect("the bare handler");
+    if let Some(port) = bare::asked_for() {
+        return bare::serve(port).expect("the bare handler");
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let script = folder.path().join("orders.lua");
-    std::fs::write(&script, ORDERS).expect("the script");
-    let script = script.to_str().expect("a path");
+    let script = Script::orders();
+    let seconds = std::env::var("BENCH_SECONDS").ok().map(|text| text.parse().expect("BENCH_SECONDS is a number"));
+    let loaded = seconds.map_or(LOADED, Duration::from_secs);
+    let rounds: Vec<Round> = (1..=ROUNDS).map(|number| measure(number, &script, loaded)).collect();
 
-    let mut rounds = Vec::new();
-    for number in 1..=ROUNDS {
-        let bare = measure_bare(script);
-        let (enqueued, completed, lag) = measure_service(script);
-        println!(
-            "round {number}: bare {bare:.0}/s · enqueued {enqueued:.0}/s ({:.2}) · \
-             matched, committed and projected {completed:.0}/s ({:.2}) · lag at the end of the load {lag} commands",
-            enqueued / bare,
-            completed / bare
-        );
-        rounds.push((bare, enqueued, completed));
-    }
-    let median = |value: fn(&(f64, f64, f64)) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[ROUNDS / 2]
-    };
-    println!("\nsingle orders over HTTP, {CONNECTIONS} connections, {SECONDS}, medians of {ROUNDS} rounds");
-    println!("  bare handler                        {:>8.0}/s", median(|round| round.0));
     println!(
-        "  enqueued                            {:>8.0}/s  {:.2}",
-        median(|round| round.1),
-        median(|round| round.1 / round.0)
+        "\nsingle orders over HTTP, {CONNECTIONS} connections, {} s, medians of {ROUNDS} rounds",
+        loaded.as_secs()
     );
-    println!(
-        "  matched, committed and projected    {:>8.0}/s  {:.2}",
-        median(|round| round.2),
-        median(|round| round.2 / round.0)
-    );
-}
-
-#[derive(Deserialize)]
-struct BareOrder {
-    symbol: String,
-    side: String,
-    price: f64,
-    quantity: f64,
-}
-
-#[actix_web::main]
-async fn serve_bare(port: u16) -> std::io::Result<()> {
-    let order = |order: web::Json<BareOrder>| async move {
-        std::hint::black_box((&order.symbol, &order.side, order.price, order.quantity));
-        HttpResponse::Accepted().json(serde_json::json!({"status": "ENQUEUED", "order_id": 1, "ack": "queued"}))
+    let row = |name: &str, rate: fn(&Round) -> f64| {
+        let ratio = median(&rounds, |round| rate(round) / round.bare);
+        println!("  {name:<44} {:>8.0}/s  {ratio:.2}", median(&rounds, rate));
     };
-    let app = move || App::new().route("/api/orders/", web::post().to(order));
-    HttpServer::new(app).workers(2).bind(("127.0.0.1", port))?.run().await
+    row("bare handler", |round| round.bare);
+    row("acknowledged", |round| round.full.acknowledged);
+    row("matched, committed and projected", |round| round.full.completed);
+    row("on the local file: acknowledged", |round| round.embedded.acknowledged);
+    row("on the local file: matched and committed", |round| round.embedded.completed);
+
+    println!("\nlatency at half that rate, open loop, in ms           p50     p90     p99   p99.9");
+    latency("acknowledged", &rounds, |round| &round.acknowledged);
+    latency("committed and projected", &rounds, |round| &round.committed);
+
+    println!("\ntime on a core, µs per order");
+    parts("full", &rounds, |round| &round.full.cpu);
+    parts("on the local file", &rounds, |round| &round.embedded.cpu);
 }
 
-/// Ends the bare handler when the measurement ends, however it ends.
-struct Bare(Child);
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn measure(number: usize, script: &Script, loaded: Duration) -> Round {
+    let bare = bare::measure(script, loaded);
+    let stack = Stack::start(Mode::Full);
+    let full = load(&stack, script, loaded);
+    let rate = full.completed / 2.0;
+    let acknowledged = open_loop::send(stack.port(), rate, PACED_SECONDS, order);
+    let committed = open_loop::send(stack.port(), rate, PACED_SECONDS, named_order);
+    drop(stack);
+    let embedded = load(&Stack::start(Mode::Embedded), script, loaded);
+    println!(
+        "round {number}: bare {bare:.0}/s · completed {:.0}/s ({:.2}, lag at the end {}) · on the local file {:.0}/s ({:.2}, \
+         lag at the end {})",
+        full.completed,
+        full.completed / bare,
+        full.lag,
+        embedded.completed,
+        embedded.completed / bare,
+        embedded.lag,
+    );
+    Round { bare, full, embedded, acknowledged, committed }
 }
 
-fn measure_bare(script: &str) -> f64 {
-    let port = free_port().expect("a port");
-    let this = std::env::current_exe().expect("this program");
-    let child = Command::new(this).args(["--bare", &port.to_string()]).spawn().expect("the bare handler");
-    let _bare = Bare(child);
-    wait_until(Duration::from_secs(10), "the bare handler", || TcpStream::connect(("127.0.0.1", port)).is_ok())
-        .expect("the bare handler");
-    wrk(script, &format!("http://127.0.0.1:{port}"))
-}
-
-/// Orders enqueued a second, commands completed a second, and commands behind when the load ends.
-fn measure_service(script: &str) -> (f64, f64, u64) {
-    let redis = Redis::start().expect("Redis");
-    let postgres = Postgres::start().expect("PostgreSQL");
-    let environment = [
-        ("REDIS_URL", redis.url()),
-        ("DATABASE_URL", postgres.create_database().expect("a database")),
-        ("DEBUG", "true".to_owned()),
-        ("RUST_LOG", "warn".to_owned()),
-    ];
-    let service = Service::start(env!("CARGO_BIN_EXE_pricetime"), environment).expect("the service");
-    let before = projected(service.port());
+fn load(stack: &Stack, script: &Script, duration: Duration) -> Loaded {
+    script.run(&stack.url(), Duration::from_secs(2));
+    let before = stack.settled();
+    let cpu = stack.cpu();
     let began = Instant::now();
-    let enqueued = wrk(script, &service.base_url());
+    let acknowledged = script.run(&stack.url(), duration);
     let loaded = began.elapsed();
-    let shown = projected(service.port());
-    // What is still on its way is counted with the time that it takes.
-    let mut last = shown;
-    wait_until(CATCH_UP, "the projection has everything", || {
-        std::thread::sleep(Duration::from_millis(100));
-        let now = projected(service.port());
-        std::mem::replace(&mut last, now) == now
-    })
-    .expect("an end");
-    let lag = last - shown;
-    let total = if lag == 0 { loaded } else { began.elapsed() };
-    (enqueued, (last - before) as f64 / total.as_secs_f64(), lag)
+    let shown = stack.projected();
+    let last = stack.settled();
+    let total = if last == shown { loaded } else { began.elapsed() };
+    let count = last - before;
+    let cpu = cpu::per_order(&cpu, &stack.cpu(), count);
+    Loaded { acknowledged, completed: count as f64 / total.as_secs_f64(), lag: last - shown, cpu }
 }
 
-/// Requests a second; any answer that is no 2xx ends the benchmark.
-fn wrk(script: &str, url: &str) -> f64 {
-    let output = Command::new("wrk")
-        .args(["-t2", "-c", CONNECTIONS, "-d", SECONDS, "-s", script, url])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("wrk: run `make prepare`");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!said.contains("Non-2xx") && !said.contains("Socket errors"), "{said}");
-    let rate = said.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"));
-    rate.and_then(|rate| rate.trim().parse().ok()).unwrap_or_else(|| panic!("wrk said: {said}"))
+/// An order of the same profile as the load's, from its number alone.
+fn order(number: u64) -> String {
+    let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+    let symbol = ["BTC_USDT", "ETH_USDT", "XRP_USDT"][(random % 3) as usize];
+    let side = if random & 64 == 0 { "BUY" } else { "SELL" };
+    let (price, cents, quantity) = (90 + (random >> 8) % 20, (random >> 16) % 100, 1 + (random >> 24) % 10);
+    format!(r#"{{"symbol":"{symbol}","side":"{side}","price":{price}.{cents:02},"quantity":{quantity}}}"#)
 }
 
-/// The row that the projection shows.
-fn projected(port: u16) -> u64 {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let seq = answer.lines().find_map(|line| line.strip_prefix("pricetime_projection_seq "));
-    seq.and_then(|seq| seq.trim().parse().ok()).unwrap_or_else(|| panic!("no position in {answer}"))
+/// The same with a name, which is answered after its commit.
+fn named_order(number: u64) -> String {
+    order(number).replacen('{', &format!(r#"{{"client_order_id":"n{number}","#), 1)
+}
+
+fn median(rounds: &[Round], value: impl Fn(&Round) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(value).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn latency(name: &str, rounds: &[Round], of: fn(&Round) -> &Latencies) {
+    let at = |share| median(rounds, |round| of(round).quantile(share));
+    println!("  {name:<47} {:>7.2} {:>7.2} {:>7.2} {:>7.2}", at(0.5), at(0.9), at(0.99), at(0.999));
+}
+
+fn parts(name: &str, rounds: &[Round], of: fn(&Round) -> &Cpu) {
+    println!("  {name:<30} {:>6.1}", median(rounds, |round| cpu::total(of(round), "")));
+    let names: BTreeSet<&String> = rounds.iter().flat_map(|round| of(round).keys()).collect();
+    for process in ["service", "redis", "postgres"] {
+        println!("    {process:<28} {:>6.1}", median(rounds, |round| cpu::total(of(round), process)));
+        for part in names.iter().filter(|part| part.starts_with(process)) {
+            let used = median(rounds, |round| of(round).get(*part).copied().unwrap_or_default());
+            if used >= 0.2 {
+                println!("      {:<26} {used:>6.1}", part.trim_start_matches(process).trim_start_matches(": "));
+            }
+        }
+    }
 }

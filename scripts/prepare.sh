@@ -25,6 +25,7 @@ system_packages() {
         has redis-server || missing+=(redis-server)
         has_postgres || missing+=(postgresql)
         has wrk || missing+=(wrk)
+        has valgrind || missing+=(valgrind)
         compgen -G '/usr/lib*/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     fi

@@ -4,6 +4,8 @@
 pub mod answers;
 pub mod market;
 
+use std::fmt::{self, Display};
+
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Decimal, Micros, Reason, Symbol};
 use serde::{Serialize, Serializer};
@@ -99,27 +101,43 @@ impl From<&OrderRecord> for DebugOrder {
 
 impl DebugOrder {
     /// The fields of the order's Redis hash: those of the JSON, decimals as plain text, absent ones left out.
+    pub fn each_field(&self, each: &mut dyn FnMut(&'static str, &dyn Display)) {
+        each("id", &self.id);
+        each("symbol", &self.symbol);
+        each("side", &self.side);
+        each("quantity", &self.quantity.0);
+        each("created_at", &self.created_at.0);
+        each("type", &self.order_type);
+        each("time_in_force", &self.time_in_force);
+        self.each_traded_field(each);
+        let mut optional = |name, value: Option<&dyn Display>| {
+            if let Some(value) = value {
+                each(name, value);
+            }
+        };
+        optional("price", self.price.as_ref().map(|price| &price.0 as &dyn Display));
+        optional("expire_at", self.expire_at.as_ref().map(|time| &time.0 as &dyn Display));
+        optional("account", self.account.as_ref().map(|account| account as &dyn Display));
+        optional("client_order_id", self.client_order_id.as_ref().map(|name| name as &dyn Display));
+        optional("reason_code", self.reason_code.as_ref().map(|code| code as &dyn Display));
+        optional("reason_text", self.reason_text.as_ref().map(|text| text as &dyn Display));
+    }
+
+    /// Those that a trade changes.
+    pub fn each_traded_field(&self, each: &mut dyn FnMut(&'static str, &dyn Display)) {
+        each("remaining", &self.remaining.0);
+        each("status", &self.status);
+        each("filled", &self.filled.0);
+        each("seq", &self.seq);
+        if let Some(price) = &self.average_price {
+            each("average_price", &price.0);
+        }
+    }
+
+    /// The fields of the order's Redis hash as text.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let mut fields = vec![
-            ("id", self.id.to_string()),
-            ("symbol", self.symbol.to_string()),
-            ("side", self.side.to_owned()),
-            ("quantity", self.quantity.0.to_string()),
-            ("remaining", self.remaining.0.to_string()),
-            ("status", self.status.to_owned()),
-            ("created_at", self.created_at.0.to_string()),
-            ("filled", self.filled.0.to_string()),
-            ("type", self.order_type.to_owned()),
-            ("time_in_force", self.time_in_force.to_owned()),
-            ("seq", self.seq.to_string()),
-        ];
-        fields.extend(self.price.map(|price| ("price", price.0.to_string())));
-        fields.extend(self.average_price.map(|price| ("average_price", price.0.to_string())));
-        fields.extend(self.expire_at.map(|time| ("expire_at", time.0.to_string())));
-        fields.extend(self.account.iter().map(|account| ("account", account.clone())));
-        fields.extend(self.client_order_id.iter().map(|name| ("client_order_id", name.clone())));
-        fields.extend(self.reason_code.map(|code| ("reason_code", code.to_owned())));
-        fields.extend(self.reason_text.iter().map(|text| ("reason_text", text.clone())));
+        let mut fields = Vec::new();
+        self.each_field(&mut |name, value| fields.push((name, value.to_string())));
         fields
     }
 }
@@ -158,6 +176,16 @@ impl From<&TradeRecord> for DebugTrade {
             taker_order_id: trade.taker_order_id.get(),
             timestamp: ExactNumber(seconds(trade.time)),
         }
+    }
+}
+
+/// Its JSON, written in one go: every field is a number or a text without anything to escape.
+impl fmt::Display for DebugTrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DebugTrade { id, symbol, price, quantity, maker_order_id, taker_order_id, timestamp } = self;
+        let (price, quantity, timestamp) = (price.0, quantity.0, timestamp.0);
+        write!(f, r#"{{"id":{id},"symbol":"{symbol}","price":{price},"quantity":{quantity},"#)?;
+        write!(f, r#""maker_order_id":{maker_order_id},"taker_order_id":{taker_order_id},"timestamp":{timestamp}}}"#)
     }
 }
 
@@ -217,6 +245,21 @@ mod tests {
     fn people_read_utc() {
         assert_eq!(utc(Micros::new(1_732_880_000_123_456).expect("a time")), "2024-11-29T11:33:20.123456Z");
         assert_eq!(utc(Micros::new((1 << 63) - 1).expect("a time")), ((1u64 << 63) - 1).to_string());
+    }
+
+    #[test]
+    fn a_trade_is_written_as_serde_writes_it() {
+        let number = |text: &str| ExactNumber(text.parse().expect("a number"));
+        let trade = DebugTrade {
+            id: 7,
+            symbol: "BTC_USDT".parse().expect("a symbol"),
+            price: number("100.5"),
+            quantity: number("0.00000001"),
+            maker_order_id: 1,
+            taker_order_id: 9_007_199_254_740_991,
+            timestamp: number("1732880000.123456"),
+        };
+        assert_eq!(trade.to_string(), serde_json::to_string(&trade).expect("JSON"));
     }
 
     #[test]

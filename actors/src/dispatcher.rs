@@ -3,6 +3,7 @@
 //!
 //! Invariant: at most [`CREDITS`] batches are handed over and not committed, and a book never has two batches.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +25,11 @@ use crate::snapshot::SnapshotNow;
 /// Batches that may be matched and not yet committed: one that commits, one ready behind it. More would only make
 /// what a crash throws away larger, since all commit one after the other.
 const CREDITS: usize = 2;
-/// Entries taken from the stream at once: enough that one transaction's cost is spread thin, few enough that a batch
-/// is matched in milliseconds.
-const ENTRIES_PER_READ: usize = 1_000;
+/// Entries taken from the stream at once. One holds up to 500 commands, so a read is some megabytes at most.
+const ENTRIES_PER_READ: usize = 64;
+/// Commands from which on a batch takes no further entry: enough that one transaction's cost is spread thin, few enough
+/// that a batch is matched in milliseconds.
+const COMMANDS_PER_BATCH: usize = 1_000;
 /// How long to wait before a failed read, or a failed restoration of the stream, is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// How often the stream is checked. What is enqueued into a lost stream is refused meanwhile.
@@ -60,7 +63,7 @@ pub(crate) struct DispatcherActor {
     awaiting_begin: Vec<oneshot::Sender<()>>,
     reading: Option<SpawnHandle>,
     /// Entries that were read and are not planned.
-    fetched: Vec<Entry>,
+    fetched: VecDeque<Entry>,
     /// Wakes this actor when something expires.
     alarm: Option<SpawnHandle>,
     stream: Stream,
@@ -105,7 +108,7 @@ impl DispatcherActor {
             first,
             awaiting_begin: Vec::new(),
             reading: None,
-            fetched: Vec::new(),
+            fetched: VecDeque::new(),
             alarm: None,
             stream: Stream::There,
             credits: CREDITS,
@@ -130,8 +133,9 @@ impl DispatcherActor {
             let first = std::mem::take(&mut self.first);
             self.dispatch(ctx, |matcher| matcher.plan_first(first));
         } else if !self.fetched.is_empty() {
-            let entries = std::mem::take(&mut self.fetched);
-            self.dispatch(ctx, |matcher| matcher.plan_entries(entries));
+            let mut entries = std::mem::take(&mut self.fetched);
+            self.dispatch(ctx, |matcher| matcher.plan_entries(&mut entries, COMMANDS_PER_BATCH));
+            self.fetched = entries;
         } else if matcher.is_due() {
             self.dispatch(ctx, Matcher::plan_expiry);
         } else {
@@ -190,7 +194,7 @@ impl DispatcherActor {
             self.parts.read_to = last.id;
             self.retention.read(entries.len() as u64, last.id);
             self.trim(ctx);
-            self.fetched = entries;
+            self.fetched = entries.into();
         }
         self.turn(ctx);
     }

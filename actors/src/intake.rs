@@ -1,17 +1,22 @@
 //! The way in: passes commands to the queue and remembers those that are acknowledged and not committed yet.
 //!
+//! One entry is on its way at a time, and whatever comes meanwhile goes into the next one together: under load hundreds of
+//! commands share an append, a sync of the disk and a read. A task of its own carries the entry, so a client that goes
+//! away takes no knowledge of what was acknowledged along.
+//!
 //! What it remembers bounds how far the service may fall behind, in commands and in time, and is what a lost stream is
 //! restored from. Cancels have a share of their own and no bound in time, so that a flood of orders neither keeps anybody
 //! from leaving the market nor lets a cancel wait behind more than that time of orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use journal::encoding::MAX_COMMANDS_PER_ENTRY;
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
 use matching::{Command, Order, OrderId};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, oneshot};
 use tokio::time::Instant;
 
 use crate::histogram::Histogram;
@@ -76,7 +81,7 @@ pub enum IntakeError {
 pub struct Intake {
     queue: Arc<dyn CommandQueue>,
     limits: IntakeLimits,
-    /// Held by every enqueue under way; held exclusively while the stream is restored.
+    /// Held by the entry on its way; held exclusively while the stream is restored.
     gate: Arc<RwLock<()>>,
     state: Mutex<State>,
     /// How long entries took to be acknowledged.
@@ -96,123 +101,172 @@ struct State {
     kept: BTreeMap<StreamId, Kept>,
     /// The last entry that is committed.
     committed: StreamId,
-    orders: Waiting,
-    cancels: Waiting,
+    orders: Counts,
+    cancels: Counts,
     /// Whether the oldest command had waited for too long at the last commit.
     late: bool,
-    /// Commands that the queue has and has not answered.
-    unanswered: usize,
-    /// When the queue last answered, or was given something after it had nothing to answer.
-    heard: Option<Instant>,
+    /// What goes into the next entries, in this order.
+    waiting: VecDeque<Waiting>,
+    /// Whether a task carries entries to the queue.
+    carrying: bool,
+    /// When the queue was given the entry that it has not answered.
+    asked: Option<Instant>,
 }
 
-/// An entry of the stream.
-struct Kept {
-    lane: Lane,
-    /// Its commands.
-    count: usize,
+/// Commands of one caller that are in no entry yet, and whoever waits for their acknowledgement.
+struct Waiting {
+    permit: Permit,
     text: String,
+    reply: oneshot::Sender<Result<(), IntakeError>>,
+}
+
+/// An entry as it is in the stream.
+struct Kept {
+    text: String,
+    orders: usize,
+    cancels: usize,
     since: Instant,
 }
 
-/// The place of an entry's commands in their lane's share: from their admission until they are acknowledged, or given up.
+/// The place of commands in their lane's share: from their admission until they are acknowledged, or given up.
 pub struct Permit {
     intake: Arc<Intake>,
     lane: Lane,
     count: usize,
 }
 
+/// Not to be dropped while the state is locked.
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.intake.state().lane(self.lane).under_way -= self.count;
+        if self.count > 0 {
+            self.intake.state().lane(self.lane).under_way -= self.count;
+        }
     }
 }
 
 impl Permit {
-    /// Appends one entry of encoded commands; returns once it is on disk. To be run in a task of its own: dropped on its
-    /// way, it would not know what was acknowledged.
+    /// Has encoded commands, one or an array, appended with the next entry; returns once they are on disk. Whoever stops
+    /// waiting changes nothing: the commands go their way.
     pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
         let intake = Arc::clone(&self.intake);
-        let _open = intake.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        if is_planted(Bug::AckBeforeFsync) {
-            let queue = Arc::clone(&intake.queue);
-            tokio::spawn(async move { queue.enqueue(&text).await });
-            return Ok(());
+        let (reply, acknowledged) = oneshot::channel();
+        if intake.state().wait(Waiting { permit: self, text, reply }) {
+            actix::spawn(intake.carry());
         }
-        let known = intake.state().asked();
-        let began = Instant::now();
-        let enqueued = intake.queue.enqueue(&text).await;
+        let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
+        acknowledged.await.unwrap_or_else(stopping)
+    }
+}
+
+/// The task that carries. If it ends halfway, with the thread that it ran on, what was under way is unknown to its
+/// callers, and the next command begins anew.
+struct Carrier<'a>(Option<&'a Intake>);
+
+impl Drop for Carrier<'_> {
+    fn drop(&mut self) {
+        let Some(intake) = self.0 else { return };
         let mut state = intake.state();
-        state.answered();
-        let id = enqueued?;
-        if id <= known {
-            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
-            // will be replaced.
-            return Err(
-                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
-            );
-        }
-        let now = Instant::now();
-        state.keep(id, Kept { lane: self.lane, count: self.count, text, since: now });
+        state.carrying = false;
+        state.asked = None;
+        let waiting = std::mem::take(&mut state.waiting);
+        // Their permits lock the state.
         drop(state);
-        intake.acknowledged.observe_time(now - began);
-        Ok(())
+        drop(waiting);
     }
 }
 
 /// Commands of one lane.
 #[derive(Default)]
-struct Waiting {
+struct Counts {
     under_way: usize,
     kept: usize,
 }
 
-impl Waiting {
-    fn count(&self) -> usize {
+impl Counts {
+    fn all(&self) -> usize {
         self.under_way + self.kept
     }
 }
 
 impl State {
-    /// Counts a request to the queue; returns the last place in the stream that is known now, which it must come behind.
-    fn asked(&mut self) -> StreamId {
-        if self.unanswered == 0 {
-            self.heard = Some(Instant::now());
-        }
-        self.unanswered += 1;
-        let last_kept = self.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
-        last_kept.max(self.committed)
-    }
-
-    fn answered(&mut self) {
-        self.unanswered -= 1;
-        self.heard = Some(Instant::now());
-    }
-
-    /// How long those who wait for the queue have not heard of it.
-    fn silence(&self) -> Duration {
-        let heard = self.heard.filter(|_| self.unanswered > 0);
-        heard.map_or(Duration::ZERO, |heard| heard.elapsed())
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.silence() > STUCK
-    }
-
-    fn lane(&mut self, lane: Lane) -> &mut Waiting {
+    fn lane(&mut self, lane: Lane) -> &mut Counts {
         match lane {
             Lane::Orders => &mut self.orders,
             Lane::Cancels => &mut self.cancels,
         }
     }
 
-    fn keep(&mut self, id: StreamId, kept: Kept) {
+    /// How long the queue has had the entry that it has not answered.
+    fn silence(&self) -> Duration {
+        self.asked.map_or(Duration::ZERO, |asked| asked.elapsed())
+    }
+
+    /// Whether it has had it for too long.
+    fn is_stuck(&self) -> bool {
+        self.silence() > STUCK
+    }
+
+    /// Commands wait for the next entry; returns whether somebody has to begin to carry.
+    fn wait(&mut self, commands: Waiting) -> bool {
+        self.waiting.push_back(commands);
+        !std::mem::replace(&mut self.carrying, true)
+    }
+
+    /// What goes into the next entry; none when nothing waits, and then nobody carries any more.
+    fn next_entry(&mut self) -> Option<Vec<Waiting>> {
+        let (mut count, mut callers) = (0, 0);
+        for waiting in &self.waiting {
+            count += waiting.permit.count;
+            if callers > 0 && count > MAX_COMMANDS_PER_ENTRY {
+                break;
+            }
+            callers += 1;
+        }
+        self.carrying = callers > 0;
+        self.carrying.then(|| self.waiting.drain(..callers).collect())
+    }
+
+    /// The queue is given an entry; returns the last place in the stream that is known now, which it must come behind.
+    fn asked(&mut self) -> StreamId {
+        self.asked = Some(Instant::now());
+        let last_kept = self.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
+        last_kept.max(self.committed)
+    }
+
+    /// An entry was taken at `id`: its commands are under way no more.
+    fn keep(&mut self, id: StreamId, text: String, commands: &mut [Waiting]) {
+        let mut entry = Kept { text, orders: 0, cancels: 0, since: Instant::now() };
+        for Waiting { permit, .. } in commands {
+            let count = std::mem::take(&mut permit.count);
+            self.lane(permit.lane).under_way -= count;
+            match permit.lane {
+                Lane::Orders => entry.orders += count,
+                Lane::Cancels => entry.cancels += count,
+            }
+        }
         // The commit can be quicker than the acknowledgement.
         if id > self.committed {
-            self.lane(kept.lane).kept += kept.count;
-            self.kept.insert(id, kept);
+            self.orders.kept += entry.orders;
+            self.cancels.kept += entry.cancels;
+            self.kept.insert(id, entry);
         }
     }
+}
+
+/// The text of an entry: that of one caller as it is, else an array of all commands.
+fn join(commands: &[Waiting]) -> String {
+    if let [one] = commands {
+        return one.text.clone();
+    }
+    let length: usize = commands.iter().map(|waiting| waiting.text.len() + 1).sum();
+    let mut text = String::with_capacity(length + 1);
+    for waiting in commands {
+        text.push(if text.is_empty() { '[' } else { ',' });
+        let array = waiting.text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        text.push_str(array.unwrap_or(&waiting.text));
+    }
+    text.push(']');
+    text
 }
 
 impl Intake {
@@ -235,8 +289,8 @@ impl Intake {
         self.admit_entry(lane, 1)
     }
 
-    /// The same for an entry of `count` commands. The share may be exceeded by one entry: otherwise a long one would never
-    /// find room beside single commands.
+    /// The same for `count` commands that stay together. The share may be exceeded by one such: otherwise a long one would
+    /// never find room beside single commands.
     pub fn admit_entry(self: &Arc<Self>, lane: Lane, count: usize) -> Result<Permit, IntakeError> {
         if !self.is_open() {
             return Err(IntakeError::Closed);
@@ -246,7 +300,7 @@ impl Intake {
             return Err(IntakeError::Stuck);
         }
         let late = lane == Lane::Orders && state.late;
-        let waiting = state.lane(lane).count();
+        let waiting = state.lane(lane).all();
         if late || waiting >= self.limit(lane) {
             return Err(IntakeError::Behind { waiting });
         }
@@ -254,9 +308,53 @@ impl Intake {
         Ok(Permit { intake: Arc::clone(self), lane, count })
     }
 
-    /// Admits and appends an entry, for callers that have it already; see [`Permit::enqueue`].
+    /// Admits and appends a command, for callers that have it already; see [`Permit::enqueue`].
     pub async fn enqueue(self: &Arc<Self>, lane: Lane, text: String) -> Result<(), IntakeError> {
         self.admit(lane)?.enqueue(text).await
+    }
+
+    /// Carries one entry after the other until nothing waits.
+    async fn carry(self: Arc<Self>) {
+        let mut carrier = Carrier(Some(&*self));
+        loop {
+            let Some(mut commands) = self.state().next_entry() else {
+                carrier.0 = None;
+                return;
+            };
+            let result = self.append(&mut commands).await;
+            for Waiting { permit, reply, .. } in commands {
+                // Before the answer: whoever hears it finds the room that it gave back.
+                drop(permit);
+                // Whoever asked may have gone away.
+                let _ = reply.send(result.clone());
+            }
+        }
+    }
+
+    async fn append(&self, commands: &mut [Waiting]) -> Result<(), IntakeError> {
+        let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
+        let text = join(commands);
+        if is_planted(Bug::AckBeforeFsync) {
+            let queue = Arc::clone(&self.queue);
+            tokio::spawn(async move { queue.enqueue(&text).await });
+            return Ok(());
+        }
+        let known = self.state().asked();
+        let enqueued = self.queue.enqueue(&text).await;
+        let mut state = self.state();
+        let asked = state.asked.take();
+        let id = enqueued?;
+        if id <= known {
+            // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
+            // will be replaced.
+            return Err(
+                EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
+            );
+        }
+        state.keep(id, text, commands);
+        drop(state);
+        self.acknowledged.observe_time(asked.map_or(Duration::ZERO, |asked| asked.elapsed()));
+        Ok(())
     }
 
     /// Whether the stream is there to take commands.
@@ -286,7 +384,7 @@ impl Intake {
 
     /// Commands of a lane that are acknowledged or on their way and not committed.
     pub fn waiting_in(&self, lane: Lane) -> usize {
-        self.state().lane(lane).count()
+        self.state().lane(lane).all()
     }
 
     /// How long entries took until the queue acknowledged them.
@@ -331,9 +429,10 @@ impl Intake {
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
-            let Kept { lane, count, since, .. } = entry.remove();
-            self.settled.observe_time(now - since);
-            state.lane(lane).kept -= count;
+            let entry = entry.remove();
+            state.orders.kept -= entry.orders;
+            state.cancels.kept -= entry.cancels;
+            self.settled.observe_time(now - entry.since);
         }
         state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }

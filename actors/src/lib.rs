@@ -37,7 +37,7 @@ pub use measures::{Count, Measures, Stage};
 pub use outcomes::{Outcome, Outcomes, Stopping, Unanswered};
 pub use pace::Pace;
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
-pub use placement::{Computing, Placement};
+pub use placement::{Computing, Placement, name_thread};
 pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};

@@ -2,7 +2,7 @@
 //!
 //! Invariant: events are merged by (seq, symbol, index), whatever order the books answered in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,11 +145,13 @@ impl Matcher {
         }
     }
 
-    /// Plans the commands of stream entries, behind what is due before them. What cannot be read becomes a refusal in the
-    /// log, and the stream goes on.
-    pub(crate) fn plan_entries(&mut self, entries: Vec<Entry>) {
+    /// Plans the commands of stream entries, behind what is due before them, and takes them out of `entries`: whole ones
+    /// until there are `enough` rows. What cannot be read becomes a refusal in the log, and the stream goes on.
+    pub(crate) fn plan_entries(&mut self, entries: &mut VecDeque<Entry>, enough: usize) {
         self.plan_expiry();
-        for entry in entries {
+        while self.rows.len() < enough
+            && let Some(entry) = entries.pop_front()
+        {
             self.stream_id = entry.id;
             let decoded = entry.payload.and_then(|payload| {
                 encoding::decode_entry(payload.format, &payload.text).map_err(|error| error.to_string())

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use journal::{
-    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId,
-    Written,
+    Epoch, OrderChanges, OrderWrite, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState,
+    ProjectionWrite, StreamId, Written,
 };
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
@@ -107,6 +107,8 @@ pub(crate) struct ProjectionActor {
     stream_id: StreamId,
     /// What the projection does not show yet.
     changes: Changes,
+    /// What of it happened to each order.
+    order_changes: OrderChanges,
     shown: Shown,
     transfer: Transfer,
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
@@ -136,6 +138,7 @@ impl ProjectionActor {
             stream_id: position.stream_id,
             parts,
             ledger,
+            order_changes: OrderChanges::unknown(changes.orders.iter().copied()),
             readers,
             changes,
             shown,
@@ -190,6 +193,7 @@ impl ProjectionActor {
         for row in committed.matched {
             let dropped = self.changes.dropped_orders.len();
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
+            self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
@@ -233,10 +237,15 @@ impl ProjectionActor {
     /// Writes what changed since row `from`.
     fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
         let changes = std::mem::take(&mut self.changes);
+        let order_changes = std::mem::take(&mut self.order_changes);
+        let order = |order_id| {
+            let order = self.ledger.order(order_id)?.clone();
+            Some(OrderWrite { change: order_changes.of(&order), order })
+        };
         let write = ProjectionWrite {
             from,
             to: self.position,
-            orders: changes.orders.iter().filter_map(|order_id| self.ledger.order(*order_id)).cloned().collect(),
+            orders: changes.orders.iter().copied().filter_map(order).collect(),
             left_places: changes.left_places,
             dropped_orders: changes.dropped_orders,
             trades: changes.trades,
@@ -262,6 +271,7 @@ impl ProjectionActor {
     fn rebuild(&mut self, ctx: &mut Context<Self>) {
         warn!(seq = %self.ledger.seq(), "the projection is not usable: rebuilding it from the ledger");
         self.changes = Changes::default();
+        self.order_changes = OrderChanges::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
@@ -319,8 +329,9 @@ impl ProjectionActor {
         }
     }
 
-    /// Notices that somebody emptied the projection, or set it back: a process that was the writer before, and stood still in
-    /// the middle of a write or a rebuild. One that is ahead belongs to a newer writer, who will have this one stopped.
+    /// Notices that somebody emptied the projection, that its server was restarted and lost it, or that it was set back: a
+    /// process that wakes after its term may still end a rebuild that it had begun. One that is ahead belongs to a newer
+    /// writer, who will have this one stopped.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
         // Callers that went away without their outcome.
         self.expected.retain(|_, caller| !caller.is_closed());
@@ -335,8 +346,9 @@ impl ProjectionActor {
             let unchanged = actor.transfers == transfers && actor.shown == expected;
             let gone = match (state, expected) {
                 (Ok(ProjectionState::Unusable), _) => true,
+                (Ok(ProjectionState::Lost(found)), Shown::At(shown)) => found.seq <= shown,
                 (Ok(ProjectionState::At(found)), Shown::At(shown)) => found.seq < shown,
-                (Ok(ProjectionState::At(_)), Shown::Unusable) | (Err(_), _) => false,
+                (Ok(ProjectionState::At(_) | ProjectionState::Lost(_)), Shown::Unusable) | (Err(_), _) => false,
             };
             if unchanged && gone {
                 actor.shown = Shown::Unusable;

@@ -67,9 +67,10 @@ pub async fn recover(
     computing: Computing,
 ) -> Result<Recovered, RecoveryError> {
     let began = Instant::now();
-    let shown = match projection.state().await? {
-        ProjectionState::At(shown) => Some(shown),
-        ProjectionState::Unusable => None,
+    let (shown, once_shown) = match projection.state().await? {
+        ProjectionState::At(shown) => (Some(shown), Some(shown)),
+        ProjectionState::Lost(shown) => (None, Some(shown)),
+        ProjectionState::Unusable => (None, None),
     };
     let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
@@ -81,7 +82,7 @@ pub async fn recover(
         return Err(damaged(end.seq, "the writer's position names another row").into());
     }
     // Behind the rows themselves, so that damage is told at its first row.
-    if let Some(shown) = shown {
+    if let Some(shown) = once_shown {
         check_shown(log, shown, end.seq).await?;
     }
     info!(

@@ -30,7 +30,7 @@ pub async fn recover(settings: &Settings, dry_run: bool) -> Result<(), End> {
 
     let shown = match redis.state().await? {
         ProjectionState::At(at) => format!("row {}", at.seq),
-        ProjectionState::Unusable => "nothing that can be built upon".to_owned(),
+        ProjectionState::Unusable | ProjectionState::Lost(_) => "nothing that can be built upon".to_owned(),
     };
     let Comparison { keys, differences, first } = compare::resting(&redis, &mut replay).await?;
     say(format!("Redis shows {shown}, the log ends at row {}", end.seq))?;

@@ -40,7 +40,7 @@ pub async fn status(settings: &Settings, json: bool) -> Result<(), End> {
     let projected_seq = match &settings.storage {
         Storage::Full { redis_url, .. } => match RedisAudit::connect(redis_url.expose()).await?.state().await? {
             ProjectionState::At(at) => Some(at.seq.get()),
-            ProjectionState::Unusable => None,
+            ProjectionState::Unusable | ProjectionState::Lost(_) => None,
         },
         Storage::Embedded { .. } => service.get("projected").and_then(Value::as_u64),
     };

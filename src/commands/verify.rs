@@ -119,7 +119,7 @@ async fn compare_redis(redis: &RedisAudit, log: &dyn EventLog, replay: &mut Repl
             ProjectionState::At(at) => {
                 return Err(End::ProjectionBehind { shown: at.seq, log: replay.position.seq });
             }
-            ProjectionState::Unusable => return Err(End::NoProjection),
+            ProjectionState::Unusable | ProjectionState::Lost(_) => return Err(End::NoProjection),
         }
     }
 }

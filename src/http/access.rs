@@ -6,8 +6,10 @@ use actix_web::http::{ConnectionType, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, ResponseError, web};
 
+use tracing::Instrument;
+
 use super::problem::{Code, Problem};
-use super::{Api, Role};
+use super::{Api, Role, trace};
 
 /// Asked by address, under whatever name probes and scrapers have for the machine; they tell nothing of orders.
 const OPEN_TO_ANY_HOST: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -24,7 +26,12 @@ pub async fn guard<B: MessageBody + 'static>(
     let _under_way = api.enter();
     api.counters.requested();
     let mut response = match check_host(&api, &request) {
-        Ok(()) => next.call(request).await?.map_into_left_body(),
+        Ok(()) => {
+            let span = trace::span(&request);
+            let response = next.call(request).instrument(span.clone()).await?;
+            span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+            response.map_into_left_body()
+        }
         Err(problem) => request.into_response(problem.error_response()).map_into_right_body(),
     };
     if api.role() == Role::Stopping {

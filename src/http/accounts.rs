@@ -80,17 +80,17 @@ problems! {
 
 /// The resource of the dead man's switch.
 pub fn cancel_after_endpoint() -> Endpoint {
-    Endpoint::new(__path_cancel_after, web::to(cancel_after))
+    Endpoint::new(__path_cancel_after, cancel_after)
 }
 
 /// The resource that blocks.
 pub fn block_endpoint() -> Endpoint {
-    Endpoint::new(__path_block, web::to(block))
+    Endpoint::new(__path_block, block)
 }
 
 /// The resource that unblocks.
 pub fn unblock_endpoint() -> Endpoint {
-    Endpoint::new(__path_unblock, web::to(unblock))
+    Endpoint::new(__path_unblock, unblock)
 }
 
 /// Dead man's switch

@@ -73,7 +73,7 @@ problems! {
 
 /// Adds this operation to the resource of one order.
 pub fn add_to(endpoint: Endpoint) -> Endpoint {
-    endpoint.and(__path_amend, web::to(amend))
+    endpoint.and(__path_amend, amend)
 }
 
 /// Amend an order

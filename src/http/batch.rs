@@ -45,7 +45,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_batch, web::to(batch))
+    Endpoint::new(__path_batch, batch)
 }
 
 /// Place, cancel and amend many orders

@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::Api;
@@ -53,17 +54,29 @@ fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output =
         if announced.is_some_and(|length: u64| length > limit as u64) {
             return Err(too_large(limit));
         }
-        let body = actix_web::body::to_bytes_limited(actix_web::body::BodyStream::new(payload), limit);
-        match tokio::time::timeout(BODY_WITHIN, body).await {
-            Ok(Ok(Ok(body))) => Ok(body),
-            Ok(Ok(Err(_))) => Err(Problem::new(Code::MalformedJson, "the body broke off; send it again")),
-            Ok(Err(_)) => Err(too_large(limit)),
-            Err(_) => {
-                let detail = format!("the body did not arrive within {} s; send it again", BODY_WITHIN.as_secs());
-                Err(Problem::new(Code::RequestTimeout, detail))
-            }
-        }
+        tokio::time::timeout(BODY_WITHIN, collect(payload, limit)).await.unwrap_or_else(|_| {
+            let detail = format!("the body did not arrive within {} s; send it again", BODY_WITHIN.as_secs());
+            Err(Problem::new(Code::RequestTimeout, detail))
+        })
     }
+}
+
+/// The whole body; one that comes in a piece, as nearly all do, is passed on as it is.
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let mut left = limit;
+    let mut next = async || {
+        let Some(piece) = payload.next().await else { return Ok(None) };
+        let piece = piece.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off; send it again"))?;
+        left = left.checked_sub(piece.len()).ok_or_else(|| too_large(limit))?;
+        Ok(Some(piece))
+    };
+    let Some(first) = next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = next().await? else { return Ok(first) };
+    let mut body = [first, second].concat();
+    while let Some(piece) = next().await? {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.into())
 }
 
 /// Whether the content type is JSON; none if there is none. JSON is UTF-8, so any other charset is not.

@@ -80,12 +80,12 @@ problems! {
 
 /// The resource of one order's cancel.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_cancel, web::to(cancel))
+    Endpoint::new(__path_cancel, cancel)
 }
 
 /// The resource of cancels by name.
 pub fn named_endpoint() -> Endpoint {
-    Endpoint::new(__path_cancel_named, web::to(cancel_named))
+    Endpoint::new(__path_cancel_named, cancel_named)
 }
 
 /// Cancel an order

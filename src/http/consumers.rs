@@ -115,12 +115,12 @@ problems! {
 
 /// The resource of all consumers.
 pub fn list_endpoint() -> Endpoint {
-    Endpoint::new(__path_list, web::to(list))
+    Endpoint::new(__path_list, list)
 }
 
 /// The resource of one consumer's position.
 pub fn position_endpoint() -> Endpoint {
-    Endpoint::new(__path_position, web::to(position)).and(__path_put_position, web::to(put_position))
+    Endpoint::new(__path_position, position).and(__path_put_position, put_position)
 }
 
 /// Consumers

@@ -59,17 +59,17 @@ problems! {
 
 /// The resource of orders.
 pub fn orders_endpoint() -> Endpoint {
-    Endpoint::new(__path_orders, web::to(orders))
+    Endpoint::new(__path_orders, orders)
 }
 
 /// The resource of the whole state.
 pub fn state_endpoint() -> Endpoint {
-    Endpoint::new(__path_state, web::to(state))
+    Endpoint::new(__path_state, state)
 }
 
 /// The resource of the hash.
 pub fn hash_endpoint() -> Endpoint {
-    Endpoint::new(__path_hash, web::to(hash))
+    Endpoint::new(__path_hash, hash)
 }
 
 /// All orders

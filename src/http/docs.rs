@@ -90,17 +90,17 @@ problems! {
 
 /// The resource of the schema.
 pub fn schema_endpoint() -> Endpoint {
-    Endpoint::new(__path_schema, web::to(schema))
+    Endpoint::new(__path_schema, schema)
 }
 
 /// The resource of Swagger UI.
 pub fn swagger_endpoint() -> Endpoint {
-    Endpoint::new(__path_swagger, web::to(swagger))
+    Endpoint::new(__path_swagger, swagger)
 }
 
 /// The resource of ReDoc.
 pub fn redoc_endpoint() -> Endpoint {
-    Endpoint::new(__path_redoc, web::to(redoc))
+    Endpoint::new(__path_redoc, redoc)
 }
 
 /// The files of the pages.

@@ -3,7 +3,7 @@
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
-use actix_web::{HttpRequest, Route, web};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 use utoipa::openapi::path::{HttpMethod, Paths};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::OpenApiFactory;
@@ -15,7 +15,8 @@ type Schemas = Vec<(String, RefOr<Schema>)>;
 /// A resource. Its path and methods are those of the documentation, so that the two cannot differ.
 pub struct Endpoint {
     path: String,
-    routes: Vec<Route>,
+    /// Makes each operation's route, once for either form of the path.
+    routes: Vec<Box<dyn Fn() -> Route>>,
     methods: Vec<Method>,
     documented: Paths,
     schemas: Schemas,
@@ -23,7 +24,13 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// A resource with its first operation: what `#[utoipa::path]` made of the handler, and the handler.
-    pub fn new<D: Documented>(documentation: D, route: Route) -> Endpoint {
+    pub fn new<D, F, Args>(documentation: D, handler: F) -> Endpoint
+    where
+        D: Documented,
+        F: Handler<Args>,
+        F::Output: Responder + 'static,
+        Args: FromRequest + 'static,
+    {
         let endpoint = Endpoint {
             path: D::path(),
             routes: Vec::new(),
@@ -31,19 +38,28 @@ impl Endpoint {
             documented: Paths::new(),
             schemas: Vec::new(),
         };
-        endpoint.and(documentation, route)
+        endpoint.and(documentation, handler)
     }
 
     /// The same resource with one more operation.
     ///
     /// # Panics
     /// If the operation is documented at another path: a mistake that every start shows.
-    pub fn and<D: Documented>(mut self, documentation: D, route: Route) -> Endpoint {
+    pub fn and<D, F, Args>(mut self, documentation: D, handler: F) -> Endpoint
+    where
+        D: Documented,
+        F: Handler<Args>,
+        F::Output: Responder + 'static,
+        Args: FromRequest + 'static,
+    {
         assert!(D::path() == self.path, "{} is no operation of {}", D::path(), self.path);
         let methods: Vec<Method> = D::methods().iter().flat_map(served).collect();
-        let any = methods.iter().fold(guard::Any(guard::fn_guard(|_| false)), |any, method| any.or(exactly(method)));
-        self.routes.push(route.guard(any));
-        self.methods.extend(methods);
+        self.methods.extend(methods.iter().cloned());
+        self.routes.push(Box::new(move || {
+            let none = guard::Any(guard::fn_guard(|_| false));
+            let any = methods.iter().fold(none, |any, method| any.or(exactly(method)));
+            web::to(handler.clone()).guard(any)
+        }));
         self.documented.merge(OpenApiFactory::paths(&documentation));
         OpenApiFactory::schemas(&documentation, &mut self.schemas);
         self
@@ -85,8 +101,12 @@ impl HttpServiceFactory for Endpoint {
             let response = problem.allowing(&allow);
             async move { response }
         };
-        let resource = web::resource([slash, bare]).default_service(web::to(refuse));
-        self.routes.into_iter().fold(resource, actix_web::Resource::route).register(config);
+        // One resource for each form: of one with two patterns, actix makes a set of regular expressions, which took longer
+        // than reading the order.
+        for path in [slash, bare] {
+            let resource = web::resource(path).default_service(web::to(refuse.clone()));
+            self.routes.iter().map(|route| route()).fold(resource, Resource::route).register(config);
+        }
     }
 }
 

@@ -45,7 +45,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_events, web::to(events))
+    Endpoint::new(__path_events, events)
 }
 
 /// The event stream

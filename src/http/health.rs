@@ -110,17 +110,17 @@ impl Components {
 
 /// The resource that says that the process lives.
 pub fn health_endpoint() -> Endpoint {
-    Endpoint::new(__path_healthz, web::to(healthz))
+    Endpoint::new(__path_healthz, healthz)
 }
 
 /// The resource that says whether it serves.
 pub fn readiness_endpoint() -> Endpoint {
-    Endpoint::new(__path_readyz, web::to(readyz))
+    Endpoint::new(__path_readyz, readyz)
 }
 
 /// The resource of the metrics.
 pub fn metrics_endpoint() -> Endpoint {
-    Endpoint::new(__path_metrics, web::to(metrics))
+    Endpoint::new(__path_metrics, metrics)
 }
 
 /// Alive

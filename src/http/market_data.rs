@@ -110,27 +110,27 @@ problems! {
 
 /// The resource of all markets.
 pub fn symbols_endpoint() -> Endpoint {
-    Endpoint::new(__path_symbols, web::to(symbols))
+    Endpoint::new(__path_symbols, symbols)
 }
 
 /// The resource of a book.
 pub fn depth_endpoint() -> Endpoint {
-    Endpoint::new(__path_depth, web::to(depth))
+    Endpoint::new(__path_depth, depth)
 }
 
 /// The resource of a market's trades.
 pub fn trades_endpoint() -> Endpoint {
-    Endpoint::new(__path_trades, web::to(trades))
+    Endpoint::new(__path_trades, trades)
 }
 
 /// The resource of a market's figures.
 pub fn ticker_endpoint() -> Endpoint {
-    Endpoint::new(__path_ticker, web::to(ticker))
+    Endpoint::new(__path_ticker, ticker)
 }
 
 /// The resource of a market's candles.
 pub fn candles_endpoint() -> Endpoint {
-    Endpoint::new(__path_candles, web::to(candles))
+    Endpoint::new(__path_candles, candles)
 }
 
 /// Markets

@@ -35,7 +35,7 @@ problems! {
 
 /// The resource of orders with this operation.
 pub fn add_to(endpoint: Endpoint) -> Endpoint {
-    endpoint.and(__path_cancel_all, web::to(cancel_all))
+    endpoint.and(__path_cancel_all, cancel_all)
 }
 
 /// Cancel many orders

@@ -40,7 +40,7 @@ mod tests;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -49,8 +49,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use actors::{Feed, Instruments, Intake, Outcomes, Pace, Progress, Proof};
 use journal::{Clock, EventLog, History, StreamId};
 use matching::{CommandId, OrderId};
-use tokio::sync::watch;
-use tracing_actix_web::TracingLogger;
+use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -140,8 +139,7 @@ pub struct Api {
     role: AtomicU8,
     engine: OnceLock<Engine>,
     counters: Counters,
-    /// Requests that are not answered yet.
-    under_way: watch::Sender<usize>,
+    under_way: UnderWay,
     /// Whether the process is ending, for whoever waits for something.
     stopping: watch::Sender<bool>,
     sockets: socket::Counts,
@@ -152,12 +150,22 @@ pub struct Api {
     started: SystemTime,
 }
 
-/// A request that is not answered yet.
-struct UnderWay<'a>(&'a watch::Sender<usize>);
+/// Requests that are not answered yet.
+#[derive(Default)]
+struct UnderWay {
+    count: AtomicUsize,
+    /// Told whenever there are none.
+    none: Notify,
+}
 
-impl Drop for UnderWay<'_> {
+/// A request that is not answered yet.
+struct Entered<'a>(&'a UnderWay);
+
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_one();
+        }
     }
 }
 
@@ -173,7 +181,7 @@ impl Api {
             role: AtomicU8::new(Role::Standby as u8),
             engine: OnceLock::new(),
             counters: Counters::default(),
-            under_way: watch::Sender::new(0),
+            under_way: UnderWay::default(),
             stopping: watch::Sender::new(false),
             sockets: socket::Counts::default(),
             max_connections: files::room_for(settings.max_connections),
@@ -201,9 +209,13 @@ impl Api {
     pub async fn close(&self) {
         self.role.store(Role::Stopping as u8, Ordering::Release);
         self.stopping.send_replace(true);
-        let mut under_way = self.under_way.subscribe();
+        let all_answered = async {
+            while self.under_way.count.load(Ordering::Acquire) > 0 {
+                self.under_way.none.notified().await;
+            }
+        };
         // Whoever takes longer finds out by what became of its command.
-        let _ = tokio::time::timeout(ANSWERED_WITHIN, under_way.wait_for(|count| *count == 0)).await;
+        let _ = tokio::time::timeout(ANSWERED_WITHIN, all_answered).await;
     }
 
     /// Tells when the process is ending.
@@ -212,9 +224,9 @@ impl Api {
     }
 
     /// A request has come; it is answered when this is dropped.
-    fn enter(&self) -> UnderWay<'_> {
-        self.under_way.send_modify(|count| *count += 1);
-        UnderWay(&self.under_way)
+    fn enter(&self) -> Entered<'_> {
+        self.under_way.count.fetch_add(1, Ordering::AcqRel);
+        Entered(&self.under_way)
     }
 
     /// What this process does at the moment.
@@ -413,11 +425,10 @@ pub fn serve(api: Arc<Api>, listener: TcpListener) -> io::Result<Server> {
     let connections_per_worker = api.max_connections.div_ceil(workers);
     let shared = Shared::new(api);
     let app = move || {
+        // The factory runs once on each worker's thread.
+        actors::name_thread("http");
         let shared = shared.clone();
-        App::new()
-            .wrap(middleware::from_fn(access::guard))
-            .wrap(TracingLogger::<trace::Spans>::new())
-            .configure(|config| shared.configure(config))
+        App::new().wrap(middleware::from_fn(access::guard)).configure(|config| shared.configure(config))
     };
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)

@@ -92,22 +92,22 @@ problems! {
 
 /// The resource of one order.
 pub fn order_endpoint() -> Endpoint {
-    amend::add_to(Endpoint::new(__path_order, web::to(order)))
+    amend::add_to(Endpoint::new(__path_order, order))
 }
 
 /// Adds the list to the resource of orders.
 pub fn add_to(endpoint: Endpoint) -> Endpoint {
-    endpoint.and(__path_list, web::to(list))
+    endpoint.and(__path_list, list)
 }
 
 /// The resource of its explanation.
 pub fn explain_endpoint() -> Endpoint {
-    Endpoint::new(__path_explain, web::to(explain))
+    Endpoint::new(__path_explain, explain)
 }
 
 /// The resource of an account's open orders.
 pub fn account_endpoint() -> Endpoint {
-    Endpoint::new(__path_account_orders, web::to(account_orders))
+    Endpoint::new(__path_account_orders, account_orders)
 }
 
 /// An order

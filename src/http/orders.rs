@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actors::{Lane, Permit};
 use journal::encoding;
@@ -21,6 +22,9 @@ use super::problem::{Problem, problems};
 use super::submit::NoOutcome;
 use super::wait::{Wait, idempotency_key};
 use super::{Api, Engine, mass_cancel, order_queries, submit};
+
+/// Made once: the type of a text would be parsed with each answer.
+const APPLICATION_JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An order that is on disk and will be executed, or is committed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,7 +55,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    order_queries::add_to(mass_cancel::add_to(Endpoint::new(__path_place, web::to(place))))
+    order_queries::add_to(mass_cancel::add_to(Endpoint::new(__path_place, place)))
 }
 
 /// Place an order
@@ -101,7 +105,7 @@ fn queued(order_id: OrderId) -> HttpResponse {
     let mut body = String::with_capacity(64);
     // Writing to a string cannot fail.
     let _ = write!(body, r#"{{"status":"ENQUEUED","order_id":{order_id},"ack":"queued"}}"#);
-    HttpResponse::Accepted().content_type("application/json").body(body)
+    HttpResponse::Accepted().insert_header((header::CONTENT_TYPE, APPLICATION_JSON)).body(body)
 }
 
 /// Places an order, unless it has a name and one of that name is there already, and answers what is committed. An order

@@ -56,11 +56,9 @@ pub fn lost() -> Problem {
     Problem::new(Code::OutcomeLost, detail)
 }
 
-/// Appends an entry to the queue, in a task of its own: a client that goes away takes only its handler along. Returns
-/// once it is on disk.
+/// Appends commands to the queue: a client that goes away takes only its handler along. Returns once they are on disk.
 pub async fn enqueue(permit: Permit, text: String) -> Result<(), NoOutcome> {
-    let task = actix_web::rt::spawn(permit.enqueue(text));
-    match task.await.unwrap_or_else(|error| Err(EnqueueError::Unknown(error.to_string()).into())) {
+    match permit.enqueue(text).await {
         Ok(()) => Ok(()),
         Err(IntakeError::Queue(EnqueueError::Unknown(error))) => {
             tracing::warn!(error, "a command may have been taken or not");

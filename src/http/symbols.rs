@@ -241,12 +241,12 @@ problems! {
 
 /// The resource of one market.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_market, web::to(market)).and(__path_put, web::to(put))
+    Endpoint::new(__path_market, market).and(__path_put, put)
 }
 
 /// The resource of its phase.
 pub fn phase_endpoint() -> Endpoint {
-    Endpoint::new(__path_set_phase, web::to(set_phase))
+    Endpoint::new(__path_set_phase, set_phase)
 }
 
 /// A market

@@ -2,6 +2,7 @@
 
 mod commit;
 mod harness;
+mod intake;
 mod order;
 mod panic;
 mod projection;

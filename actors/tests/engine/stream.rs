@@ -1,6 +1,5 @@
 //! The way in: a stream that is lost and restored, commands that wait for too long or are too many, time that passes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{IntakeError, IntakeLimits, Lane, PipelineSettings, Placement};
@@ -13,8 +12,7 @@ use crate::harness::{Engine, World, buy, cancel, settings, until};
 
 /// Enqueues as the HTTP handlers do.
 async fn take(engine: &Engine, lane: Lane, command: Command) -> Result<(), IntakeError> {
-    let (intake, text) = (Arc::clone(&engine.pipeline.intake), encoding::encode_command(&command));
-    actix::spawn(async move { intake.enqueue(lane, text).await }).await.expect("a task that ends")
+    engine.pipeline.intake.enqueue(lane, encoding::encode_command(&command)).await
 }
 
 fn accepted(world: &World) -> Vec<u64> {

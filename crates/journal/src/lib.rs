@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod clock;
 pub mod encoding;
+pub mod order_changes;
 pub mod ports;
 pub mod position;
 pub mod record;
@@ -11,9 +12,10 @@ pub mod snapshot;
 
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
+pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
-    HistoryError, HistoryWrite, LastFatal, LogError, PastOrder, Payload, Projection, ProjectionError,
+    HistoryError, HistoryWrite, LastFatal, LogError, OrderWrite, PastOrder, Payload, Projection, ProjectionError,
     ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
     Standing, WriterPosition, Written,
 };

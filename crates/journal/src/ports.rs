@@ -8,6 +8,7 @@ use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{Account, Instrument, Ledger, Micros, OrderId, Seq, StateHash, Symbol, TradeId};
 
 use crate::chain::Chain;
+use crate::order_changes::OrderChange;
 use crate::position::{Epoch, Position, StreamId};
 use crate::record::{Batch, Record};
 use crate::snapshot::Snapshot;
@@ -241,6 +242,8 @@ pub struct SnapshotSummary {
 pub enum ProjectionState {
     /// There is none, or a rebuild was cut short: it must be rebuilt.
     Unusable,
+    /// It must be rebuilt, since its server lost it; but it once showed the state at this row, so the log must hold that.
+    Lost(ProjectionPosition),
     /// It shows the state at this row.
     At(ProjectionPosition),
 }
@@ -263,8 +266,8 @@ pub struct ProjectionWrite {
     pub from: Seq,
     /// The last row of the run.
     pub to: ProjectionPosition,
-    /// Orders that changed, as they are now.
-    pub orders: Vec<OrderRecord>,
+    /// Orders that changed.
+    pub orders: Vec<OrderWrite>,
     /// Places in books that orders left, for others or for the end: taken out before the orders are put where they are now.
     pub left_places: Vec<Place>,
     /// Orders that were dropped from the ledger, as they last were.
@@ -277,6 +280,15 @@ pub struct ProjectionWrite {
     pub instruments: Vec<Instrument>,
     /// The greatest order id in the ledger.
     pub greatest_order_id: Option<OrderId>,
+}
+
+/// An order that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWrite {
+    /// As it is now.
+    pub order: OrderRecord,
+    /// What happened to it. A projection may always write the whole of it.
+    pub change: OrderChange,
 }
 
 /// What became of a write.

@@ -53,12 +53,14 @@ impl Client {
             if serving.is_empty() {
                 continue;
             }
+            // Where several serve, whether they agree is worth a look.
+            let what = self.random.below(if serving.len() > 1 { 200 } else { 100 });
             let serving = Arc::clone(&serving[self.random.below(serving.len() as u64) as usize]);
             // A paused process hears of its clients when it goes on.
             if self.hear(&serving, async {}).await.is_none() {
                 continue;
             }
-            match self.random.below(100) {
+            match what {
                 0..45 => self.place(&serving).await,
                 45..62 => self.place_named(&serving).await,
                 62..68 => self.repeat(&serving).await,
@@ -280,7 +282,8 @@ impl Client {
         }
         // In a task of its own, as the service has it.
         let intake = Arc::clone(&serving.pipeline.intake);
-        let enqueued = actix::spawn(async move { intake.enqueue(lane, text).await });
+        let count = ids.len();
+        let enqueued = actix::spawn(async move { intake.admit_entry(lane, count)?.enqueue(text).await });
         let answer = match self.hear(serving, enqueued).await {
             Some(Ok(Ok(()))) => Answer::Acknowledged,
             Some(Ok(Err(IntakeError::Queue(EnqueueError::Unknown(_))))) | Some(Err(_)) | None => Answer::Unknown,

@@ -1,9 +1,11 @@
 //! The log of commands and events, and the row that says who writes it.
 
+use std::sync::LazyLock;
+
 use async_trait::async_trait;
 use journal::{Batch, Committed, Epoch, EventLog, LogError, Record, Standing, WriterPosition};
 use matching::Seq;
-use sqlx::SqliteExecutor;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use super::PARTITION;
 use super::file::Embedded;
@@ -11,10 +13,6 @@ use crate::adapters::rows::{PositionRow, RecordRow, big, number};
 
 const MOVE: &str = "UPDATE writer_position SET seq = ?2, stream_position = ?3, chain = ?4 \
     WHERE partition = ?1 AND epoch = ?5 AND seq = ?6 AND stream_position = ?7 AND chain = ?8";
-const APPEND: &str = "INSERT INTO event_log \
-    (seq, stream_position, symbol, kind, command, events, time, epoch, engine_version, format, chain) \
-    SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, \
-    value->>9, unhex(value->>10) FROM json_each(?1)";
 const PAGE: &str = "SELECT seq, stream_position, symbol, kind, command, events, time, epoch, engine_version, format, \
     chain FROM event_log WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 const POSITION: &str =
@@ -26,6 +24,22 @@ const LEASE: &str = "UPDATE writer_position SET id_ceiling = id_ceiling + ?3 WHE
     RETURNING id_ceiling";
 const BEAT: &str = "UPDATE writer_position SET beat = beat + 1 WHERE partition = ?1 AND epoch = ?2";
 const DRAINED: &str = "UPDATE writer_position SET drained = 1 WHERE partition = ?1 AND epoch = ?2";
+
+/// How many rows one statement appends: few sizes, so that SQLite keeps each of them prepared. *Measured*: SQLite's thread
+/// takes 12 µs per order, its sync included, and 20 µs where `json_each` takes the rows from one JSON text, which is read
+/// again for each column.
+const ROWS_PER_STATEMENT: [usize; 4] = [64, 16, 4, 1];
+
+/// The statements of these sizes.
+static APPEND: LazyLock<[String; 4]> = LazyLock::new(|| {
+    ROWS_PER_STATEMENT.map(|rows| {
+        let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
+        format!(
+            "INSERT INTO event_log (seq, stream_position, symbol, kind, command, events, time, epoch, engine_version, \
+             format, chain) VALUES {values}"
+        )
+    })
+});
 
 /// The log in the file.
 pub struct EmbeddedLog {
@@ -53,14 +67,14 @@ impl EventLog for EmbeddedLog {
     async fn commit(&self, epoch: Epoch, batch: &Batch) -> Result<Committed, LogError> {
         let (start, end) = (batch.start(), batch.end());
         let (epoch, from, to) = (big(epoch.0)?, big(start.seq.get())?, big(end.seq.get())?);
-        let rows = rows(batch)?;
+        let records = batch.records().to_vec();
         let committed = self.file.writer().change(move |connection| {
             Box::pin(async move {
                 let moved = sqlx::query(MOVE).bind(PARTITION).bind(to).bind(end.stream_id.to_string());
                 let moved = moved.bind(end.chain.as_bytes().to_vec()).bind(epoch).bind(from);
                 let moved = moved.bind(start.stream_id.to_string()).bind(start.chain.as_bytes().to_vec());
                 if moved.execute(&mut *connection).await?.rows_affected() == 1 {
-                    sqlx::query(APPEND).bind(rows).execute(connection).await?;
+                    append(connection, &records).await?;
                     return Ok(Ok(Committed::Committed));
                 }
                 // The chain's value is over our rows and our epoch: at its end, it was this very batch.
@@ -128,21 +142,34 @@ impl EventLog for EmbeddedLog {
     }
 }
 
-/// The batch's rows as one JSON text, which SQLite takes apart quicker than it takes one statement per row.
-fn rows(batch: &Batch) -> Result<String, LogError> {
-    let rows: Vec<_> = batch
-        .records()
-        .iter()
-        .map(|record| {
-            let symbol = record.symbol.map(|symbol| symbol.to_string());
-            let (stream_id, chain) = (record.stream_id.to_string(), record.chain.to_string());
-            let texts = (&record.kind, &record.command, &record.events);
-            let (seq, time, epoch) = (record.seq.get(), record.time.get(), record.epoch.0);
-            let versions = (record.engine_version, record.format);
-            (seq, stream_id, symbol, texts.0, texts.1, texts.2, time, epoch, versions.0, versions.1, chain)
-        })
-        .collect();
-    serde_json::to_string(&rows).map_err(|error| LogError::Refused(format!("a batch has no JSON: {error}")))
+async fn append(connection: &mut SqliteConnection, records: &[Record]) -> Result<(), sqlx::Error> {
+    let mut left = records;
+    for (rows, statement) in ROWS_PER_STATEMENT.iter().zip(APPEND.iter()) {
+        while let Some((now, later)) = left.split_at_checked(*rows) {
+            let mut append = sqlx::query(statement.as_str());
+            for record in now {
+                append = append
+                    .bind(integer(record.seq.get())?)
+                    .bind(record.stream_id.to_string())
+                    .bind(record.symbol.map(|symbol| symbol.to_string()))
+                    .bind(&record.kind)
+                    .bind(&record.command)
+                    .bind(&record.events)
+                    .bind(integer(record.time.get())?)
+                    .bind(integer(record.epoch.0)?)
+                    .bind(record.engine_version)
+                    .bind(record.format)
+                    .bind(record.chain.as_bytes());
+            }
+            append.execute(&mut *connection).await?;
+            left = later;
+        }
+    }
+    Ok(())
+}
+
+fn integer(number: u64) -> Result<i64, sqlx::Error> {
+    big(number).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
 async fn read_position(from: impl SqliteExecutor<'_>) -> Result<WriterPosition, LogError> {

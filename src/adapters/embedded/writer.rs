@@ -4,20 +4,13 @@
 //! Each change is undone alone when it fails; a commit that fails is in doubt for all of its changes.
 
 use futures_util::future::BoxFuture;
-use journal::{EnqueueError, LogError, StreamId, encoding};
+use journal::LogError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Executor};
-use tokio::sync::{mpsc, oneshot, watch};
-
-use super::PARTITION;
-use crate::adapters::rows::number;
+use tokio::sync::{mpsc, oneshot};
 
 /// Changes in one transaction: enough that a sync is spread thin, few enough that nobody waits for long.
 const CHANGES_PER_COMMIT: usize = 2_000;
-
-const NUMBER_ENTRIES: &str = "UPDATE command_stream SET last = last + ?2 WHERE partition = ?1 RETURNING last";
-const APPEND_ENTRIES: &str =
-    "INSERT INTO command_queue (id, format, text) SELECT ?1 + key, ?2, value FROM json_each(?3)";
 
 /// A change that was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,19 +49,7 @@ impl From<sqlx::Error> for WriteError {
 
 /// Where changes are sent.
 pub(super) struct Writer {
-    jobs: mpsc::UnboundedSender<Job>,
-    /// The number of the newest entry that this process appended.
-    newest: watch::Receiver<u64>,
-}
-
-enum Job {
-    Enqueue(Enqueue),
-    Change(Box<dyn Change>),
-}
-
-struct Enqueue {
-    text: String,
-    reply: oneshot::Sender<Result<StreamId, EnqueueError>>,
+    changes: mpsc::UnboundedSender<Box<dyn Change>>,
 }
 
 /// Something to be written.
@@ -82,23 +63,9 @@ trait Change: Send {
 impl Writer {
     /// Starts the task that writes.
     pub(super) fn start(options: SqliteConnectOptions) -> Writer {
-        let (jobs, waiting) = mpsc::unbounded_channel();
-        let (appended, newest) = watch::channel(0);
-        tokio::spawn(write_all(options, waiting, appended));
-        Writer { jobs, newest }
-    }
-
-    /// Tells when entries are appended.
-    pub(super) fn newest(&self) -> watch::Receiver<u64> {
-        self.newest.clone()
-    }
-
-    /// Appends an entry; returns once it is on disk.
-    pub(super) async fn enqueue(&self, text: String) -> Result<StreamId, EnqueueError> {
-        let (reply, answer) = oneshot::channel();
-        let stopped = || EnqueueError::NotTaken("the file is closed".to_owned());
-        self.jobs.send(Job::Enqueue(Enqueue { text, reply })).map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(EnqueueError::Unknown("the file was closed".to_owned())))
+        let (changes, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(write_all(options, waiting));
+        Writer { changes }
     }
 
     /// Makes a change; returns once it is on disk. An error of `change` undoes it and nothing else.
@@ -109,7 +76,7 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let change = Box::new(Pending { change: Some(change), value: None, reply });
-        self.jobs.send(Job::Change(change)).map_err(|_| WriteError::NotNow("the file is closed".to_owned()))?;
+        self.changes.send(change).map_err(|_| WriteError::NotNow("the file is closed".to_owned()))?;
         answer.await.unwrap_or_else(|_| Err(WriteError::InDoubt("the file was closed".to_owned())))
     }
 }
@@ -143,61 +110,12 @@ where
     }
 }
 
-/// The entries of one transaction.
-struct Append {
-    entries: Vec<Enqueue>,
-    /// The number before the first.
-    before: Option<u64>,
-    appended: watch::Sender<u64>,
-}
-
-impl Change for Append {
-    fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), sqlx::Error>> {
-        Box::pin(async move {
-            let count = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
-            let last: Option<i64> =
-                sqlx::query_scalar(NUMBER_ENTRIES).bind(PARTITION).bind(count).fetch_optional(&mut *connection).await?;
-            // Nobody has opened the stream.
-            let Some(before) = last.map(|last| last - count) else { return Ok(()) };
-            let texts: Vec<&str> = self.entries.iter().map(|entry| entry.text.as_str()).collect();
-            let texts = serde_json::to_string(&texts).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-            let append = sqlx::query(APPEND_ENTRIES).bind(before + 1).bind(encoding::STREAM_FORMAT).bind(texts);
-            append.execute(connection).await?;
-            self.before = number(before);
-            Ok(())
-        })
-    }
-
-    fn end(self: Box<Self>, written: Result<(), WriteError>) {
-        let Append { entries, before, appended } = *self;
-        if let (Ok(()), Some(before)) = (&written, before) {
-            appended.send_replace(before + entries.len() as u64);
-        }
-        for (number, entry) in (1u64..).zip(entries) {
-            let answer = match (&written, before) {
-                (Ok(()), Some(before)) => Ok(StreamId { millis: before + number, index: 0 }),
-                (Ok(()), None) => Err(EnqueueError::NotTaken("the stream is not open".to_owned())),
-                (Err(WriteError::Refused(error) | WriteError::NotNow(error)), _) => {
-                    Err(EnqueueError::NotTaken(error.clone()))
-                }
-                (Err(WriteError::InDoubt(error)), _) => Err(EnqueueError::Unknown(error.clone())),
-            };
-            // Whoever asked may have stopped waiting.
-            let _ = entry.reply.send(answer);
-        }
-    }
-}
-
 /// Writes what waits until nobody can send any more.
-async fn write_all(
-    options: SqliteConnectOptions,
-    mut waiting: mpsc::UnboundedReceiver<Job>,
-    appended: watch::Sender<u64>,
-) {
+async fn write_all(options: SqliteConnectOptions, mut waiting: mpsc::UnboundedReceiver<Box<dyn Change>>) {
     let mut connection = None;
-    let mut jobs = Vec::new();
-    while waiting.recv_many(&mut jobs, CHANGES_PER_COMMIT).await > 0 {
-        let changes = changes(&mut jobs, &appended);
+    let mut changes = Vec::new();
+    while waiting.recv_many(&mut changes, CHANGES_PER_COMMIT).await > 0 {
+        let changes = std::mem::take(&mut changes);
         let usable = match connection.take() {
             Some(connection) => Ok(connection),
             None => options.connect().await,
@@ -215,22 +133,6 @@ async fn write_all(
             }
         }
     }
-}
-
-/// The jobs as changes, all entries in one.
-fn changes(jobs: &mut Vec<Job>, appended: &watch::Sender<u64>) -> Vec<Box<dyn Change>> {
-    let mut changes: Vec<Box<dyn Change>> = Vec::new();
-    let mut entries = Vec::new();
-    for job in jobs.drain(..) {
-        match job {
-            Job::Enqueue(entry) => entries.push(entry),
-            Job::Change(change) => changes.push(change),
-        }
-    }
-    if !entries.is_empty() {
-        changes.push(Box::new(Append { entries, before: None, appended: appended.clone() }));
-    }
-    changes
 }
 
 /// Makes the changes in one transaction and answers them; returns whether the connection is still good.

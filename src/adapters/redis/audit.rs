@@ -11,8 +11,8 @@ use redis::{Cmd, Value, cmd};
 use super::durability::RedisError;
 use super::keys::{self, Keys};
 use super::link::Link;
-use super::projection::{failed, state_of, trade_json};
-use crate::views::DebugOrder;
+use super::projection::{POSITION_FIELDS, failed, state_of};
+use crate::views::{DebugOrder, DebugTrade};
 
 /// A group of keys is read at once; nobody waits longer for a Redis that is in trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -79,7 +79,7 @@ impl RedisAudit {
 
     fn position(&self) -> Cmd {
         let mut get = cmd("HMGET");
-        get.arg(self.keys.projection()).arg("seq").arg("epoch").arg("chain");
+        get.arg(self.keys.projection()).arg(&POSITION_FIELDS);
         get
     }
 
@@ -145,7 +145,7 @@ impl RedisAudit {
             trades.entry(trade.symbol).or_default().push(trade);
         }
         for (symbol, trades) in trades {
-            let list = trades.into_iter().map(trade_json).collect::<Result<_, _>>()?;
+            let list = trades.into_iter().map(|trade| DebugTrade::from(trade).to_string()).collect();
             shown.insert(self.keys.trades(symbol), list);
         }
         if let Some(order_id) = ledger.greatest_order_id() {

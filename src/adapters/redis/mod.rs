@@ -6,6 +6,7 @@ pub mod keys;
 mod link;
 pub mod projection;
 pub mod queue;
+mod words;
 
 pub use audit::{RedisAudit, Shown};
 pub use durability::{RedisError, check_durability};

@@ -1,29 +1,73 @@
--- Runs a list of commands, if the projection's position is the expected one, and then moves the position: all or nothing.
+-- Runs a list of writes, if the projection's position is the expected one, and then moves the position: all or nothing.
 --
--- KEYS[1]  the position: a hash of seq, epoch, chain, and during a rebuild its token
+-- KEYS[1]  the position: a hash of seq, epoch, chain, during a rebuild its token, and live: seq or token once more, but
+--          only in memory
 -- ARGV[1]  the seq that it must have      ARGV[2]  the token that it must have, '' for none
 -- ARGV[3]  the new seq, '' to leave the position as it is      ARGV[4]  the new epoch      ARGV[5]  the new chain
--- ARGV[6…] the commands: how many words, and the words
+-- ARGV[6]  the writes: words, as an array of MessagePack; each write is one of
+--          a command: how many words, and the words
+--          hashes of the same fields: 'hashes', how many, how many fields, their names, and for each its key and values
 --
 -- Answers false when it was done, else the position's seq as it is ('' if there is none). Numbers stay text here:
 -- Lua's are floats. Each command is short, for unpack takes some 8,000 values at most.
-local found = redis.call('HMGET', KEYS[1], 'seq', 'token')
-if (found[1] or '') ~= ARGV[1] or (found[2] or '') ~= ARGV[2] then
-  return found[1] or ''
+local call = redis.pcall
+local found = call('HMGET', KEYS[1], 'seq', 'token', 'live')
+local seq, token, live = found[1] or '', found[2] or '', found[3] or ''
+if seq ~= ARGV[1] or token ~= ARGV[2] then
+  return seq
 end
-local at = 6
-while ARGV[at] do
-  local words = tonumber(ARGV[at])
-  local answer = redis.pcall(unpack(ARGV, at + 1, at + words))
+if live ~= (token ~= '' and token or seq) then
+  return ''
+end
+-- All of this can be made again from the log, so it goes into memory and to replicas, and not into the append-only file,
+-- where it was most of what Redis wrote. A Redis that comes back has what the file has, among it the last position, but
+-- not its live: so it shows that the projection is lost, and which row the log must hold.
+-- Redis before 7 asks for the first line; later ones need it no more.
+if redis.replicate_commands then redis.replicate_commands() end
+redis.set_repl(redis.REPL_REPLICA)
+local written, failed = false, nil
+local function run(...)
+  local answer = call(...)
   if type(answer) == 'table' and answer.err then
-    -- Redis takes nothing back: what was done before the error stands, so the projection shows no state at all now.
-    if at > 6 then redis.call('DEL', KEYS[1]) end
-    return redis.error_reply(answer.err)
+    failed = answer.err
+  else
+    written = true
   end
-  at = at + words + 1
+end
+local words, at = cmsgpack.unpack(ARGV[6]), 1
+while words[at] and not failed do
+  if words[at] == 'hashes' then
+    local count, fields = tonumber(words[at + 1]), tonumber(words[at + 2])
+    local hash = { 'HSET', '' }
+    for field = 1, fields do
+      hash[2 * field + 1] = words[at + 2 + field]
+    end
+    at = at + fields + 3
+    for _ = 1, count do
+      hash[2] = words[at]
+      for field = 1, fields do
+        hash[2 * field + 2] = words[at + field]
+      end
+      run(unpack(hash, 1, 2 * fields + 2))
+      if failed then break end
+      at = at + fields + 1
+    end
+  else
+    local count = tonumber(words[at])
+    run(unpack(words, at + 1, at + count))
+    at = at + count + 1
+  end
+end
+if failed then
+  -- Redis takes nothing back: what was done before the error stands, so the projection shows no state at all now.
+  if written then call('DEL', KEYS[1]) end
+  return redis.error_reply(failed)
 end
 if ARGV[3] ~= '' then
-  redis.call('HDEL', KEYS[1], 'token')
-  redis.call('HSET', KEYS[1], 'seq', ARGV[3], 'epoch', ARGV[4], 'chain', ARGV[5])
+  redis.set_repl(redis.REPL_ALL)
+  call('HDEL', KEYS[1], 'token')
+  call('HSET', KEYS[1], 'seq', ARGV[3], 'epoch', ARGV[4], 'chain', ARGV[5])
+  redis.set_repl(redis.REPL_REPLICA)
+  call('HSET', KEYS[1], 'live', ARGV[3])
 end
 return false

@@ -10,20 +10,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::{
-    Chain, Epoch, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, Written,
+    Chain, Epoch, OrderChange, OrderWrite, Projection, ProjectionError, ProjectionPosition, ProjectionState,
+    ProjectionWrite, Written,
 };
-use matching::ledger::{OrderRecord, Place, TradeRecord};
-use matching::{Ledger, OrderId, Seq};
+use matching::{Ledger, Seq};
 use redis::{Script, cmd};
 use uuid::Uuid;
 
 use super::durability::RedisError;
 use super::keys::{self, Keys};
 use super::link::{Link, LinkError};
-use crate::views::{DebugOrder, DebugTrade};
+use super::words::{Words, Writing};
 
 /// The one way in which anything here is written.
 const SCRIPT: &str = include_str!("projection.lua");
+/// The beginning of a rebuild: what follows builds upon its token, and finds it no more in a Redis that was restarted.
+const BEGIN: &str = r"
+if redis.replicate_commands then redis.replicate_commands() end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'token', ARGV[2])
+redis.set_repl(redis.REPL_REPLICA)
+redis.call('HSET', KEYS[1], 'live', ARGV[2])
+";
 /// A write of some thousands of orders takes tens of milliseconds; nobody waits longer for a Redis that is in trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Words of one script call while rebuilding: about ten milliseconds of Redis's only thread, and a few hundred kB.
@@ -65,14 +73,15 @@ impl RedisProjection {
         &self,
         expected: &Expected,
         to: Option<&ProjectionPosition>,
-        words: Words,
+        words: &Words,
     ) -> Result<Ran, ProjectionError> {
         let [seq, epoch, chain] =
             to.map_or_else(Default::default, |to| [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]);
+        let packed = words.packed();
         let call = |name: &str, script: &str| {
             let mut call = cmd(name);
             call.arg(script).arg(1).arg(self.keys.projection());
-            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain).arg(&words.0);
+            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain).arg(&packed);
             call
         };
         let found: Result<Option<String>, LinkError> = self.link.send(&call("EVALSHA", self.script.get_hash())).await;
@@ -90,7 +99,7 @@ impl RedisProjection {
         &self,
         ours: &Expected,
         to: Option<&ProjectionPosition>,
-        words: Words,
+        words: &Words,
     ) -> Result<(), ProjectionError> {
         match self.run(ours, to, words).await? {
             Ran::Done => Ok(()),
@@ -109,13 +118,13 @@ impl RedisProjection {
             loop {
                 let mut scan = cmd("SCAN");
                 scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
-                let (next, found): (String, Vec<Vec<u8>>) = self.link.send(&scan).await.map_err(failed)?;
+                let (next, found): (String, Vec<String>) = self.link.send(&scan).await.map_err(failed)?;
                 let mut words = Words::default();
                 for key in &found {
-                    words.command(&[b"UNLINK", key.as_slice()]);
+                    words.command(&["UNLINK", key]);
                 }
                 if !found.is_empty() {
-                    self.rebuild_step(ours, None, words).await?;
+                    self.rebuild_step(ours, None, &words).await?;
                 }
                 if next == "0" {
                     break;
@@ -131,33 +140,30 @@ impl RedisProjection {
 impl Projection for RedisProjection {
     async fn state(&self) -> Result<ProjectionState, ProjectionError> {
         let mut get = cmd("HMGET");
-        get.arg(self.keys.projection()).arg("seq").arg("epoch").arg("chain");
+        get.arg(self.keys.projection()).arg(&POSITION_FIELDS);
         self.link.send(&get).await.map(state_of).map_err(failed)
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
-        let mut words = Words::default();
-        for place in &write.left_places {
-            words.leave_book(&self.keys, place);
+        let mut writing = Writing::new(&self.keys);
+        write.left_places.iter().for_each(|place| writing.leave_book(place));
+        for OrderWrite { order, change } in &write.orders {
+            match change {
+                // What is left of an order keeps its place.
+                OrderChange::Traded => writing.traded(order),
+                OrderChange::Any => {
+                    writing.order(order);
+                    writing.enter_book(order);
+                }
+            }
         }
-        for order in &write.orders {
-            words.order(&self.keys, order);
-            words.place_in_book(&self.keys, order);
-        }
-        for order in &write.dropped_orders {
-            words.drop_order(&self.keys, order);
-        }
-        for trade in &write.trades {
-            words.trade(&self.keys, trade)?;
-        }
-        // After the new ones: a trade of this very run may be among the dropped.
-        for trade in &write.dropped_trades {
-            words.drop_trade(&self.keys, trade)?;
-        }
-        words.greatest_order_id(&self.keys, write.greatest_order_id);
+        write.dropped_orders.iter().for_each(|order| writing.drop_order(order));
+        write.trades.iter().for_each(|trade| writing.trade(trade));
+        writing.greatest_order_id(write.greatest_order_id);
+        let words = writing.finish(&write.dropped_trades);
 
         let expected = Expected { seq: keys::position(write.from), token: String::new() };
-        Ok(match self.run(&expected, Some(&write.to), words).await? {
+        Ok(match self.run(&expected, Some(&write.to), &words).await? {
             Ran::Done => Written::Written,
             Ran::Found(found) => match found.parse::<u64>() {
                 Ok(seq) if seq >= write.to.seq.get() => Written::Older,
@@ -169,110 +175,55 @@ impl Projection for RedisProjection {
     async fn rebuild(&self, ledger: Arc<Ledger>, position: ProjectionPosition) -> Result<(), ProjectionError> {
         // The token tells this rebuild's steps from those of one that was given up and may still be in some buffer.
         let ours = Expected { seq: keys::rebuilding(position.epoch), token: Uuid::new_v4().to_string() };
-        let mut begin = redis::pipe();
-        begin.atomic().del(self.keys.projection()).ignore();
-        begin.hset_multiple(self.keys.projection(), &[("seq", &ours.seq), ("token", &ours.token)]).ignore();
-        self.link.send_all::<()>(&begin).await.map_err(failed)?;
+        let mut begin = cmd("EVAL");
+        begin.arg(BEGIN).arg(1).arg(self.keys.projection()).arg(&ours.seq).arg(&ours.token);
+        self.link.send::<redis::Value>(&begin).await.map_err(failed)?;
 
         self.clear(&ours).await?;
-        let mut words = Words::default();
+        let mut writing = Writing::new(&self.keys);
         for order in ledger.orders() {
-            words.order(&self.keys, order);
-            words.place_in_book(&self.keys, order);
-            self.flush(&ours, &mut words).await?;
+            writing.order(order);
+            writing.enter_book(order);
+            writing = self.flush(&ours, writing).await?;
         }
         for trade in ledger.trades() {
-            words.trade(&self.keys, trade)?;
-            self.flush(&ours, &mut words).await?;
+            writing.trade(trade);
+            writing = self.flush(&ours, writing).await?;
         }
-        words.greatest_order_id(&self.keys, ledger.greatest_order_id());
-        self.rebuild_step(&ours, Some(&position), words).await
+        writing.greatest_order_id(ledger.greatest_order_id());
+        self.rebuild_step(&ours, Some(&position), &writing.finish(&[])).await
     }
 }
 
 impl RedisProjection {
-    /// Sends the words of a rebuild once they are enough for one call.
-    async fn flush(&self, ours: &Expected, words: &mut Words) -> Result<(), ProjectionError> {
-        if words.0.len() < WORDS_PER_CHUNK {
-            return Ok(());
+    /// Sends what is written of a rebuild once it is enough for one call.
+    async fn flush<'a>(&'a self, ours: &Expected, writing: Writing<'a>) -> Result<Writing<'a>, ProjectionError> {
+        if writing.len() < WORDS_PER_CHUNK {
+            return Ok(writing);
         }
-        self.rebuild_step(ours, None, std::mem::take(words)).await
+        self.rebuild_step(ours, None, &writing.finish(&[])).await?;
+        Ok(Writing::new(&self.keys))
     }
 }
 
-/// Commands for the script: how many words, and the words, one command after the other.
-#[derive(Default)]
-struct Words(Vec<Vec<u8>>);
+/// The fields of the position's hash that say what is shown.
+pub(super) const POSITION_FIELDS: [&str; 4] = ["seq", "epoch", "chain", "live"];
 
-impl Words {
-    fn command<W: AsRef<[u8]>>(&mut self, words: &[W]) {
-        self.0.push(words.len().to_string().into_bytes());
-        self.0.extend(words.iter().map(|word| word.as_ref().to_vec()));
-    }
-
-    /// The order's hash. No field ever goes away again, so those that are there need not be deleted first.
-    fn order(&mut self, keys: &Keys, order: &OrderRecord) {
-        let fields = DebugOrder::from(order).fields();
-        self.0.push((2 + 2 * fields.len()).to_string().into_bytes());
-        self.0.push(b"HSET".to_vec());
-        self.0.push(keys.order(order.order_id).into_bytes());
-        for (name, value) in fields {
-            self.0.push(name.as_bytes().to_vec());
-            self.0.push(value.into_bytes());
-        }
-    }
-
-    /// Puts the order into its place in the book, if it has one.
-    fn place_in_book(&mut self, keys: &Keys, order: &OrderRecord) {
-        if let (Some(place), Some(price)) = (order.place(), order.price_units()) {
-            let book = keys.book(place.symbol, place.side);
-            let member = keys::member(place.priority, place.order_id);
-            self.command(&["ZADD", &book, &keys::score(place.side, price), &member]);
-        }
-    }
-
-    /// Empties a place that an order left, if it was filled before this run.
-    fn leave_book(&mut self, keys: &Keys, place: &Place) {
-        let member = keys::member(place.priority, place.order_id);
-        self.command(&["ZREM", &keys.book(place.symbol, place.side), &member]);
-    }
-
-    fn drop_order(&mut self, keys: &Keys, order: &OrderRecord) {
-        self.command(&["DEL", &keys.order(order.order_id)]);
-    }
-
-    fn trade(&mut self, keys: &Keys, trade: &TradeRecord) -> Result<(), ProjectionError> {
-        self.command(&["RPUSH", &keys.trades(trade.symbol), &trade_json(trade)?]);
-        Ok(())
-    }
-
-    /// Trades go in about the order they came, so the search from the head is short.
-    fn drop_trade(&mut self, keys: &Keys, trade: &TradeRecord) -> Result<(), ProjectionError> {
-        self.command(&["LREM", &keys.trades(trade.symbol), "1", &trade_json(trade)?]);
-        Ok(())
-    }
-
-    fn greatest_order_id(&mut self, keys: &Keys, order_id: Option<OrderId>) {
-        if let Some(order_id) = order_id {
-            self.command(&["SET", &keys.order_id(), &order_id.to_string()]);
-        }
-    }
-}
-
-/// The fields `seq`, `epoch` and `chain` of the position's hash.
-pub(super) type PositionFields = (Option<String>, Option<String>, Option<String>);
+/// Their values.
+pub(super) type PositionFields = (Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// What the position's hash says.
-pub(super) fn state_of((seq, epoch, chain): PositionFields) -> ProjectionState {
+pub(super) fn state_of((seq, epoch, chain, live): PositionFields) -> ProjectionState {
+    let is_live = live == seq;
     let position = || {
         let seq = Seq::new(seq?.parse().ok()?)?;
         Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
     };
-    position().map_or(ProjectionState::Unusable, ProjectionState::At)
-}
-
-pub(super) fn trade_json(trade: &TradeRecord) -> Result<String, ProjectionError> {
-    serde_json::to_string(&DebugTrade::from(trade)).map_err(|error| failed(format!("a trade has no JSON: {error}")))
+    match position() {
+        Some(position) if is_live => ProjectionState::At(position),
+        Some(position) => ProjectionState::Lost(position),
+        None => ProjectionState::Unusable,
+    }
 }
 
 pub(super) fn failed(error: impl Display) -> ProjectionError {

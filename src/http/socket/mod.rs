@@ -75,7 +75,7 @@ problems! {
 
 /// The resource.
 pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_socket, web::to(socket))
+    Endpoint::new(__path_socket, socket)
 }
 
 /// The socket
