@@ -61,7 +61,7 @@ pub fn serve(forget_stops: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
             // Logging may not be set up yet, and whoever started the service should see this in any case.
-            eprintln!("pricetime: {end}");
+            eprintln!("pricetime: {}", end.last_words());
             ExitCode::from(end.code())
         }
     }

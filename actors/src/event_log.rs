@@ -153,7 +153,8 @@ impl EventLogActor {
         let records = matched
             .iter()
             .map(|row| {
-                let record = Record::new(&position, row.stream_id, self.epoch, &row.command, &row.events);
+                let Matched { command, stream_id, request_id, events } = row;
+                let record = Record::traced(&position, *stream_id, self.epoch, command, events, request_id.as_ref());
                 position = record.position();
                 record
             })
@@ -185,7 +186,7 @@ impl EventLogActor {
 
     /// Stops at once: what is queued here is in the stream too, and whoever writes next executes it.
     fn end(&mut self, fatal: Fatal, ctx: &mut Context<Self>) {
-        error!(%fatal, "the engine ends");
+        error!("the engine ends: {fatal}\n{}", fatal.runbook());
         self.progress.set_log_reachable(false);
         // Nobody listens when the process is ending already.
         let _ = self.fatal.send(fatal);

@@ -25,6 +25,7 @@ pub mod placement;
 pub mod progress;
 pub mod recovery;
 pub mod reopening;
+pub mod runbook;
 pub mod standby;
 pub mod sweep;
 
@@ -42,5 +43,6 @@ pub use progress::Progress;
 pub use projection::Instruments;
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
 pub use reopening::Reopening;
+pub use runbook::Runbook;
 pub use snapshot::TakeSnapshot;
 pub use sweep::{Proof, Sweep};

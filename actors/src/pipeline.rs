@@ -141,7 +141,7 @@ impl Pipeline {
             rows: projection.clone().recipient(),
             barrier: projection.clone().recipient(),
             progress: Arc::clone(&progress),
-            fatal,
+            fatal: fatal.clone(),
         };
         let event_log = placement::start(&placement.event_log, event_log);
 
@@ -154,6 +154,7 @@ impl Pipeline {
             projected: projected.clone(),
             read_to: position.stream_id,
             retention_entries: settings.queue_retention_entries,
+            fatal,
         };
         let rules = MatcherRules {
             clock: Arc::clone(&ports.clock),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use journal::{LogError, Record, encoding};
+use journal::{LogError, Record, RequestId, encoding, request_id};
 use matching::{Event, OrderId, Seq, Symbol};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -28,6 +28,9 @@ pub struct Wanted {
     /// Only rows with an event of this order.
     #[arg(long, value_name = "ID", value_parser = order_id)]
     order: Option<OrderId>,
+    /// Only rows of the request that came with this X-Request-Id.
+    #[arg(long, value_name = "ID")]
+    request: Option<RequestId>,
     /// The first row.
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     from: u64,
@@ -99,6 +102,7 @@ pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
 
 fn is_wanted(wanted: &Wanted, row: &Record, events: &[Event]) -> bool {
     wanted.symbol.is_none_or(|symbol| row.symbol == Some(symbol))
+        && wanted.request.as_ref().is_none_or(|request| request_id(&row.command).as_ref() == Some(request))
         && wanted.order.is_none_or(|order| events.iter().any(|event| event.concerns(order)))
 }
 
@@ -125,5 +129,7 @@ fn as_json(row: &Record) -> Result<(), End> {
 fn as_line(row: &Record, events: &[Event]) -> Result<(), End> {
     let symbol = row.symbol.map(|symbol| symbol.to_string()).unwrap_or_default();
     let events: Vec<String> = events.iter().map(Event::to_string).collect();
-    say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {}", row.seq, utc(row.time), row.kind, events.join("; ")))
+    let request = request_id(&row.command).map(|id| format!("  (request {id})")).unwrap_or_default();
+    let events = events.join("; ");
+    say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {events}{request}", row.seq, utc(row.time), row.kind))
 }
