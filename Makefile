@@ -9,10 +9,10 @@ BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build the service and run it on a local file, data in ./data; PORT=8000
+run: ## build the service and run it with the demo markets on a local file, data in ./data; PORT=8000
 	@scripts/prepare.sh run
 	cargo build --release --locked -p pricetime
-	@exec $(BINARIES)/pricetime serve
+	@exec $(BINARIES)/pricetime serve --demo
 
 prepare: ## install what the build and the tests need; quick when it is there
 	@scripts/prepare.sh test

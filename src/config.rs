@@ -85,6 +85,8 @@ pub struct Settings {
     pub log_filter: String,
     /// How it is written.
     pub log_format: LogFormat,
+    /// Whether the demonstration runs: only `serve --demo` sets it.
+    pub demo: bool,
     /// Every setting with what holds and where it is from; secrets are redacted.
     pub effective: Vec<Effective>,
 }
@@ -219,6 +221,7 @@ impl Settings {
                 final_exit_delay: Duration::from_secs(final_exit_delay?),
                 log_filter: log_filter?,
                 log_format: log_format?,
+                demo: false,
                 effective,
             })
         };

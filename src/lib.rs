@@ -3,9 +3,11 @@
 pub mod adapters;
 pub mod commands;
 pub mod config;
+pub mod demo;
 pub mod exit;
 pub mod http;
 pub mod ids;
+pub mod inspect;
 mod last_words;
 #[cfg(feature = "planted")]
 pub mod planted;

@@ -33,8 +33,12 @@ enum Command {
     /// Run the service until SIGTERM or SIGINT.
     #[command(after_help = "Examples:\n  pricetime serve\n  PORT=9000 DATA_DIR=/var/lib/pricetime pricetime serve\n  \
                             REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL=postgres://me@127.0.0.1/prices pricetime serve\n  \
-                            pricetime serve --forget-stops")]
+                            pricetime serve --demo\n  pricetime serve --forget-stops")]
     Serve {
+        /// Trade in three markets of its own, BTC_USD, ETH_USD and SOL_USD, so that there is something to look at; on an
+        /// empty log, with an hour of it written first.
+        #[arg(long)]
+        demo: bool,
         /// Start although the service has stopped itself three times at the same row: what was wrong is mended.
         #[arg(long)]
         forget_stops: bool,
@@ -158,7 +162,7 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve { forget_stops } => startup::serve(forget_stops),
+        Command::Serve { demo, forget_stops } => startup::serve(demo, forget_stops),
         Command::Verify { full, json } => {
             commands::run(async |settings| commands::verify::verify(settings, full, json).await)
         }

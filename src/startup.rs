@@ -16,8 +16,8 @@ use actors::{
     Computing, Fatal, IntakeLimits, Pipeline, PipelineSettings, Placement, Ports, Recovered, Sweep, guard, recover,
     standby,
 };
-use journal::{QueueError, ServiceClock, WriterPosition};
-use matching::Instrument;
+use journal::{Clock, QueueError, ServiceClock, WriterPosition};
+use matching::{Instrument, Micros};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -25,8 +25,11 @@ use tracing::{info, warn};
 
 use crate::adapters::postgres::PostgresWatch;
 use crate::config::{Settings, Storage};
+use crate::demo;
 use crate::exit::End;
+use crate::http::admin::Bench;
 use crate::http::consumers::Registry;
+use crate::http::engine_panel::Gauge;
 use crate::http::recent::RecentRows;
 use crate::http::{self, Api, Engine};
 use crate::ids::IdAllocator;
@@ -45,12 +48,12 @@ const LOOK_AT_TRANSACTIONS: Duration = Duration::from_secs(5);
 const DRAIN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Runs the service until it is asked to stop, or cannot go on.
-pub fn serve(forget_stops: bool) -> ExitCode {
+pub fn serve(demo: bool, forget_stops: bool) -> ExitCode {
     guard::abort_on_engine_panic();
     // The start folds the log on this thread.
     guard::mark_this_thread();
     let ended = System::new().block_on(async {
-        let settings = configure()?;
+        let settings = Settings { demo, ..configure()? };
         let ended = run(&settings, forget_stops).await;
         if let Err(end) = &ended {
             last_words::after_an_end(&settings, end).await;
@@ -104,6 +107,9 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
         }
     };
     announce(settings, address);
+    if settings.demo {
+        tokio::spawn(demo::trading::trade(Arc::clone(&api), address, settings.admin_token.clone()));
+    }
     tokio::select! {
         biased;
         ended = fatal.recv() => {
@@ -131,6 +137,13 @@ async fn start(
     let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
     last_words::refuse_a_crash_loop(settings, forget_stops).await?;
+    let writer = if settings.demo {
+        // Behind whatever the log says of the time, and it says nothing yet where the hour is written.
+        let now = ServiceClock::starting_at(Micros::ZERO).now();
+        demo::hour::write(&*log, &*queue, writer, &settings.symbols, now).await?
+    } else {
+        writer
+    };
     let recovery =
         recover(&*log, &*snapshots, &*projection, writer.position, settings.retain_closed_orders, Computing::Aside);
     let recovered = standby::while_beating(&*log, writer.epoch, recovery).await?;
@@ -144,6 +157,7 @@ async fn start(
     let clock = Arc::new(ServiceClock::starting_at(recovered.engine.ledger().time()));
     let ids = IdAllocator::start(Arc::clone(&log), writer.epoch).await?;
 
+    let store = Arc::clone(&snapshots);
     let sweep = Sweep {
         log: Arc::clone(&log),
         snapshots: Arc::clone(&snapshots),
@@ -158,14 +172,10 @@ async fn start(
         projection,
         clock: clock.clone(),
     };
-    let newest = snapshots.list().await?.first().copied();
     let pace = recovered.pace;
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
-    if let Some(newest) = newest {
-        pipeline.progress.snapshot_stored(newest.seq.get(), newest.verified_at.get(), newest.bytes);
-    }
     // Whoever looks at Redis after the first answer finds the state there.
     tokio::select! {
         biased;
@@ -175,6 +185,8 @@ async fn start(
     if let Some(watch) = watch {
         actix_web::rt::spawn(watch_transactions(watch, Arc::clone(api)));
     }
+    let gauge = Gauge::new(Arc::clone(&pipeline.progress), store, pipeline.snapshots.clone());
+    tokio::spawn(Arc::clone(&gauge).watch());
     api.open(Engine {
         intake: Arc::clone(&pipeline.intake),
         outcomes: pipeline.outcomes.clone(),
@@ -191,10 +203,12 @@ async fn start(
         projected: pipeline.projected.clone(),
         stream_end,
         pace,
+        snapshots: gauge,
+        bench: Bench::new(settings),
     });
     if let Some(history) = history {
-        let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());
-        tokio::spawn(actors::history::follow(log, snapshots, history, progress, published));
+        let (progress, feed) = (Arc::clone(&pipeline.progress), pipeline.feed.clone());
+        tokio::spawn(actors::history::follow(log, snapshots, history, progress, feed));
     }
     Ok((pipeline, fatal))
 }
@@ -273,6 +287,9 @@ fn announce(settings: &Settings, address: SocketAddr) {
         }
         Storage::Full { .. } => "full mode, on Redis and PostgreSQL".to_owned(),
     };
+    if settings.demo {
+        info!("DEMO: made-up orders are traded here, as `serve --demo` asks");
+    }
     let opened = if settings.debug { "DEBUG opens /api/debug/ and any symbol to everyone" } else { "DEBUG is off" };
     info!(
         "ready on http://{address}/ ({storage}; {opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \

@@ -19,7 +19,6 @@ use crate::event_log::{Barrier, Commit};
 use crate::fatal::{Fatal, FatalSender};
 use crate::intake::{ClosedGate, Intake};
 use crate::matcher::{First, Matched, Matcher};
-use crate::measures::Stage;
 use crate::progress::Progress;
 use crate::retention::Retention;
 use crate::snapshot::SnapshotNow;
@@ -313,14 +312,14 @@ impl DispatcherActor {
     /// Plans a batch, has the books apply it, and hands the result to the event log.
     fn dispatch(&mut self, ctx: &mut Context<Self>, plan: impl FnOnce(&mut Matcher)) {
         let Some(mut matcher) = self.matcher.take() else { panic!("a batch is planned while another is matched") };
-        let began = Instant::now();
+        let (began, progress) = (Instant::now(), Arc::clone(&self.parts.progress));
         plan(&mut matcher);
         let matched = async move {
             let matched = matcher.run().await;
+            progress.took_to_match(began.elapsed());
             (matcher, matched)
         };
-        ctx.spawn(matched.into_actor(self).map(move |(matcher, matched), dispatcher, ctx| {
-            dispatcher.parts.progress.measures.took(Stage::Match, began.elapsed());
+        ctx.spawn(matched.into_actor(self).map(|(matcher, matched), dispatcher, ctx| {
             dispatcher.matcher = Some(matcher);
             dispatcher.hand_over(matched, ctx);
             dispatcher.turn(ctx);

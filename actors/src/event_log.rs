@@ -19,7 +19,6 @@ use tracing::{debug, error, info, warn};
 use crate::fatal::{Fatal, FatalSender};
 use crate::intake::Intake;
 use crate::matcher::Matched;
-use crate::measures::Stage;
 use crate::progress::Progress;
 use crate::projection::{CommittedRows, LedgerBarrier};
 use crate::snapshot::StateCopy;
@@ -82,7 +81,6 @@ impl Handler<Commit> for EventLogActor {
             self.publish(commit.matched.clone(), batch.end());
         }
         let (log, epoch, progress) = (Arc::clone(&self.log), self.epoch, Arc::clone(&self.progress));
-        let began = Instant::now();
         let committed = async move {
             let committed = commit_surely(&*log, epoch, &batch, &progress).await;
             (committed, batch.end())
@@ -92,7 +90,6 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
-                    actor.progress.measures.took(Stage::Commit, began.elapsed());
                     actor.progress.measures.committed(&commit.matched);
                     if !early {
                         actor.publish(commit.matched, end);
@@ -229,6 +226,7 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
     };
     progress.set_log_reachable(true);
     progress.set_beaten(began);
+    progress.took_to_commit(began.elapsed());
     Ok(())
 }
 

@@ -59,20 +59,6 @@ impl Histogram {
     pub fn sum(&self) -> u64 {
         self.sum.load(Ordering::Relaxed)
     }
-
-    /// The bound that at least `hundredths` of a hundred values do not exceed; of what is above all bounds the greatest
-    /// bound. `None` when nothing was counted.
-    pub fn percentile(&self, hundredths: u64) -> Option<u64> {
-        let counts: Vec<(Option<u64>, u64)> = self.buckets().collect();
-        let all: u64 = counts.iter().map(|(_, count)| count).sum();
-        let wanted = (all * hundredths).div_ceil(100).max(1);
-        let mut below = 0;
-        let reached = counts.iter().find(|(_, count)| {
-            below += count;
-            below >= wanted
-        });
-        reached.map(|(bound, _)| bound.or(self.bounds.last().copied()).unwrap_or(0))
-    }
 }
 
 #[cfg(test)]
@@ -88,18 +74,5 @@ mod tests {
         let counted: Vec<(Option<u64>, u64)> = histogram.buckets().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(Some(1), 2), (Some(2), 1), (Some(5), 1), (Some(2_500), 1), (None, 2)]);
         assert_eq!(histogram.sum(), 5_007 + u64::MAX / 2);
-    }
-
-    #[test]
-    fn a_percentile_is_the_bound_that_so_many_keep_to() {
-        let histogram = Histogram::of_times();
-        assert_eq!(histogram.percentile(50), None);
-        (0..98).for_each(|_| histogram.observe_time(Duration::from_micros(80)));
-        histogram.observe_time(Duration::from_millis(3));
-        histogram.observe_time(Duration::from_secs(60));
-        assert_eq!(
-            [50, 98, 99, 100].map(|part| histogram.percentile(part)),
-            [Some(100), Some(100), Some(5_000), Some(5_000_000)]
-        );
     }
 }

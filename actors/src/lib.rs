@@ -28,6 +28,7 @@ pub mod reopening;
 pub mod runbook;
 pub mod standby;
 pub mod sweep;
+pub mod timings;
 
 pub use audit::{Audit, AuditError};
 pub use fatal::Fatal;
@@ -40,7 +41,7 @@ pub use pace::Pace;
 pub use pipeline::{Pipeline, PipelineSettings, Ports};
 pub use placement::{Computing, Placement, name_thread};
 pub use progress::Progress;
-pub use projection::Instruments;
+pub use projection::{Instruments, write_of};
 pub use recovery::{Recovered, RecoveryError, Replay, recover};
 pub use reopening::Reopening;
 pub use runbook::Runbook;

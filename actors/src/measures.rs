@@ -108,6 +108,11 @@ impl Measures {
         &self.batches
     }
 
+    /// New orders that are committed, whatever became of them.
+    pub fn orders(&self) -> u64 {
+        [Count::Accepted, Count::Rejected, Count::Repeated].map(|count| self.count(count)).iter().sum()
+    }
+
     /// How many there were since the start.
     pub fn count(&self, count: Count) -> u64 {
         self.counts[count as usize].load(Ordering::Relaxed)

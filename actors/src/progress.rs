@@ -8,7 +8,8 @@ use matching::Phase;
 use matching::planted::{Bug, is_planted};
 use tokio::time::Instant;
 
-use crate::measures::Measures;
+use crate::measures::{Measures, Stage};
+use crate::timings::Timings;
 
 /// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
 /// may have taken over and changed it.
@@ -35,6 +36,10 @@ pub struct Progress {
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
     beaten: Mutex<Option<Instant>>,
+    /// How long batches took to be matched.
+    pub matching: Timings,
+    /// How long they took to be committed.
+    pub committing: Timings,
 }
 
 macro_rules! gauge {
@@ -85,6 +90,18 @@ impl Progress {
         let mut counts = [0; Phase::ALL.len()];
         phases.for_each(|phase| counts[phase as usize] += 1);
         self.markets.iter().zip(counts).for_each(|(market, count)| market.store(count, Ordering::Relaxed));
+    }
+
+    /// A batch was matched in this time.
+    pub(crate) fn took_to_match(&self, time: Duration) {
+        self.matching.took(time);
+        self.measures.took(Stage::Match, time);
+    }
+
+    /// A batch was committed in this time.
+    pub(crate) fn took_to_commit(&self, time: Duration) {
+        self.committing.took(time);
+        self.measures.took(Stage::Commit, time);
     }
 
     /// A snapshot is stored.

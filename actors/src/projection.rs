@@ -40,6 +40,31 @@ const ROWS_PER_WRITE: usize = 4_000;
 /// The instruments, for whoever checks orders before they are enqueued.
 pub type Instruments = Arc<BTreeMap<Symbol, Instrument>>;
 
+/// The write of what changed in `ledger` from row `from` to its own.
+pub fn write_of(
+    from: Seq,
+    to: ProjectionPosition,
+    changes: Changes,
+    order_changes: &OrderChanges,
+    ledger: &Ledger,
+) -> ProjectionWrite {
+    let order = |order_id| {
+        let order = ledger.order(order_id)?.clone();
+        Some(OrderWrite { change: order_changes.of(&order), order })
+    };
+    ProjectionWrite {
+        from,
+        to,
+        orders: changes.orders.iter().copied().filter_map(order).collect(),
+        left_places: changes.left_places,
+        dropped_orders: changes.dropped_orders,
+        trades: changes.trades,
+        dropped_trades: changes.dropped_trades,
+        instruments: changes.instruments,
+        greatest_order_id: ledger.greatest_order_id(),
+    }
+}
+
 /// Rows that are in the log.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -236,23 +261,8 @@ impl ProjectionActor {
 
     /// Writes what changed since row `from`.
     fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
-        let changes = std::mem::take(&mut self.changes);
-        let order_changes = std::mem::take(&mut self.order_changes);
-        let order = |order_id| {
-            let order = self.ledger.order(order_id)?.clone();
-            Some(OrderWrite { change: order_changes.of(&order), order })
-        };
-        let write = ProjectionWrite {
-            from,
-            to: self.position,
-            orders: changes.orders.iter().copied().filter_map(order).collect(),
-            left_places: changes.left_places,
-            dropped_orders: changes.dropped_orders,
-            trades: changes.trades,
-            dropped_trades: changes.dropped_trades,
-            instruments: changes.instruments,
-            greatest_order_id: self.ledger.greatest_order_id(),
-        };
+        let (changes, order_changes) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.order_changes));
+        let write = write_of(from, self.position, changes, &order_changes, &self.ledger);
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {

@@ -1,6 +1,6 @@
 //! Asks the service that runs on HOST and PORT.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
@@ -23,9 +23,13 @@ pub async fn ask(settings: &Settings, path: &str) -> Option<(StatusCode, Value)>
     Some((status, answer.json().await.unwrap_or(Value::Null)))
 }
 
-/// Where the service is asked: one that listens everywhere is asked on the loopback address.
+/// Where the service is asked.
 pub fn base_url(settings: &Settings) -> String {
-    let mut address = settings.listen;
+    url_of(settings.listen)
+}
+
+/// The address of a service that listens there: one that listens everywhere is asked on the loopback address.
+pub fn url_of(mut address: SocketAddr) -> String {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),

@@ -2,20 +2,17 @@
 
 use std::time::Duration;
 
-use journal::{LogError, Record, RequestId, encoding, request_id};
+use journal::{Record, RequestId, request_id};
 use matching::{Event, OrderId, Seq, Symbol};
-use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::time::sleep;
 
 use super::{say, say_json};
 use crate::config::Settings;
 use crate::exit::End;
+use crate::inspect::log::{Filter, LogRow, PAGE_ROWS, events};
 use crate::storage;
 use crate::views::utc;
 
-/// Rows read at once: a short transaction.
-const PAGE_ROWS: usize = 1_000;
 /// How often the end of the log is looked at when it is followed.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -52,25 +49,10 @@ fn order_id(text: &str) -> Result<OrderId, String> {
     text.parse().ok().and_then(OrderId::new).ok_or_else(|| "an order id is a whole number below 2^53".to_owned())
 }
 
-/// A row as JSON.
-#[derive(Serialize)]
-struct Row<'a> {
-    seq: u64,
-    time: u64,
-    epoch: u64,
-    stream_position: String,
-    symbol: Option<Symbol>,
-    kind: &'a str,
-    command: &'a RawValue,
-    events: &'a RawValue,
-    engine_version: i32,
-    format: i16,
-    chain: String,
-}
-
 /// Prints the rows that are wanted.
 pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
     let records = storage::records(settings).await?;
+    let filter = Filter { symbol: wanted.symbol, order: wanted.order, kind: None, request: wanted.request.clone() };
     let mut after = Seq::new(wanted.from.saturating_sub(1)).unwrap_or(Seq::LAST);
     let last = wanted.to.and_then(Seq::new).unwrap_or(Seq::LAST);
     let mut left = wanted.limit.unwrap_or(u64::MAX);
@@ -87,11 +69,9 @@ pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
                 return Ok(());
             }
             after = row.seq;
-            let events = encoding::decode_events(row.format, &row.events);
-            let events = events.map_err(|error| LogError::Damaged { seq: row.seq, error: error.to_string() })?;
-            if is_wanted(wanted, &row, &events) {
+            if filter.wants(&row)? {
                 left -= 1;
-                if wanted.json { as_json(&row)? } else { as_line(&row, &events)? }
+                if wanted.json { say_json(&LogRow::of(&row)?)? } else { as_line(&row)? }
             }
         }
         if left == 0 || after >= last {
@@ -100,35 +80,9 @@ pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
     }
 }
 
-fn is_wanted(wanted: &Wanted, row: &Record, events: &[Event]) -> bool {
-    wanted.symbol.is_none_or(|symbol| row.symbol == Some(symbol))
-        && wanted.request.as_ref().is_none_or(|request| request_id(&row.command).as_ref() == Some(request))
-        && wanted.order.is_none_or(|order| events.iter().any(|event| event.concerns(order)))
-}
-
-fn as_json(row: &Record) -> Result<(), End> {
-    let raw = |text: &str| -> Result<Box<RawValue>, End> {
-        let damaged = |error: serde_json::Error| LogError::Damaged { seq: row.seq, error: error.to_string() };
-        Ok(RawValue::from_string(text.to_owned()).map_err(damaged)?)
-    };
-    say_json(&Row {
-        seq: row.seq.get(),
-        time: row.time.get(),
-        epoch: row.epoch.0,
-        stream_position: row.stream_id.to_string(),
-        symbol: row.symbol,
-        kind: &row.kind,
-        command: &raw(&row.command)?,
-        events: &raw(&row.events)?,
-        engine_version: row.engine_version,
-        format: row.format,
-        chain: row.chain.to_string(),
-    })
-}
-
-fn as_line(row: &Record, events: &[Event]) -> Result<(), End> {
+fn as_line(row: &Record) -> Result<(), End> {
     let symbol = row.symbol.map(|symbol| symbol.to_string()).unwrap_or_default();
-    let events: Vec<String> = events.iter().map(Event::to_string).collect();
+    let events: Vec<String> = events(row)?.iter().map(Event::to_string).collect();
     let request = request_id(&row.command).map(|id| format!("  (request {id})")).unwrap_or_default();
     let events = events.join("; ");
     say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {events}{request}", row.seq, utc(row.time), row.kind))

@@ -1,6 +1,6 @@
 //! The commands beside `serve`: each looks at the stores as they are, most of them beside a running service.
 
-mod ask;
+pub mod ask;
 mod compare;
 pub mod config_check;
 pub mod export;

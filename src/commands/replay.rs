@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{say, say_json};
 use crate::config::Settings;
 use crate::exit::End;
+use crate::inspect::books::replay_to;
 use crate::storage;
 
 /// A book at a row.
@@ -37,12 +38,8 @@ struct Then {
 /// Prints the books after row `to`, of one symbol or of all. Reads only.
 pub async fn replay(settings: &Settings, to: u64, symbol: Option<Symbol>, json: bool) -> Result<(), End> {
     let records = storage::records(settings).await?;
-    let end = records.log.position().await?.position.seq;
-    let to = Seq::new(to)
-        .filter(|to| *to <= end)
-        .ok_or_else(|| End::Usage(format!("the log ends at row {end}; give --to-seq a row up to there")))?;
-    let mut replay = Replay::from_snapshot(&*records.snapshots, to, settings.retain_closed_orders).await?;
-    replay.advance(&*records.log, to, |_, _| Ok::<(), End>(())).await?;
+    let to = Seq::new(to).unwrap_or(Seq::LAST);
+    let replay = replay_to(&records, to, settings.retain_closed_orders).await?;
     let ledger = replay.engine.ledger();
     let instruments: Vec<&Instrument> =
         ledger.instruments().filter(|instrument| symbol.is_none_or(|symbol| symbol == instrument.symbol())).collect();

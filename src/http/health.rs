@@ -23,7 +23,7 @@ pub struct Health {
     "components": {
         "writer": true, "queue": true, "lag": true, "ids": true, "event_log": true, "projection": true, "verified": true
     },
-    "sequenced": 7, "committed": 7, "projected": 7, "verified_seq": 7
+    "sequenced": 7, "committed": 7, "projected": 7, "verified_seq": 7, "demo": false
 }))]
 pub struct Readiness {
     /// `ok`; `degraded` when orders are taken although the event log or the projection does not answer; `unavailable` when
@@ -44,6 +44,8 @@ pub struct Readiness {
     projected: u64,
     /// The last row up to which the log is proven right, beside the service.
     verified_seq: u64,
+    /// Whether the demonstration trades here: `serve --demo`.
+    demo: bool,
 }
 
 /// What the service depends on: true is well.
@@ -163,6 +165,7 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
         committed: position(actors::Progress::committed),
         projected: position(actors::Progress::projected),
         verified_seq: api.running_engine().map_or(0, |engine| engine.proof.seq()),
+        demo: api.is_demo(),
     };
     let mut response = if readiness.ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.json(readiness)

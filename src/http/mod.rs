@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod admin;
 pub mod amend;
 pub mod batch;
 pub mod batch_items;
@@ -9,8 +10,10 @@ pub mod body;
 pub mod cancel;
 pub mod consumers;
 pub mod debug;
+pub mod dist;
 pub mod docs;
 pub mod endpoint;
+pub mod engine_panel;
 pub mod event_tail;
 pub mod events;
 pub mod fields;
@@ -24,6 +27,7 @@ pub mod order_queries;
 pub mod order_request;
 pub mod order_schema;
 pub mod orders;
+pub mod pages;
 pub mod placed;
 pub mod problem;
 pub mod query;
@@ -101,6 +105,10 @@ pub struct Engine {
     pub stream_end: StreamId,
     /// How long the start took.
     pub pace: Pace,
+    /// Takes snapshots, and looks at what is shown of the engine.
+    pub snapshots: Arc<engine_panel::Gauge>,
+    /// Where the administrator's questions are worked on.
+    pub bench: admin::Bench,
 }
 
 /// What this process does at the moment.
@@ -134,6 +142,7 @@ pub struct Api {
     max_body_bytes: usize,
     auto_list_symbols: bool,
     debug: bool,
+    demo: bool,
     allowed_hosts: AllowedHosts,
     admin_token: Option<Secret>,
     role: AtomicU8,
@@ -176,6 +185,7 @@ impl Api {
             max_body_bytes: settings.max_body_bytes,
             auto_list_symbols: settings.auto_list_symbols,
             debug: settings.debug,
+            demo: settings.demo,
             allowed_hosts: settings.allowed_hosts.clone(),
             admin_token: settings.admin_token.clone(),
             role: AtomicU8::new(Role::Standby as u8),
@@ -281,6 +291,21 @@ impl Api {
         self.debug
     }
 
+    /// Whether the demonstration's desks trade here.
+    pub fn is_demo(&self) -> bool {
+        self.demo
+    }
+
+    /// Sockets that are open: whether anybody watches.
+    pub fn open_sockets(&self) -> u64 {
+        self.sockets.open()
+    }
+
+    /// The last row of the event log; 0 before the engine runs.
+    pub fn committed_seq(&self) -> u64 {
+        self.running_engine().map_or(0, |engine| engine.progress.committed())
+    }
+
     fn allowed_hosts(&self) -> &AllowedHosts {
         &self.allowed_hosts
     }
@@ -332,6 +357,7 @@ fn no_ids() -> Problem {
         (name = "accounts", description = "What is done to all orders of an account at once."),
         (name = "markets", description = "Instruments, their rules and phases."),
         (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
+        (name = "admin", description = "The log, the books as they were, the snapshots; with DEBUG or the administrator's credential."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
     )
@@ -375,6 +401,8 @@ fn routes(config: &mut ServiceConfig) {
         .service(debug::orders_endpoint())
         .service(debug::state_endpoint())
         .service(debug::hash_endpoint())
+        .service(engine_panel::endpoint())
+        .configure(admin::routes)
         .service(docs::schema_endpoint())
         .service(docs::swagger_endpoint())
         .service(docs::redoc_endpoint())
@@ -406,6 +434,7 @@ impl Shared {
             .app_data(web::PathConfig::default().error_handler(|_, _| no_route().into()));
         routes(&mut ServiceConfig::new(config));
         docs::files(config);
+        pages::pages(config);
         config.default_service(web::to(not_found));
     }
 }

@@ -346,7 +346,7 @@ async fn beginning(engine: &Engine, order_id: OrderId, received_at: Micros) -> R
 }
 
 /// The problem of a log that cannot be read at the moment.
-pub(super) fn log_away(error: &journal::LogError) -> Problem {
+pub fn log_away(error: &journal::LogError) -> Problem {
     tracing::warn!(%error, "the event log cannot be read");
     Problem::new(Code::NotReady, "the event log does not answer; ask again later")
 }

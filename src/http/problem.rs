@@ -187,6 +187,9 @@ codes! {
     /// The rows after that cursor are not in the log any more.
     CursorTooOld = "CURSOR_TOO_OLD", GONE, NotTaken,
         "Begin anew from a snapshot, or from the first row that is still in the log, which the detail names.";
+    /// There is no such row, snapshot, or book at that row.
+    UnknownRow = "UNKNOWN_ROW", NOT_FOUND, NotTaken,
+        "Name one that is there: /api/admin/log/ and /api/admin/snapshots/ list them.";
     /// No consumer of that name has told a position.
     UnknownConsumer = "UNKNOWN_CONSUMER", NOT_FOUND, NotTaken,
         "Put its position first; /api/consumers/ lists all.";
@@ -220,6 +223,9 @@ codes! {
     /// An instrument keeps its decimals for ever.
     ScaleChanged = "SCALE_CHANGED", CONFLICT, Settled,
         "Leave price_decimals and quantity_decimals as they are, or list another symbol.";
+    /// Nothing has happened since the newest snapshot.
+    NothingNew = "NOTHING_NEW", CONFLICT, NotTaken,
+        "Nothing: the newest snapshot is the state.";
     /// The client_order_id was used for another order.
     KeyReused = "KEY_REUSED", CONFLICT, Settled,
         "Give every new order a new client_order_id; `order_id` is the first order.";

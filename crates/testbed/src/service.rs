@@ -27,6 +27,8 @@ pub struct Service {
     process: Process,
     port: u16,
     binary: PathBuf,
+    /// Behind `serve`, at every start.
+    arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     folder: Folder,
 }
@@ -40,9 +42,18 @@ impl Service {
         binary: impl AsRef<Path>,
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Service, Error> {
+        Service::start_with(binary, &[], environment)
+    }
+
+    /// Like [`Service::start`] with words behind `serve`, which every later start has too.
+    pub fn start_with<K: Into<String>, V: Into<String>>(
+        binary: impl AsRef<Path>,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Service, Error> {
         let environment: BTreeMap<_, _> = environment.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         start_on_free_port(|port| {
-            let mut service = Service::spawn_on(port, binary.as_ref(), environment.clone())?;
+            let mut service = Service::spawn_on(port, binary.as_ref(), arguments, environment.clone())?;
             service.wait_ready(READY_WITHIN)?;
             Ok(service)
         })
@@ -54,15 +65,21 @@ impl Service {
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Service, Error> {
         let environment = environment.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-        Service::spawn_on(free_port()?, binary.as_ref(), environment)
+        Service::spawn_on(free_port()?, binary.as_ref(), &[], environment)
     }
 
-    fn spawn_on(port: u16, binary: &Path, environment: BTreeMap<String, String>) -> Result<Service, Error> {
+    fn spawn_on(
+        port: u16,
+        binary: &Path,
+        arguments: &[&str],
+        environment: BTreeMap<String, String>,
+    ) -> Result<Service, Error> {
         // The process runs in another folder, where a relative path would mean something else.
         let binary = binary.canonicalize().map_err(Error::io(format!("find the service {}", binary.display())))?;
         let folder = Folder::temporary("service")?;
-        let process = launch(&binary, &[], port, &environment, &folder)?;
-        Ok(Service { process, port, binary, environment, folder })
+        let process = launch(&binary, arguments, port, &environment, &folder)?;
+        let arguments = arguments.iter().copied().map(str::to_owned).collect();
+        Ok(Service { process, port, binary, arguments, environment, folder })
     }
 
     /// Waits until `/readyz` answers 200; an error at once, with the end of the log, when the service has ended.
@@ -162,7 +179,8 @@ impl Service {
     /// Like [`Service::restart`] with more words on its command line, but does not wait.
     pub fn relaunch(&mut self, arguments: &[&str]) -> Result<(), Error> {
         self.kill()?;
-        self.process = launch(&self.binary, arguments, self.port, &self.environment, &self.folder)?;
+        let all: Vec<&str> = self.arguments.iter().map(String::as_str).chain(arguments.iter().copied()).collect();
+        self.process = launch(&self.binary, &all, self.port, &self.environment, &self.folder)?;
         Ok(())
     }
 }

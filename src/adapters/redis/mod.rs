@@ -10,5 +10,5 @@ mod words;
 
 pub use audit::{RedisAudit, Shown};
 pub use durability::{RedisError, check_durability};
-pub use projection::RedisProjection;
+pub use projection::{RedisProjection, written_as};
 pub use queue::RedisQueue;

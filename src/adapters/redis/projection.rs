@@ -145,23 +145,7 @@ impl Projection for RedisProjection {
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
-        let mut writing = Writing::new(&self.keys);
-        write.left_places.iter().for_each(|place| writing.leave_book(place));
-        for OrderWrite { order, change } in &write.orders {
-            match change {
-                // What is left of an order keeps its place.
-                OrderChange::Traded => writing.traded(order),
-                OrderChange::Any => {
-                    writing.order(order);
-                    writing.enter_book(order);
-                }
-            }
-        }
-        write.dropped_orders.iter().for_each(|order| writing.drop_order(order));
-        write.trades.iter().for_each(|trade| writing.trade(trade));
-        writing.greatest_order_id(write.greatest_order_id);
-        let words = writing.finish(&write.dropped_trades);
-
+        let words = words_of(&self.keys, write);
         let expected = Expected { seq: keys::position(write.from), token: String::new() };
         Ok(match self.run(&expected, Some(&write.to), &words).await? {
             Ran::Done => Written::Written,
@@ -204,6 +188,31 @@ impl RedisProjection {
         self.rebuild_step(ours, None, &writing.finish(&[])).await?;
         Ok(Writing::new(&self.keys))
     }
+}
+
+/// The words of a write.
+fn words_of(keys: &Keys, write: &ProjectionWrite) -> Words {
+    let mut writing = Writing::new(keys);
+    write.left_places.iter().for_each(|place| writing.leave_book(place));
+    for OrderWrite { order, change } in &write.orders {
+        match change {
+            // What is left of an order keeps its place.
+            OrderChange::Traded => writing.traded(order),
+            OrderChange::Any => {
+                writing.order(order);
+                writing.enter_book(order);
+            }
+        }
+    }
+    write.dropped_orders.iter().for_each(|order| writing.drop_order(order));
+    write.trades.iter().for_each(|trade| writing.trade(trade));
+    writing.greatest_order_id(write.greatest_order_id);
+    writing.finish(&write.dropped_trades)
+}
+
+/// The commands that Redis executes for a write, one line each, for people.
+pub fn written_as(write: &ProjectionWrite) -> Vec<String> {
+    words_of(&Keys::new(), write).lines()
 }
 
 /// The fields of the position's hash that say what is shown.

@@ -57,6 +57,40 @@ impl Words {
         words.iter().for_each(|word| self.push(word));
     }
 
+    /// The commands, one line each, for people.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut texts = self.texts();
+        let mut lines = Vec::new();
+        while let Some(word) = texts.next() {
+            let mut count = || texts.next().and_then(|count| count.parse::<usize>().ok()).unwrap_or_default();
+            if word != "hashes" {
+                let count = word.parse().unwrap_or_default();
+                lines.push(texts.by_ref().take(count).collect::<Vec<_>>().join(" "));
+                continue;
+            }
+            let (hashes, names) = (count(), count());
+            let names: Vec<String> = texts.by_ref().take(names).collect();
+            for _ in 0..hashes {
+                let key = texts.next().unwrap_or_default();
+                let fields = names.iter().zip(texts.by_ref()).map(|(name, value)| format!(" {name} {value}"));
+                lines.push(format!("HSET {key}{}", fields.collect::<String>()));
+            }
+        }
+        lines
+    }
+
+    /// The words as they were pushed.
+    fn texts(&self) -> impl Iterator<Item = String> {
+        let mut rest = self.texts.as_slice();
+        std::iter::from_fn(move || {
+            let (length, behind) = rest.get(1..)?.split_first_chunk::<4>()?;
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            let (text, behind) = behind.split_at_checked(length)?;
+            rest = behind;
+            Some(String::from_utf8_lossy(text).into_owned())
+        })
+    }
+
     /// All of them as the script takes them.
     pub(super) fn packed(&self) -> Vec<u8> {
         let mut packed = Vec::with_capacity(self.texts.len() + 5);
@@ -86,6 +120,9 @@ enum Target {
     /// The trades of a market.
     Trades(Symbol),
 }
+
+/// Tells the fields of an order that are written, one after the other.
+type Fields = fn(&DebugOrder, &mut dyn FnMut(&'static str, &dyn Display));
 
 /// Hashes of the same fields.
 #[derive(Default)]
@@ -125,7 +162,7 @@ impl Writing<'_> {
         self.hash(order, DebugOrder::each_traded_field);
     }
 
-    fn hash(&mut self, order: &OrderRecord, fields: fn(&DebugOrder, &mut dyn FnMut(&'static str, &dyn Display))) {
+    fn hash(&mut self, order: &OrderRecord, fields: Fields) {
         let shown = DebugOrder::from(order);
         let mut names = Vec::with_capacity(20);
         fields(&shown, &mut |name, _| names.push(name));

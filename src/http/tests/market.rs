@@ -9,21 +9,23 @@ use actix_web::dev::Service as _;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, init_service, read_body};
 use actors::outcomes::{Expect, ReadLedger, subject};
-use actors::{Intake, IntakeLimits, Outcome, Pace, Progress};
+use actors::{Intake, IntakeLimits, Outcome, Pace, Progress, TakeSnapshot};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use journal::{
     CommandQueue, ConsumerPosition, Consumers, EnqueueError, Entry, Epoch, HistoryError, QueueError, ServiceClock,
-    StreamId, encoding,
+    Snapshot, SnapshotError, SnapshotStore, SnapshotSummary, StreamId, encoding,
 };
 use market::OrderIndex;
 use matching::command::ListInstrument;
-use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Sequenced};
+use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Seq, Sequenced};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::super::admin::Bench;
 use super::super::consumers::Registry;
+use super::super::engine_panel::Gauge;
 use super::super::recent::RecentRows;
 use super::super::*;
 
@@ -105,6 +107,39 @@ impl Consumers for NoConsumers {
 
     async fn put(&self, _: &ConsumerPosition) -> Result<(), HistoryError> {
         Ok(())
+    }
+}
+
+/// Has none.
+struct NoSnapshots;
+
+#[async_trait]
+impl SnapshotStore for NoSnapshots {
+    async fn store(&self, _: &Snapshot, _: usize) -> Result<(), SnapshotError> {
+        unimplemented!()
+    }
+
+    async fn newest_until(&self, _: Seq) -> Result<Option<Snapshot>, SnapshotError> {
+        Ok(None)
+    }
+
+    async fn list(&self) -> Result<Vec<SnapshotSummary>, SnapshotError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Takes none.
+struct NoTaker;
+
+impl Actor for NoTaker {
+    type Context = Context<Self>;
+}
+
+impl Handler<TakeSnapshot> for NoTaker {
+    type Result = Result<Seq, SnapshotError>;
+
+    fn handle(&mut self, _: TakeSnapshot, _: &mut Self::Context) -> Self::Result {
+        Err(SnapshotError::Store("secret words".to_owned()))
     }
 }
 
@@ -200,7 +235,6 @@ impl Market {
                 IntakeLimits { orders: 100, cancels: 100, wait: Duration::from_secs(3_600) },
             )),
             outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
-            progress,
             ids: IdAllocator::start(log.clone(), Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
             instruments,
@@ -213,6 +247,9 @@ impl Market {
             projected: watch::channel(StreamId::ZERO).1,
             stream_end: StreamId::ZERO,
             pace: Pace::default(),
+            snapshots: Gauge::new(Arc::clone(&progress), Arc::new(NoSnapshots), NoTaker.start().recipient()),
+            bench: Bench::new(&service.settings),
+            progress,
         });
         Market { service, queue }
     }
@@ -289,6 +326,7 @@ pub fn is_documented(schema: &Value, path: &str, answer: &Answer) {
 /// An application as it is served, without a socket.
 pub struct Service {
     pub api: Arc<Api>,
+    settings: Settings,
     call: Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Answer>>,
 }
 
@@ -312,7 +350,7 @@ impl Service {
             }
             .boxed_local()
         };
-        Service { api, call: Box::new(call) }
+        Service { api, settings, call: Box::new(call) }
     }
 
     pub fn send(&self, request: TestRequest) -> LocalBoxFuture<'static, Answer> {

@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod admin;
 mod audit;
 mod away;
 mod black_box;
@@ -7,6 +8,7 @@ mod clock;
 mod commands;
 mod concurrent;
 mod damage;
+mod demo;
 mod disk;
 mod feed;
 mod forms;
@@ -14,6 +16,7 @@ mod http;
 mod logs;
 mod operators;
 mod overload;
+mod pages;
 mod proxy;
 mod recovery;
 mod releases;

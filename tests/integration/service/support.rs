@@ -79,12 +79,17 @@ impl Stack {
     }
 
     pub fn with_settings(mode: Mode, settings: &[(&str, &str)]) -> Stack {
+        Stack::serving(mode, &[], settings)
+    }
+
+    /// A stack whose service has these words behind `serve`.
+    pub fn serving(mode: Mode, arguments: &[&str], settings: &[(&str, &str)]) -> Stack {
         let servers = (mode == Mode::Full).then(|| {
             let cluster = shared_postgres().expect("the shared PostgreSQL");
             let database_url = cluster.create_database().expect("a database");
             Servers { redis: Redis::start().expect("a Redis"), postgres: None, database_url }
         });
-        Stack::with(servers, settings)
+        Stack::with(servers, arguments, settings)
     }
 
     /// A stack on these servers, the shared PostgreSQL where none is given; a REDIS_URL among the settings is another way
@@ -92,10 +97,10 @@ impl Stack {
     pub fn on_servers(redis: Redis, postgres: Option<testbed::Postgres>, settings: &[(&str, &str)]) -> Stack {
         let cluster = postgres.as_ref().unwrap_or_else(|| shared_postgres().expect("the shared PostgreSQL"));
         let database_url = cluster.create_database().expect("a database");
-        Stack::with(Some(Servers { redis, postgres, database_url }), settings)
+        Stack::with(Some(Servers { redis, postgres, database_url }), &[], settings)
     }
 
-    fn with(servers: Option<Servers>, settings: &[(&str, &str)]) -> Stack {
+    fn with(servers: Option<Servers>, arguments: &[&str], settings: &[(&str, &str)]) -> Stack {
         let mut environment: BTreeMap<String, String> =
             settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         if let Some(servers) = &servers {
@@ -104,7 +109,7 @@ impl Stack {
         }
         environment.entry("DEBUG".to_owned()).or_insert_with(|| "true".to_owned());
         environment.entry("RUST_LOG".to_owned()).or_insert_with(|| "info".to_owned());
-        let service = Service::start(BINARY, environment).expect("the service");
+        let service = Service::start_with(BINARY, arguments, environment).expect("the service");
         let client = Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
         Stack { service, client, servers }
     }
