@@ -64,7 +64,7 @@ pub fn serve(demo: bool, forget_stops: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
             // Logging may not be set up yet, and whoever started the service should see this in any case.
-            eprintln!("pricetime: {end}");
+            eprintln!("pricetime: {}", end.last_words());
             ExitCode::from(end.code())
         }
     }
@@ -134,7 +134,8 @@ async fn refuse_openings(settings: &Settings) -> Result<(), End> {
     if problems.is_empty() {
         return Ok(());
     }
-    if let Ok(keys) = storage::keys(settings).await
+    if settings.admin_token.is_none()
+        && let Ok(keys) = storage::keys(settings).await
         && keys.all().await.is_ok_and(|keys| keys.iter().all(|key| key.revoked_at.is_some()))
     {
         problems.push(no_keys());
@@ -147,9 +148,10 @@ fn no_keys() -> Problem {
     Problem {
         name: "API keys".to_owned(),
         wrong: "are none that hold, and without DEBUG every request needs one".to_owned(),
-        remedy: "make one with these settings: pricetime keys make first --scopes admin; or set DEBUG=true where nobody else \
-                 can connect"
-            .to_owned(),
+        remedy:
+            "make one with these settings: pricetime keys make first --scopes admin; or set ADMIN_TOKEN; or DEBUG=true \
+                 where nobody else can connect"
+                .to_owned(),
     }
 }
 
@@ -162,7 +164,7 @@ async fn start(
     let Stores { queue, log, snapshots, projection, history, consumers, watch, keys } = storage::open(settings).await?;
     let keyring = Arc::clone(&api.gate.keyring);
     keyring.fill(&*keys).await?;
-    if !settings.debug && keyring.is_empty() {
+    if !settings.debug && settings.admin_token.is_none() && keyring.is_empty() {
         return Err(End::Configuration(vec![no_keys()]));
     }
     actix_web::rt::spawn(keyring.follow(keys));
@@ -205,6 +207,7 @@ async fn start(
         projection,
         clock: clock.clone(),
     };
+    let pace = recovered.pace;
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
@@ -234,6 +237,7 @@ async fn start(
         consumers,
         projected: pipeline.projected.clone(),
         stream_end,
+        pace,
         snapshots: gauge,
         bench: Bench::new(settings),
     });

@@ -15,7 +15,7 @@ use crate::http::batch_items::read_items;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::Parameter;
 use crate::http::wait::Wait;
-use crate::http::{Api, batch, submit};
+use crate::http::{Api, batch, submit, trace};
 use crate::views::answers::OrderAnswer;
 
 /// The orders of one account in a snapshot.
@@ -114,9 +114,16 @@ async fn batch(api: &Api, caller: &Caller, request: &Request) -> Result<HttpResp
     let wait = Wait::of(parameter("ack", request.ack.clone()), parameter("timeout_ms", timeout), None)?;
     let items = request.items.as_ref().map_or("null", |items| items.get());
     let body = format!(r#"{{"items":{items}}}"#);
-    let operations = read_items(body.as_bytes())?;
-    batch::count(api, caller, &operations)?;
-    batch::execute(api, caller, wait, &operations).await
+    let executed = async {
+        let operations = read_items(body.as_bytes())?;
+        batch::count(api, caller, &operations)?;
+        batch::execute(api, caller, wait, &operations).await
+    };
+    // What is no id is passed over, as in the header.
+    match request.request_id.as_ref().and_then(|id| id.parse().ok()) {
+        Some(id) => trace::with(id, executed).await,
+        None => executed.await,
+    }
 }
 
 /// Cancels what is still open of these orders, which this caller has placed: as many at a time as a batch may have.

@@ -71,6 +71,11 @@ async fn with_keys_the_schema_tells_the_truth_and_the_checks_pass() {
 }
 
 #[test]
-fn the_invariant_checkers_find_planted_bugs() {
+fn the_kubernetes_manifests_are_good() {
+    println!("{}", run("python", &["api_tests/manifests_check.py"], ""));
+}
+
+#[test]
+fn the_checkers_find_planted_bugs() {
     run("python", &["-m", "unittest", "discover", "-s", "api_tests", "-p", "test_*.py"], "");
 }
