@@ -119,11 +119,20 @@ impl Postgres {
         format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
     }
 
-    /// A connection of the service's role with the settings in `settings`.
+    /// A connection of the service's role, which is among the `settings`.
     pub(super) async fn as_service(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
+        self.connect_with(settings).await
+    }
+
+    async fn connect_with(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.connect().await?;
         timeout(ANSWER_WITHIN, connection.execute(settings)).await.map_err(|_| no_answer(ANSWER_WITHIN))??;
         Ok(connection)
+    }
+
+    /// A connection of the tables' owner with the settings in `settings`: for operators' commands.
+    pub(super) async fn as_owner(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
+        self.connect_with(settings).await
     }
 
     /// A few connections of the service's role for readers. Connects to nothing yet.

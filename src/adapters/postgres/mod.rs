@@ -6,6 +6,7 @@ pub mod consumers;
 pub mod history;
 pub mod last_fatal;
 pub mod log;
+pub mod shelves;
 pub mod snapshots;
 pub mod watch;
 
@@ -14,6 +15,7 @@ pub use consumers::PostgresConsumers;
 pub use history::PostgresHistory;
 pub use last_fatal::PostgresFatalRecord;
 pub use log::PostgresLog;
+pub use shelves::PostgresShelves;
 pub use snapshots::PostgresSnapshots;
 pub use watch::PostgresWatch;
 

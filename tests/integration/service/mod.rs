@@ -1,8 +1,10 @@
 //! The whole service as a process, from the outside.
 
 mod admin;
+mod archive;
 mod audit;
 mod away;
+mod backup;
 mod black_box;
 mod clock;
 mod commands;
