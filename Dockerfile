@@ -1,8 +1,9 @@
-# The bundle that the binary serves at /api/redoc/.
+# The pages that the binary serves.
 FROM node:22-bookworm-slim AS ui
 WORKDIR /build
 COPY scripts/ui.sh scripts/
-COPY ui/package.json ui/package-lock.json ui/
+COPY docs/openapi.json docs/
+COPY ui ui
 RUN scripts/ui.sh
 
 FROM rust:1.95-bookworm AS build

@@ -9,7 +9,7 @@ use matching::{Changes, Command, Engine, Instrument, Ledger, Micros, Order, Orde
 use pricetime::adapters::postgres::{Postgres, PostgresHistory};
 
 /// Rows of one write, as the service has it.
-const ROWS: u64 = 2_000;
+const ROWS: u64 = 4_000;
 const LOOKUPS: u64 = 2_000;
 
 #[tokio::main]

@@ -23,7 +23,10 @@ const ORDERS: u64 = 20_000;
 const TOLERANCE: f64 = 0.05;
 const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
 
-const PARTS: [(&str, fn(u64)); 3] = [("core", core), ("codec", codec), ("request", request)];
+/// What does its work for so many orders.
+type Part = fn(u64);
+
+const PARTS: [(&str, Part); 3] = [("core", core), ("codec", codec), ("request", request)];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();

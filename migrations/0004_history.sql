@@ -10,36 +10,24 @@ CREATE TABLE history_position (
 
 INSERT INTO history_position (partition, seq) VALUES (0, 0);
 
--- Orders that have ended. `record` is the order, encoded as `format` says; the columns beside it are for people.
+-- Orders that have ended. `record` is the order and the rows that changed it, encoded as `format` says.
 CREATE TABLE history_order (
     partition smallint NOT NULL,
     order_id  bigint NOT NULL,
-    symbol    text NOT NULL,
-    account   text,
-    status    text NOT NULL,
-    -- The row that it ended in.
-    seq       bigint NOT NULL,
     format    smallint NOT NULL,
     record    bytea NOT NULL,
-    -- The rows that changed it.
-    rows      bigint[] NOT NULL,
     PRIMARY KEY (partition, order_id)
 );
 
--- Trades. They have all their columns: nothing of a trade is optional.
+-- Trades, in runs of one market with consecutive numbers: they are only ever read in that order.
 CREATE TABLE history_trade (
-    partition      smallint NOT NULL,
-    symbol         text NOT NULL,
-    trade_id       bigint NOT NULL,
-    seq            bigint NOT NULL,
-    -- Microseconds since 1970.
-    time           bigint NOT NULL,
-    price          text NOT NULL,
-    quantity       text NOT NULL,
-    maker_order_id bigint NOT NULL,
-    taker_order_id bigint NOT NULL,
-    taker_side     text NOT NULL,
-    PRIMARY KEY (partition, symbol, trade_id)
+    partition smallint NOT NULL,
+    symbol    text NOT NULL,
+    first_id  bigint NOT NULL,
+    last_id   bigint NOT NULL,
+    format    smallint NOT NULL,
+    trades    bytea NOT NULL,
+    PRIMARY KEY (partition, symbol, last_id)
 );
 
 GRANT SELECT, INSERT ON history_order, history_trade TO pricetime_service;

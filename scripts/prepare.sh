@@ -18,6 +18,11 @@ has_postgres() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb
 }
 
+# As ui/tests/browser.js looks for it.
+has_browser() {
+    [ -x /usr/bin/chromium ] || [ -x /usr/bin/chromium-browser ] || [ -x /usr/bin/google-chrome ]
+}
+
 system_packages() {
     local missing=()
     has cc || missing+=(build-essential)
@@ -26,6 +31,7 @@ system_packages() {
         has_postgres || missing+=(postgresql)
         has wrk || missing+=(wrk)
         has valgrind || missing+=(valgrind)
+        has_browser || missing+=(chromium)
         compgen -G '/usr/lib*/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
     fi
@@ -56,12 +62,17 @@ python_packages() {
     cp api_tests/requirements.txt .venv/installed.txt
 }
 
+# Built again when anything that the pages are made of has changed.
 ui_bundle() {
-    if [ -f ui/dist/redoc.standalone.js ] && cmp -s ui/package-lock.json ui/node_modules/installed.json; then
+    local sources
+    sources=$(find ui/package-lock.json ui/*.html ui/*.js ui/*.json ui/admin ui/public ui/scripts ui/src docs/openapi.json scripts/ui.sh \
+        -type f ! -name schema.d.ts -print0 | sort -z | xargs -0 sha256sum)
+    if [ -f ui/dist/redoc.standalone.js ] && [ "$sources" = "$(cat ui/node_modules/built.txt 2>/dev/null)" ]; then
         return
     fi
-    echo "prepare: installing the JavaScript packages of ui"
+    echo "prepare: building the pages in ui"
     scripts/ui.sh
+    echo "$sources" >ui/node_modules/built.txt
 }
 
 purpose=${1:-test}

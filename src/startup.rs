@@ -205,8 +205,8 @@ async fn start(
         bench: Bench::new(settings),
     });
     if let Some(history) = history {
-        let (progress, published) = (Arc::clone(&pipeline.progress), pipeline.feed.published.clone());
-        tokio::spawn(actors::history::follow(log, snapshots, history, progress, published));
+        let (progress, feed) = (Arc::clone(&pipeline.progress), pipeline.feed.clone());
+        tokio::spawn(actors::history::follow(log, snapshots, history, progress, feed));
     }
     Ok((pipeline, fatal))
 }

@@ -38,7 +38,7 @@ impl Readers {
                     self.index.changed(seq, order);
                     orders.push(order.clone());
                 }
-                None => gone.push(order_id),
+                None => gone.extend(dropped.iter().find(|order| order.order_id == order_id).cloned()),
             }
         }
         dropped.iter().for_each(|order| self.index.dropped(order));

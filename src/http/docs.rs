@@ -6,10 +6,10 @@ use std::sync::Arc;
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
-use rust_embed::RustEmbed;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
+use super::dist;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 
@@ -30,6 +30,7 @@ const REDOC_PAGE: &str = r#"<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>pricetime: the API</title>
+<link rel="icon" href="../../icon.svg" type="image/svg+xml">
 <style>body { margin: 0; }</style>
 </head>
 <body>
@@ -48,12 +49,6 @@ Until then, the same description is at <a href="../docs/">/api/docs/</a> and <a 
 </body>
 </html>
 "#;
-
-/// What `make prepare` puts there; empty in a build without it.
-#[derive(RustEmbed)]
-#[folder = "ui/dist/"]
-#[allow_missing = true]
-struct Dist;
 
 /// The schema in both of its forms, written once.
 #[derive(Clone)]
@@ -200,15 +195,13 @@ fn swagger_response(file: &str, documents: &Documents) -> Result<HttpResponse, P
 )]
 pub async fn redoc(request: HttpRequest) -> HttpResponse {
     let redirect = redirect(&request, "redoc/");
-    let text = if Dist::get(REDOC_BUNDLE).is_some() { REDOC_PAGE } else { REDOC_MISSING };
+    let text = if dist::has(REDOC_BUNDLE) { REDOC_PAGE } else { REDOC_MISSING };
     redirect.unwrap_or_else(|| page(HTML).body(text))
 }
 
-async fn redoc_file(file: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let found = Dist::get(&file).filter(|_| file.starts_with("redoc."));
-    let found = found.ok_or_else(|| not_found(&file))?;
-    let kind = if file.ends_with(".js") { "text/javascript; charset=utf-8" } else { "text/plain; charset=utf-8" };
-    Ok(page(kind).body(found.data.into_owned()))
+async fn redoc_file(request: HttpRequest, file: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let found = file.starts_with("redoc.").then(|| dist::file(&request, &file, CONTENT_SECURITY_POLICY)).flatten();
+    found.ok_or_else(|| not_found(&file))
 }
 
 fn page(kind: &str) -> actix_web::HttpResponseBuilder {

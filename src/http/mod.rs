@@ -10,6 +10,7 @@ pub mod body;
 pub mod cancel;
 pub mod consumers;
 pub mod debug;
+pub mod dist;
 pub mod docs;
 pub mod endpoint;
 pub mod engine_panel;
@@ -26,6 +27,7 @@ pub mod order_queries;
 pub mod order_request;
 pub mod order_schema;
 pub mod orders;
+pub mod pages;
 pub mod placed;
 pub mod problem;
 pub mod query;
@@ -422,6 +424,7 @@ impl Shared {
             .app_data(web::PathConfig::default().error_handler(|_, _| no_route().into()));
         routes(&mut ServiceConfig::new(config));
         docs::files(config);
+        pages::pages(config);
         config.default_service(web::to(not_found));
     }
 }

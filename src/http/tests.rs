@@ -160,7 +160,9 @@ async fn requests_that_miss_their_route_are_told_so() {
     let market = Market::start("").await;
     for (method, path, status, code, allow) in [
         ("GET", "/api/nothing", 404, "NOT_FOUND", ""),
-        ("GET", "/", 404, "NOT_FOUND", ""),
+        ("GET", "/nothing", 404, "NOT_FOUND", ""),
+        ("GET", "/assets/nothing.js", 404, "NOT_FOUND", ""),
+        ("POST", "/", 405, "METHOD_NOT_ALLOWED", "GET, HEAD"),
         ("GET", "/api//orders/", 404, "NOT_FOUND", ""),
         ("GET", "/api/docs/nothing.js", 404, "NOT_FOUND", ""),
         ("GET", "/api/redoc/nothing.js", 404, "NOT_FOUND", ""),
@@ -454,6 +456,37 @@ async fn the_pages_are_served_without_any_other_host() {
     let bundle = market.get("/api/redoc/redoc.standalone.js").await;
     let built = market.get("/api/redoc/").await.text.contains("redoc.standalone.js");
     assert_eq!(bundle.status, if built { 200 } else { 404 });
+}
+
+/// Also in a build without them: then the page says how to build them.
+#[actix_web::test]
+async fn the_pages_are_small_and_kept_as_long_as_they_are_the_same() {
+    let market = Market::start("").await;
+    let ask = async |path: &str, name: header::HeaderName, value: &str| {
+        market.send(request("GET", path).insert_header((name, value.to_owned()))).await
+    };
+    for path in ["/", "/admin/"] {
+        let page = market.get(path).await;
+        assert_eq!((page.status, page.header(header::CACHE_CONTROL)), (200, "no-cache"), "{path}");
+        let policy = page.header(header::CONTENT_SECURITY_POLICY);
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        if page.text.contains("make prepare") {
+            continue;
+        }
+        for encoding in ["br", "gzip"] {
+            let packed = ask(path, header::ACCEPT_ENCODING, encoding).await;
+            assert_eq!(packed.header(header::CONTENT_ENCODING), encoding, "{path}");
+            let known = ask(path, header::IF_NONE_MATCH, packed.header(header::ETAG)).await;
+            assert_eq!(known.status, 200, "{path}: another form is another file");
+        }
+        let known = ask(path, header::IF_NONE_MATCH, page.header(header::ETAG)).await;
+        assert_eq!((known.status, known.text.as_str()), (304, ""), "{path}");
+        let script = page.text.split("assets/").nth(1).and_then(|rest| rest.split('"').next()).expect("a script");
+        let script = market.get(&format!("/assets/{script}")).await;
+        assert_eq!(script.header(header::CACHE_CONTROL), "public, max-age=31536000, immutable");
+    }
+    let bare = market.get("/admin").await;
+    assert_eq!((bare.status, bare.header(header::LOCATION)), (308, "admin/"));
 }
 
 #[actix_web::test]

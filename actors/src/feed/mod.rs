@@ -6,6 +6,7 @@
 
 mod channel;
 mod outbox;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ use crate::progress::Progress;
 use channel::ChannelState;
 pub use channel::{Channel, Content, Draft, FeedMessage, Kind, OrderChange, ParseChannelError};
 pub use outbox::{Inbox, Outbox};
+pub(crate) use tail::Rows;
+use tail::Tail;
 
 /// Writes a message down. The actor knows no format.
 pub type Encode = fn(&Draft<'_>) -> String;
@@ -81,6 +84,11 @@ pub(crate) struct Unsubscribe {
     pub channel: Option<Channel>,
 }
 
+/// Asks for every row after the last one that was published.
+#[derive(Message)]
+#[rtype(result = "Rows")]
+struct FollowRows;
+
 /// A question to the market.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -92,6 +100,7 @@ pub struct Feed {
     subscribe: Recipient<Subscribe>,
     unsubscribe: Recipient<Unsubscribe>,
     read: Recipient<ReadMarket>,
+    follow: Recipient<FollowRows>,
     /// The last row that was published.
     pub published: watch::Receiver<Seq>,
 }
@@ -109,6 +118,7 @@ impl Feed {
             subscribe: actor.clone().recipient(),
             unsubscribe: actor.clone().recipient(),
             read: actor.clone().recipient(),
+            follow: actor.clone().recipient(),
             published,
         }
     }
@@ -126,6 +136,11 @@ impl Feed {
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         answer.await.map_err(|_| Stopping)
+    }
+
+    /// All rows from now on, as long as they are taken.
+    pub(crate) async fn rows(&self) -> Result<Rows, Stopping> {
+        self.follow.send(FollowRows).await.map_err(|_| Stopping)
     }
 
     /// Subscribes a session to a channel, after the message `after` if it has one. Messages go to `to`; when that is full,
@@ -154,6 +169,8 @@ pub(crate) struct FeedActor {
     published: watch::Sender<Seq>,
     /// Rows that were sent here and are not folded.
     backlog: Arc<AtomicU64>,
+    /// Who takes the rows on.
+    tail: Option<Tail>,
 }
 
 impl FeedActor {
@@ -164,7 +181,7 @@ impl FeedActor {
         published: watch::Sender<Seq>,
         backlog: Arc<AtomicU64>,
     ) -> FeedActor {
-        FeedActor { market, encode, channels: HashMap::new(), progress, published, backlog }
+        FeedActor { market, encode, channels: HashMap::new(), progress, published, backlog, tail: None }
     }
 
     fn take(&mut self, rows: &[FeedRow]) {
@@ -351,6 +368,17 @@ impl Handler<FeedRows> for FeedActor {
         }
         self.progress.set_fed(self.market.seq().get());
         self.published.send_replace(self.market.seq());
+        self.tail = self.tail.take().and_then(|tail| tail.pass(rows.0));
+    }
+}
+
+impl Handler<FollowRows> for FeedActor {
+    type Result = MessageResult<FollowRows>;
+
+    fn handle(&mut self, _: FollowRows, _: &mut Self::Context) -> Self::Result {
+        let (tail, rows) = tail::after(self.market.seq());
+        self.tail = Some(tail);
+        MessageResult(rows)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use matching::event::Trade;
 use matching::ledger::{Indicated, Market as LedgerMarket, OrderRecord, TradeRecord};
 use matching::{Amount, Decimal, Event, Instrument, Ledger, Micros, OrderId, Phase, Seq, Side, Symbol, TradeId};
 
@@ -24,8 +23,8 @@ pub struct FeedRow {
     pub events: Vec<Event>,
     /// The orders that it changed and the ledger still holds.
     pub orders: Vec<OrderRecord>,
-    /// The orders that it changed and the ledger holds no more.
-    pub gone: Vec<OrderId>,
+    /// The orders that it changed and the ledger holds no more, as they were last.
+    pub gone: Vec<OrderRecord>,
 }
 
 /// A trade as everyone may see it.
@@ -200,21 +199,6 @@ impl SymbolMarket {
         Some(Shown { side: order.side, price, quantity })
     }
 
-    fn market_trade(&self, trade: &Trade, seq: Seq, time: Micros) -> MarketTrade {
-        let record = TradeRecord {
-            trade_id: trade.trade_id,
-            symbol: trade.symbol,
-            price: trade.price,
-            quantity: trade.quantity,
-            maker_order_id: trade.maker_order_id,
-            taker_order_id: trade.taker_order_id,
-            taker_side: trade.taker_side,
-            time,
-            seq,
-        };
-        self.kept_trade(&record)
-    }
-
     fn kept_trade(&self, trade: &TradeRecord) -> MarketTrade {
         let price = trade.price.to_units(self.instrument.price_decimals());
         let quantity = trade.quantity.to_units(self.instrument.quantity_decimals());
@@ -311,9 +295,9 @@ impl Market {
         for order in &row.orders {
             self.order(order, changes);
         }
-        for order_id in &row.gone {
-            if let Some(symbol) = self.placed.remove(order_id) {
-                self.show(symbol, *order_id, None, changes);
+        for order in &row.gone {
+            if let Some(symbol) = self.placed.remove(&order.order_id) {
+                self.show(symbol, order.order_id, None, changes);
             }
         }
     }
@@ -347,7 +331,7 @@ impl Market {
             }
             Event::Trade(event) => {
                 let symbol = self.symbol_mut(event.symbol);
-                let trade = symbol.market_trade(event, seq, time);
+                let trade = symbol.kept_trade(&TradeRecord::of(event, seq, time));
                 symbol.trade(trade);
                 symbol.trade_seq = seq;
                 symbol.last_price = Some(event.price);

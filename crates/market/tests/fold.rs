@@ -66,7 +66,9 @@ impl World {
                     self.index.changed(seq, order);
                     row.orders.push(order.clone());
                 }
-                None => row.gone.push(order_id),
+                None => {
+                    row.gone.extend(changes.dropped_orders.iter().find(|order| order.order_id == order_id).cloned())
+                }
             }
         }
         changes.dropped_orders.iter().for_each(|order| self.index.dropped(order));

@@ -8,38 +8,39 @@ use crate::names::{Account, ClientOrderId};
 use crate::order::Order;
 use crate::phase::{Phase, PhaseStep};
 use crate::symbol::Symbol;
+use crate::tagged::tagged;
 use crate::units::{CommandId, Micros, OrderId, Seq, Side};
 
-/// A command, as it stands in the stream and in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Command {
-    /// List an instrument.
-    ListInstrument(ListInstrument),
-    /// Change the rules of an instrument.
-    UpdateInstrument(UpdateInstrument),
-    /// Take a market to another phase.
-    SetPhase(SetPhase),
-    /// Place an order.
-    NewOrder(NewOrder),
-    /// Change an order's price or quantity.
-    AmendOrder(AmendOrder),
-    /// Cancel an order.
-    CancelOrder(CancelOrder),
-    /// Cancel the order that came under a name.
-    CancelByKey(CancelByKey),
-    /// Cancel every order of an account, a market, a side.
-    MassCancel(MassCancel),
-    /// Arm or disarm an account's dead man's switch.
-    SetCancelAfter(SetCancelAfter),
-    /// Refuse an account's orders from here on, and cancel those that are open.
-    BlockAccount(BlockAccount),
-    /// Take an account's orders again.
-    UnblockAccount(UnblockAccount),
-    /// Do what is due. Made by the dispatcher, only when something is.
-    AdvanceTime(AdvanceTime),
-    /// Record that a stream entry could not be read. Made by the dispatcher in the entry's place.
-    RefuseEntry(RefuseEntry),
+tagged! {
+    /// A command, as it stands in the stream and in the log.
+    pub enum Command {
+        /// List an instrument.
+        ListInstrument,
+        /// Change the rules of an instrument.
+        UpdateInstrument,
+        /// Take a market to another phase.
+        SetPhase,
+        /// Place an order.
+        NewOrder,
+        /// Change an order's price or quantity.
+        AmendOrder,
+        /// Cancel an order.
+        CancelOrder,
+        /// Cancel the order that came under a name.
+        CancelByKey,
+        /// Cancel every order of an account, a market, a side.
+        MassCancel,
+        /// Arm or disarm an account's dead man's switch.
+        SetCancelAfter,
+        /// Refuse an account's orders from here on, and cancel those that are open.
+        BlockAccount,
+        /// Take an account's orders again.
+        UnblockAccount,
+        /// Do what is due. Made by the dispatcher, only when something is.
+        AdvanceTime,
+        /// Record that a stream entry could not be read. Made by the dispatcher in the entry's place.
+        RefuseEntry,
+    }
 }
 
 /// List an instrument.

@@ -10,67 +10,68 @@ use crate::order::Order;
 use crate::phase::{Phase, PhaseStep};
 use crate::reason::Reason;
 use crate::symbol::Symbol;
+use crate::tagged::tagged;
 use crate::units::{CommandId, Micros, OrderId, Side, SymbolSeq, TradeId};
 
-/// An event, as it stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Event {
-    /// A market exists from here on, in phase CONTINUOUS.
-    InstrumentListed(InstrumentListed),
-    /// An instrument was not listed.
-    ListingRejected(ListingRejected),
-    /// An instrument's rules are others from here on.
-    InstrumentUpdated(InstrumentUpdated),
-    /// A market is in this phase from here on.
-    PhaseChanged(PhaseChanged),
-    /// What the auction would give if it ended now; told whenever it changes.
-    AuctionIndicated(AuctionIndicated),
-    /// An order has its place. An order that waits for a trade stands in its queue, any other in the book, or would if nothing
-    /// traded with it at once; trades, if any, follow in the same command.
-    OrderAccepted(OrderAccepted),
-    /// An order ended before it was accepted.
-    OrderRejected(OrderRejected),
-    /// An order came under a name that its account and market have had: it was not executed.
-    OrderRepeated(OrderRepeated),
-    /// The last trade woke an order that waited: it comes to the book now, as if just placed.
-    OrderTriggered(OrderTriggered),
-    /// An order's price or quantity was changed. If it lost its place, it comes to the book anew: trades may follow.
-    OrderAmended(OrderAmended),
-    /// An order got smaller by what it would have traded with its own account. It keeps its place.
-    OrderReduced(OrderReduced),
-    /// What an iceberg showed has traded: it shows more, behind the others of its price.
-    OrderReplenished(OrderReplenished),
-    /// Two orders met, at the maker's price; in an auction at the one price for all.
-    Trade(Trade),
-    /// An order by quote amount is done: what is left of its amount buys no lot.
-    OrderFilled(OrderFilled),
-    /// What was left of an order was taken away.
-    OrderCancelled(OrderCancelled),
-    /// What was left of an order expired.
-    OrderExpired(OrderExpired),
-    /// A cancel changed nothing.
-    CancelRejected(CancelRejected),
-    /// An amend changed nothing.
-    AmendRejected(AmendRejected),
-    /// Every order that fits is cancelled, one event each behind this one.
-    MassCancelled(MassCancelled),
-    /// An account's dead man's switch is armed or disarmed.
-    CancelAfterSet(CancelAfterSet),
-    /// An account's dead man's switch went off: its orders are cancelled, one event each behind this one.
-    CancelAfterFired(CancelAfterFired),
-    /// An account's orders are refused from here on; those that were open are cancelled, one event each behind this one.
-    AccountBlocked(AccountBlocked),
-    /// An account's orders are taken again.
-    AccountUnblocked(AccountUnblocked),
-    /// A command that is about no order changed nothing.
-    CommandRejected(CommandRejected),
-    /// A command whose id was seen before changed nothing.
-    DuplicateRejected(DuplicateRejected),
-    /// It is later: what was due is done.
-    TimeAdvanced(TimeAdvanced),
-    /// A stream entry could not be read.
-    EntryRejected(EntryRejected),
+tagged! {
+    /// An event, as it stands in the log.
+    pub enum Event {
+        /// A market exists from here on, in phase CONTINUOUS.
+        InstrumentListed,
+        /// An instrument was not listed.
+        ListingRejected,
+        /// An instrument's rules are others from here on.
+        InstrumentUpdated,
+        /// A market is in this phase from here on.
+        PhaseChanged,
+        /// What the auction would give if it ended now; told whenever it changes.
+        AuctionIndicated,
+        /// An order has its place. An order that waits for a trade stands in its queue, any other in the book, or would if nothing
+        /// traded with it at once; trades, if any, follow in the same command.
+        OrderAccepted,
+        /// An order ended before it was accepted.
+        OrderRejected,
+        /// An order came under a name that its account and market have had: it was not executed.
+        OrderRepeated,
+        /// The last trade woke an order that waited: it comes to the book now, as if just placed.
+        OrderTriggered,
+        /// An order's price or quantity was changed. If it lost its place, it comes to the book anew: trades may follow.
+        OrderAmended,
+        /// An order got smaller by what it would have traded with its own account. It keeps its place.
+        OrderReduced,
+        /// What an iceberg showed has traded: it shows more, behind the others of its price.
+        OrderReplenished,
+        /// Two orders met, at the maker's price; in an auction at the one price for all.
+        Trade,
+        /// An order by quote amount is done: what is left of its amount buys no lot.
+        OrderFilled,
+        /// What was left of an order was taken away.
+        OrderCancelled,
+        /// What was left of an order expired.
+        OrderExpired,
+        /// A cancel changed nothing.
+        CancelRejected,
+        /// An amend changed nothing.
+        AmendRejected,
+        /// Every order that fits is cancelled, one event each behind this one.
+        MassCancelled,
+        /// An account's dead man's switch is armed or disarmed.
+        CancelAfterSet,
+        /// An account's dead man's switch went off: its orders are cancelled, one event each behind this one.
+        CancelAfterFired,
+        /// An account's orders are refused from here on; those that were open are cancelled, one event each behind this one.
+        AccountBlocked,
+        /// An account's orders are taken again.
+        AccountUnblocked,
+        /// A command that is about no order changed nothing.
+        CommandRejected,
+        /// A command whose id was seen before changed nothing.
+        DuplicateRejected,
+        /// It is later: what was due is done.
+        TimeAdvanced,
+        /// A stream entry could not be read.
+        EntryRejected,
+    }
 }
 
 /// A market exists from here on, in phase CONTINUOUS.

@@ -25,6 +25,7 @@ pub mod planted;
 pub mod reason;
 pub mod router;
 pub mod symbol;
+mod tagged;
 mod translate;
 pub mod units;
 

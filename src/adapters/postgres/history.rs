@@ -1,33 +1,37 @@
 //! Orders and trades for ever: a read model of the log.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use journal::{History, HistoryError, HistoryWrite, PastOrder};
 use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Micros, OrderId, Seq, Side, Symbol, TradeId};
+use matching::{OrderId, Seq, Symbol, TradeId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
 use sqlx::postgres::PgPool;
-use sqlx::{FromRow, PgConnection};
 
 use super::PARTITION;
 use super::connect::Postgres;
 use crate::adapters::rows::{number, signed};
 
-/// How `record` is encoded.
+/// How orders and trades are encoded.
 const FORMAT: i16 = 1;
+/// As many trades as stay below the size from which PostgreSQL moves a value out of its row.
+const TRADES_PER_RUN: usize = 40;
 
 const POSITION: &str = "SELECT seq FROM history_position WHERE partition = $1";
 const MOVE: &str = "UPDATE history_position SET seq = $3 WHERE partition = $1 AND seq = $2";
-// The rows of an order go as one text, since an array of arrays would have to be a rectangle.
-const ORDERS: &str = "INSERT INTO history_order (partition, order_id, symbol, account, status, seq, format, record, rows) \
-    SELECT $1, order_id, symbol, account, status, seq, $2, record, string_to_array(rows, ',')::bigint[] \
-    FROM unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[]) \
-    AS o (order_id, symbol, account, status, seq, record, rows) ON CONFLICT DO NOTHING";
-const TRADES: &str = "INSERT INTO history_trade (partition, symbol, trade_id, seq, time, price, quantity, maker_order_id, \
-    taker_order_id, taker_side) \
-    SELECT $1, t.* FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], \
-    $8::bigint[], $9::bigint[], $10::text[]) AS t ON CONFLICT DO NOTHING";
-const ORDER: &str = "SELECT format, record, rows FROM history_order WHERE partition = $1 AND order_id = $2";
-const TRADES_BELOW: &str = "SELECT trade_id, seq, time, price, quantity, maker_order_id, taker_order_id, taker_side \
-    FROM history_trade WHERE partition = $1 AND symbol = $2 AND trade_id < $3 ORDER BY trade_id DESC LIMIT $4";
+const ORDERS: &str = "INSERT INTO history_order (partition, order_id, format, record) \
+    SELECT $1, order_id, $2, record FROM unnest($3::bigint[], $4::bytea[]) AS o (order_id, record) ON CONFLICT DO NOTHING";
+const TRADES: &str = "INSERT INTO history_trade (partition, symbol, first_id, last_id, format, trades) \
+    SELECT $1, symbol, first_id, last_id, $2, trades \
+    FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) AS t (symbol, first_id, last_id, trades) \
+    ON CONFLICT DO NOTHING";
+const ORDER: &str = "SELECT format, record FROM history_order WHERE partition = $1 AND order_id = $2";
+// The newest run that begins below a number. Runs do not overlap, so it is also the one that ends last.
+const TRADES_BELOW: &str = "SELECT format, trades FROM history_trade \
+    WHERE partition = $1 AND symbol = $2 AND first_id < $3 ORDER BY last_id DESC LIMIT 1";
 
 /// The history in PostgreSQL.
 pub struct PostgresHistory {
@@ -38,35 +42,6 @@ impl PostgresHistory {
     /// The history in this database. Connects to nothing yet.
     pub fn new(postgres: &Postgres) -> PostgresHistory {
         PostgresHistory { pool: postgres.helpers() }
-    }
-}
-
-#[derive(FromRow)]
-struct TradeRow {
-    trade_id: i64,
-    seq: i64,
-    time: i64,
-    price: String,
-    quantity: String,
-    maker_order_id: i64,
-    taker_order_id: i64,
-    taker_side: String,
-}
-
-impl TradeRow {
-    fn read(self, symbol: Symbol) -> Option<TradeRecord> {
-        let sides = [Side::Buy, Side::Sell];
-        Some(TradeRecord {
-            trade_id: TradeId::new(number(self.trade_id)?)?,
-            symbol,
-            price: self.price.parse().ok()?,
-            quantity: self.quantity.parse().ok()?,
-            maker_order_id: OrderId::new(number(self.maker_order_id)?)?,
-            taker_order_id: OrderId::new(number(self.taker_order_id)?)?,
-            taker_side: sides.into_iter().find(|side| side.as_str() == self.taker_side)?,
-            time: Micros::new(number(self.time)?)?,
-            seq: Seq::new(number(self.seq)?)?,
-        })
     }
 }
 
@@ -90,25 +65,26 @@ impl History for PostgresHistory {
     }
 
     async fn order(&self, order_id: OrderId) -> Result<Option<PastOrder>, HistoryError> {
-        let row = sqlx::query_as::<_, (i16, Vec<u8>, Vec<i64>)>(ORDER).bind(PARTITION).bind(signed(order_id.get()));
-        let Some((format, record, rows)) = row.fetch_optional(&self.pool).await.map_err(failed)? else {
+        let row = sqlx::query_as::<_, (i16, Vec<u8>)>(ORDER).bind(PARTITION).bind(signed(order_id.get()));
+        let Some((format, record)) = row.fetch_optional(&self.pool).await.map_err(failed)? else {
             return Ok(None);
         };
-        if format != FORMAT {
-            return Err(altered(&format!("order {order_id} has format {format}, and this release reads {FORMAT}")));
-        }
-        let order: OrderRecord =
-            postcard::from_bytes(&record).map_err(|error| altered(&format!("order {order_id}: {error}")))?;
-        let rows = rows.into_iter().filter_map(|row| number(row).and_then(Seq::new)).collect();
+        let (order, rows): (OrderRecord, Vec<Seq>) = decode(format, &record, || format!("order {order_id}"))?;
         Ok(Some(PastOrder { order, rows }))
     }
 
     async fn trades(&self, symbol: Symbol, end: TradeId, limit: usize) -> Result<Vec<TradeRecord>, HistoryError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query_as::<_, TradeRow>(TRADES_BELOW).bind(PARTITION).bind(symbol.as_str());
-        let rows = rows.bind(signed(end.get())).bind(limit).fetch_all(&self.pool).await.map_err(failed)?;
-        let read = |row: TradeRow| row.read(symbol).ok_or_else(|| altered("a trade cannot be read"));
-        rows.into_iter().map(read).collect()
+        let (mut found, mut end) = (Vec::new(), end);
+        while found.len() < limit {
+            let run = sqlx::query_as::<_, (i16, Vec<u8>)>(TRADES_BELOW).bind(PARTITION).bind(symbol.as_str());
+            let run = run.bind(signed(end.get())).fetch_optional(&self.pool).await.map_err(failed)?;
+            let Some((format, run)) = run else { break };
+            let run: Vec<TradeRecord> = decode(format, &run, || format!("the trades of {symbol} below {end}"))?;
+            found.extend(run.into_iter().rev().filter(|trade| trade.trade_id < end).take(limit - found.len()));
+            let Some(last) = found.last() else { break };
+            end = last.trade_id;
+        }
+        Ok(found)
     }
 }
 
@@ -116,37 +92,43 @@ async fn insert_orders(connection: &mut PgConnection, orders: &[PastOrder]) -> R
     if orders.is_empty() {
         return Ok(());
     }
-    let encode = |past: &PastOrder| postcard::to_allocvec(&past.order).map_err(|error| altered(&error.to_string()));
-    let joined = |past: &PastOrder| past.rows.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let records = orders.iter().map(|past| encode(&(&past.order, &past.rows))).collect::<Result<Vec<_>, _>>()?;
     let insert = sqlx::query(ORDERS)
         .bind(PARTITION)
         .bind(FORMAT)
         .bind(orders.iter().map(|past| signed(past.order.order_id.get())).collect::<Vec<_>>())
-        .bind(orders.iter().map(|past| past.order.symbol.to_string()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|past| past.order.account.clone().map(String::from)).collect::<Vec<_>>())
-        .bind(orders.iter().map(|past| past.order.status.as_str()).collect::<Vec<_>>())
-        .bind(orders.iter().map(|past| signed(past.order.seq.get())).collect::<Vec<_>>())
-        .bind(orders.iter().map(encode).collect::<Result<Vec<_>, _>>()?)
-        .bind(orders.iter().map(joined).collect::<Vec<_>>());
+        .bind(records);
     insert.execute(connection).await.map(drop).map_err(failed)
 }
 
 async fn insert_trades(connection: &mut PgConnection, trades: &[TradeRecord]) -> Result<(), HistoryError> {
-    if trades.is_empty() {
+    let mut runs: BTreeMap<Symbol, Vec<&TradeRecord>> = BTreeMap::new();
+    for trade in trades {
+        runs.entry(trade.symbol).or_default().push(trade);
+    }
+    let runs: Vec<_> = runs.values().flat_map(|run| run.chunks(TRADES_PER_RUN)).collect();
+    if runs.is_empty() {
         return Ok(());
     }
     let insert = sqlx::query(TRADES)
         .bind(PARTITION)
-        .bind(trades.iter().map(|trade| trade.symbol.to_string()).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| signed(trade.trade_id.get())).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| signed(trade.seq.get())).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| signed(trade.time.get())).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| trade.price.to_string()).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| trade.quantity.to_string()).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| signed(trade.maker_order_id.get())).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| signed(trade.taker_order_id.get())).collect::<Vec<_>>())
-        .bind(trades.iter().map(|trade| trade.taker_side.as_str()).collect::<Vec<_>>());
+        .bind(FORMAT)
+        .bind(runs.iter().map(|run| run[0].symbol.to_string()).collect::<Vec<_>>())
+        .bind(runs.iter().map(|run| signed(run[0].trade_id.get())).collect::<Vec<_>>())
+        .bind(runs.iter().map(|run| signed(run[run.len() - 1].trade_id.get())).collect::<Vec<_>>())
+        .bind(runs.iter().map(encode).collect::<Result<Vec<_>, _>>()?);
     insert.execute(connection).await.map(drop).map_err(failed)
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, HistoryError> {
+    postcard::to_allocvec(value).map_err(|error| altered(&error.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(format: i16, bytes: &[u8], what: impl Fn() -> String) -> Result<T, HistoryError> {
+    if format != FORMAT {
+        return Err(altered(&format!("{} has format {format}, and this release reads {FORMAT}", what())));
+    }
+    postcard::from_bytes(bytes).map_err(|error| altered(&format!("{}: {error}", what())))
 }
 
 fn failed(error: sqlx::Error) -> HistoryError {

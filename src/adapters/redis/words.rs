@@ -121,6 +121,9 @@ enum Target {
     Trades(Symbol),
 }
 
+/// Tells the fields of an order that are written, one after the other.
+type Fields = fn(&DebugOrder, &mut dyn FnMut(&'static str, &dyn Display));
+
 /// Hashes of the same fields.
 #[derive(Default)]
 struct Hashes {
@@ -159,7 +162,7 @@ impl Writing<'_> {
         self.hash(order, DebugOrder::each_traded_field);
     }
 
-    fn hash(&mut self, order: &OrderRecord, fields: fn(&DebugOrder, &mut dyn FnMut(&'static str, &dyn Display))) {
+    fn hash(&mut self, order: &OrderRecord, fields: Fields) {
         let shown = DebugOrder::from(order);
         let mut names = Vec::with_capacity(20);
         fields(&shown, &mut |name, _| names.push(name));

@@ -16,6 +16,7 @@ mod feed;
 mod forms;
 mod http;
 mod overload;
+mod pages;
 mod proxy;
 mod recovery;
 mod reopening;

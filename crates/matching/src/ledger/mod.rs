@@ -347,17 +347,7 @@ impl Ledger {
         self.fill(event, event.maker_order_id, changes);
         self.fill(event, event.taker_order_id, changes);
         self.market_mut(event.symbol).last_price = Some(event.price);
-        let record = TradeRecord {
-            trade_id: event.trade_id,
-            symbol: event.symbol,
-            price: event.price,
-            quantity: event.quantity,
-            maker_order_id: event.maker_order_id,
-            taker_order_id: event.taker_order_id,
-            taker_side: event.taker_side,
-            time: self.time,
-            seq: self.seq,
-        };
+        let record = TradeRecord::of(event, self.seq, self.time);
         changes.trades.push(record.clone());
         self.trades.insert(event.trade_id, record);
     }

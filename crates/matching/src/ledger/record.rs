@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::decimal::Decimal;
+use crate::event::Trade;
 use crate::instrument::Instrument;
 use crate::names::{Account, ClientOrderId, Metadata};
 use crate::order::{Order, OrderType, SelfTradePrevention, TimeInForce};
@@ -375,4 +376,21 @@ pub struct TradeRecord {
     pub time: Micros,
     /// Its row in the log.
     pub seq: Seq,
+}
+
+impl TradeRecord {
+    /// The trade of an event of row `seq`, numbered at `time`.
+    pub fn of(event: &Trade, seq: Seq, time: Micros) -> TradeRecord {
+        TradeRecord {
+            trade_id: event.trade_id,
+            symbol: event.symbol,
+            price: event.price,
+            quantity: event.quantity,
+            maker_order_id: event.maker_order_id,
+            taker_order_id: event.taker_order_id,
+            taker_side: event.taker_side,
+            time,
+            seq,
+        }
+    }
 }

@@ -1,0 +1,83 @@
+// Values of JSON, for reading.
+
+/** JSON that may come as a text. */
+export function parsed(value: unknown): unknown {
+  if (typeof value !== "string") {
+    return value;
+  }
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+export function Json({ of, label }: { of: unknown; label: string }) {
+  return (
+    <pre class="json" tabIndex={0} aria-label={label}>
+      {JSON.stringify(parsed(of), null, 2)}
+    </pre>
+  );
+}
+
+/** The names and values of an object; what is inside of them follows them. */
+export function Fields({ of }: { of: Record<string, unknown> }) {
+  return (
+    <dl class="fields">
+      {Object.entries(of).map(([name, value]) => (
+        <div key={name}>
+          <dt>{name.replaceAll("_", " ")}</dt>
+          <dd>
+            <Value of={value} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Value({ of }: { of: unknown }) {
+  if (of === true || of === false) {
+    return <span class={of ? "good" : "bad"}>{of ? "yes" : "no"}</span>;
+  }
+  if (of === null || of === undefined) {
+    return <span class="muted">–</span>;
+  }
+  if (Array.isArray(of)) {
+    return of.length === 0 ? <span class="muted">none</span> : <Rows of={of} />;
+  }
+  return typeof of === "object" ? <Fields of={of as Record<string, unknown>} /> : <>{String(of)}</>;
+}
+
+/** A list of objects as a table with a column for each name. */
+function Rows({ of }: { of: unknown[] }) {
+  const objects = of.filter((item): item is Record<string, unknown> => typeof item === "object" && item !== null);
+  if (objects.length < of.length) {
+    return <>{of.map(String).join(", ")}</>;
+  }
+  const names = [...new Set(objects.flatMap(Object.keys))];
+  return (
+    <table>
+      <thead>
+        <tr>
+          {names.map((name) => (
+            <th key={name} scope="col">
+              {name.replaceAll("_", " ")}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {objects.map((object, index) => (
+          <tr key={index}>
+            {names.map((name) => (
+              <td key={name}>
+                <Value of={object[name]} />
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,151 @@
+// What the market page is about: the markets, the one that is shown, the reader's orders, the engine.
+
+import { effect, signal } from "@preact/signals";
+import { get, Refusal } from "../api/client";
+import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols, Trades } from "../api/types";
+import { Listeners } from "../draw/listeners";
+import { FeedSocket, type Handler } from "../feed/socket";
+import { account, interval, symbol } from "../lib/preferences";
+import { MarketStore } from "./market";
+import { ownFill, OwnOrders, type OwnFill } from "./orders";
+
+/** How often (ms) the list of markets and the engine are asked for. */
+const MARKETS_EVERY = 3000;
+const ENGINE_EVERY = 1000;
+/** Ended orders that are looked up when an account is opened. */
+const PAST_ORDERS = 100;
+const PAST_TRADES = 1000;
+
+export const socket = new FeedSocket();
+export const markets = signal<string[] | null>(null);
+export const market = signal<MarketStore | null>(null);
+
+/** The account's orders as of the last frame. */
+export const own = signal<{ open: Order[]; ended: Order[]; fills: OwnFill[] }>({ open: [], ended: [], fills: [] });
+export const ownOrders = new OwnOrders();
+export const ownChanged = new Listeners();
+
+/** What the engine says of itself; the rest is null where the service has no such route. */
+export interface EngineView {
+  engine: Engine | null;
+  seq: number | null;
+  verifiedSeq: number | null;
+}
+export const engine = signal<EngineView>({ engine: null, seq: null, verifiedSeq: null });
+
+/** Repeats what may fail: then the next time may be better. */
+function every(milliseconds: number, ask: () => Promise<void>) {
+  const again = () => {
+    ask()
+      .catch(() => undefined)
+      .finally(() => setTimeout(again, milliseconds));
+  };
+  again();
+}
+
+async function loadMarkets() {
+  const { symbols } = await get<Symbols>("symbols/");
+  const names = symbols.map((ticker) => ticker.symbol);
+  if (names.join() !== markets.peek()?.join()) {
+    markets.value = names;
+  }
+  const wanted = names.includes(symbol.peek()) ? symbol.peek() : names[0];
+  if (wanted !== undefined && market.peek()?.symbol !== wanted) {
+    await show(wanted);
+  }
+}
+
+/** Shows another market. */
+export async function show(name: string) {
+  const instrument = await get<Market>(`symbols/${name}/`);
+  market.peek()?.end();
+  symbol.value = name;
+  market.value = new MarketStore(instrument, socket);
+  market.value.showInterval(interval.peek());
+}
+
+/** Candles of another length. */
+export function showInterval(wanted: string) {
+  interval.value = wanted;
+  market.peek()?.showInterval(wanted);
+}
+
+let hasEngine = true;
+
+async function loadEngine() {
+  if (hasEngine) {
+    try {
+      const found = await get<Engine>("engine/");
+      engine.value = { engine: found, seq: found.seq, verifiedSeq: found.verified_seq };
+      return;
+    } catch (error) {
+      hasEngine = !(error instanceof Refusal && error.isMissing);
+      if (hasEngine) {
+        throw error;
+      }
+    }
+  }
+  const ready = await get<Readiness>("../readyz");
+  engine.value = { engine: null, seq: ready.committed, verifiedSeq: ready.verified_seq };
+}
+
+const showOwn = () => {
+  const byId = (a: Order, b: Order) => b.order_id - a.order_id;
+  own.value = { open: [...ownOrders.open.values()].sort(byId), ended: ownOrders.ended, fills: ownOrders.fills };
+};
+
+/** The times of fills come with the trades of the tape. */
+function timeFills() {
+  const tape = market.peek()?.trades;
+  for (const fill of ownOrders.fills) {
+    fill.time ??= tape?.find((trade) => trade.trade_id === fill.trade_id)?.time ?? null;
+  }
+}
+
+async function loadPast(name: string) {
+  const { orders } = await get<OrderPage>("orders/", { account: name, limit: PAST_ORDERS });
+  ownOrders.remember(orders);
+  ownChanged.changed();
+  const byId = new Map(orders.map((order) => [order.order_id, order]));
+  for (const market of new Set(orders.map((order) => order.symbol))) {
+    const { trades } = await get<Trades>(`symbols/${market}/trades/`, { limit: PAST_TRADES });
+    const fills = trades.flatMap((trade) =>
+      [trade.maker_order_id, trade.taker_order_id].flatMap((id) => {
+        const order = byId.get(id);
+        return order ? [ownFill(order, trade)] : [];
+      }),
+    );
+    ownOrders.addFills(fills);
+    ownChanged.changed();
+  }
+}
+
+/** Follows an account's orders, until another's are wanted. */
+function followAccount(name: string) {
+  ownOrders.clear();
+  ownChanged.changed();
+  const handler = {
+    snapshot: (orders: Order[]) => {
+      ownOrders.snapshot(orders);
+      ownChanged.changed();
+      // What ended while nobody listened.
+      loadPast(name).catch(() => undefined);
+    },
+    update: (changes: OrderChange[]) => {
+      ownOrders.update(changes);
+      ownChanged.changed();
+    },
+  };
+  return socket.follow(`orders:${name}`, handler as Handler);
+}
+
+/** Begins to follow everything. */
+export function start() {
+  every(MARKETS_EVERY, loadMarkets);
+  every(ENGINE_EVERY, loadEngine);
+  ownChanged.add(() => {
+    timeFills();
+    showOwn();
+  });
+  effect(() => followAccount(account.value));
+}
