@@ -206,6 +206,7 @@ impl End {
             End::Audit(_) | End::ServiceDiffers { .. } | End::CrashLoop(_) => Runbook::BadRow,
             End::Recovery(RecoveryError::LogWentBack { .. }) => Runbook::LogWentBack,
             End::Fatal(fatal) => fatal.runbook(),
+            End::Archive(_) | End::NotEmpty { .. } => Runbook::Backup,
             End::Http(_) | End::NotWell { .. } | End::Output(_) => Runbook::OrdersRefused,
         }
     }
