@@ -2,8 +2,10 @@
 
 mod abuse;
 mod admin;
+mod archive;
 mod audit;
 mod away;
+mod backup;
 mod black_box;
 mod clock;
 mod commands;
