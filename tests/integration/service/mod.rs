@@ -22,6 +22,7 @@ mod recovery;
 mod releases;
 mod reopening;
 mod rolling;
+mod runbooks;
 mod stop;
 mod support;
 mod zombie;
