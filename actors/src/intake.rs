@@ -253,6 +253,16 @@ impl State {
     }
 }
 
+/// Tells callers what became of their commands.
+fn answer(commands: impl IntoIterator<Item = Waiting>, result: &Result<(), IntakeError>) {
+    for Waiting { permit, reply, .. } in commands {
+        // Before the answer: whoever hears it finds the room that it gave back.
+        drop(permit);
+        // Whoever asked may have gone away.
+        let _ = reply.send(result.clone());
+    }
+}
+
 /// The text of an entry: that of one caller as it is, else an array of all commands.
 fn join(commands: &[Waiting]) -> String {
     if let [one] = commands {
@@ -321,12 +331,14 @@ impl Intake {
                 carrier.0 = None;
                 return;
             };
+            let began = Instant::now();
             let result = self.append(&mut commands).await;
-            for Waiting { permit, reply, .. } in commands {
-                // Before the answer: whoever hears it finds the room that it gave back.
-                drop(permit);
-                // Whoever asked may have gone away.
-                let _ = reply.send(result.clone());
+            let stuck = result.is_err() && began.elapsed() > STUCK;
+            answer(commands, &result);
+            if stuck {
+                // Those behind it waited for as long, and would wait for as long again.
+                let behind = std::mem::take(&mut self.state().waiting);
+                answer(behind, &Err(IntakeError::Stuck));
             }
         }
     }
