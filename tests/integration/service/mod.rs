@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod abuse;
 mod admin;
 mod audit;
 mod away;
@@ -23,6 +24,7 @@ mod releases;
 mod reopening;
 mod rolling;
 mod runbooks;
+mod security;
 mod stop;
 mod support;
 mod zombie;

@@ -129,8 +129,8 @@ async fn a_postgresql_that_was_away_is_looked_at() {
     let waiting = stack.place("BTC_USDT", "BUY", "1", "1").await;
     stack.until_readiness(200, "degraded").await;
     stack.postgres_mut().restart().expect("a restart");
-    stack.state_with([waiting]).await;
     stack.until_readiness(200, "ok").await;
+    stack.state_with([waiting]).await;
     says(&follow(&stack, "PostgreSQL is lost"), &["stream_position", " f ", "on", "state"]);
 }
 
