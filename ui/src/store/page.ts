@@ -49,7 +49,8 @@ async function loadMarkets() {
   if (names.join() !== markets.peek()?.join()) {
     markets.value = names;
   }
-  const wanted = names.includes(symbol.peek()) ? symbol.peek() : names[0];
+  const alive = symbols.find((ticker) => ticker.last_price != null)?.symbol;
+  const wanted = names.includes(symbol.peek()) ? symbol.peek() : (alive ?? names[0]);
   if (wanted !== undefined && market.peek()?.symbol !== wanted) {
     await show(wanted);
   }
