@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history \
+.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history \
 	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
@@ -29,6 +29,15 @@ test: prepare ## every test suite, the black-box checks among them
 simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, RECORD=docs/campaigns.jsonl adds the counts
 	cargo run --release --locked -p simulator --bin simulate -- --seed $(or $(SEED),1) \
 		$(if $(MINUTES),--minutes $(MINUTES),--seeds $(or $(SEEDS),500)) --lines $(or $(LINES),60) $(if $(RECORD),--record $(RECORD))
+
+ui: ## build the pages into ui/dist, from where the next build embeds them
+	@scripts/ui.sh
+
+ui-busy: build ## the market page for a minute of 1,000 orders a second: long tasks, memory; SECONDS=60
+	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime SECONDS=$(or $(SECONDS),60) WALL=1 node --test tests/busy.test.js
+
+screenshots: build ## the pictures of the pages in docs/images, of the demo market; ALL=1 for every part of them
+	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime ALL=$(ALL) node tests/shots.js
 
 lint: prepare ## format and warnings, of Rust and Python
 	cargo fmt --all --check

@@ -7,7 +7,8 @@ import { signal } from "@preact/signals";
 import { render } from "preact";
 import { apiUrl } from "./api/client";
 import { loadSession } from "./api/session";
-import { markets, start } from "./store/page";
+import { locked, markets, start } from "./store/page";
+import { SignIn } from "./lib/SignIn";
 import { BookPanel } from "./market/BookPanel";
 import { ChartPanel, DepthPanel } from "./market/ChartPanel";
 import { EngineStrip } from "./market/EngineStrip";
@@ -42,7 +43,7 @@ function Page() {
           <TapePanel />
         </div>
         <Orders />
-        {markets.value?.length === 0 ? <NoMarket /> : null}
+        {locked.value ? <Locked /> : markets.value?.length === 0 ? <NoMarket /> : null}
       </main>
       <EngineStrip />
       <nav class="views" aria-label="Parts of the page">
@@ -55,6 +56,18 @@ function Page() {
       <Settings />
       <Why />
     </div>
+  );
+}
+
+/** What is shown where the service tells the market only to those whom it knows. */
+function Locked() {
+  return (
+    <section class="panel nomarket" aria-label="Sign in">
+      <h2>Sign in</h2>
+      <div>
+        <SignIn />
+      </div>
+    </section>
   );
 }
 

@@ -106,7 +106,7 @@ export function followLog(): () => void {
 export function Log() {
   const opened = route.value.query.row;
   return (
-    <div class={opened ? "split" : "whole"}>
+    <div class={opened ? "split covering" : "whole"}>
       <section class="panel" aria-label="Event log">
         <Filter />
         <div class="scroll" tabIndex={0} role="region" aria-label="Rows of the log">

@@ -11,7 +11,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 import type { Candle } from "../api/types";
-import { shownAs } from "../lib/decimal";
+import { grouped, shownAs } from "../lib/decimal";
 import { compact } from "../lib/format";
 import type { MarketStore } from "../store/market";
 import { colours, FONT, type Colours } from "./colours";
@@ -86,7 +86,8 @@ export class PriceChart {
     const store = this.market.candles;
     const { candles } = store;
     const digits = this.market.digits.peek().price;
-    this.prices.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+    const formatter = (price: number) => grouped(price.toFixed(digits));
+    this.prices.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -digits } });
     const known = Math.min(this.drawn, candles.length);
     if (this.drawn > 0 && store.changedFrom >= known - 1 && candles.length >= this.drawn) {
       for (const candle of candles.slice(store.changedFrom)) {

@@ -74,9 +74,9 @@ function Figures() {
       <Figure name={`24 h value ${now?.names.quote ?? ""}`} of={ticker ? compact(ticker.quote_volume_24h) : "–"} />
       <Figure name="24 h trades" of={ticker ? whole(ticker.trades_24h) : "–"} />
       <Figure name="Spread" of={spread(ticker?.bid, ticker?.ask, digits)} />
-      <div>
+      <div class={ticker && ticker.phase !== "CONTINUOUS" ? "phase warn" : "phase"}>
         <dt>Phase</dt>
-        <dd class={ticker && ticker.phase !== "CONTINUOUS" ? "warn" : ""}>{ticker?.phase ?? "–"}</dd>
+        <dd>{ticker?.phase ?? "–"}</dd>
       </div>
       {ticker?.auction ? (
         <Figure name="Auction" of={`${compact(ticker.auction.volume)} at ${shownAs(ticker.auction.price, digits)}`} />
