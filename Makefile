@@ -34,16 +34,17 @@ ui: ## build the pages into ui/dist, from where the next build embeds them
 	@scripts/ui.sh
 
 ui-busy: build ## the market page for a minute of 1,000 orders a second: long tasks, memory; SECONDS=60
-	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime SECONDS=$(or $(SECONDS),60) WALL=1 node --test tests/busy.test.js
+	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime BUSY_SECONDS=$(or $(SECONDS),60) WALL=1 node --test tests/busy.test.js
 
 screenshots: build ## the pictures of the pages in docs/images, of the demo market; ALL=1 for every part of them
 	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime ALL=$(ALL) node tests/shots.js
 
-lint: prepare ## format and warnings, of Rust and Python
+lint: prepare ## format and warnings, of Rust, Python and TypeScript
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	.venv/bin/ruff check api_tests clients examples
 	.venv/bin/ruff format --check api_tests clients examples
+	npm --prefix ui run --silent check
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
 PLANTED := $(BINARIES)/pricetime-planted

@@ -2,6 +2,7 @@
 
 import "./styles/base.css";
 import "./styles/market.css";
+import "./styles/narrow.css";
 
 import { signal } from "@preact/signals";
 import { render } from "preact";
@@ -77,8 +78,12 @@ function NoMarket() {
     <section class="panel nomarket" aria-label="No market yet">
       <h2>No market yet</h2>
       <p>The first order lists its market, where the service lets it (AUTO_LIST_SYMBOLS). It appears here by itself.</p>
-      <pre tabIndex={0}>{`curl -H 'Content-Type: application/json' \\\n  '${apiUrl("orders/").href}' \\\n  -d '${order}'`}</pre>
-      <p>Or start the service with its demo market: <code>pricetime serve --demo</code></p>
+      <pre
+        tabIndex={0}
+      >{`curl -H 'Content-Type: application/json' \\\n  '${apiUrl("orders/").href}' \\\n  -d '${order}'`}</pre>
+      <p>
+        Or start the service with its demo market: <code>pricetime serve --demo</code>
+      </p>
     </section>
   );
 }

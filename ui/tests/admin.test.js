@@ -54,7 +54,10 @@ test("the log lists, follows, filters and exports", async () => {
     await until("older rows have come", async () => (await page.locator("#log tbody tr").count()) > before);
   }
   const answer = await fetch(await page.getAttribute("#jsonl", "href"));
-  const lines = (await answer.text()).trim().split("\n").map((line) => JSON.parse(line));
+  const lines = (await answer.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   assert.ok(lines.length > 50 && lines.every((row) => row.kind === "NewOrder" && row.seq < seq));
   await watched.done();
 });
@@ -72,9 +75,14 @@ test("a row opens its command, its events, what it wrote, and the book as it was
   await page.click("#book-here");
   await page.waitForSelector("#book-at tbody tr");
   const found = await page.evaluate(() =>
-    [...document.querySelectorAll("#book-at table:first-child tbody tr")].map((row) => [...row.cells].map((cell) => cell.textContent).join(" ")),
+    [...document.querySelectorAll("#book-at table:first-child tbody tr")].map((row) =>
+      [...row.cells].map((cell) => cell.textContent).join(" "),
+    ),
   );
-  assert.deepEqual(found, then.bids.map((level) => level.join(" ")));
+  assert.deepEqual(
+    found,
+    then.bids.map((level) => level.join(" ")),
+  );
   assert.deepEqual(await watched.accessibility(), []);
   await watched.done();
 });

@@ -7,7 +7,11 @@ import { call } from "./load.js";
 import { Service, until } from "./service.js";
 
 const OUT = resolve(import.meta.dirname, "../../docs/images");
-const SIZES = { desk: { width: 1440, height: 900 }, small: { width: 1024, height: 768 }, phone: { width: 390, height: 844 } };
+const SIZES = {
+  desk: { width: 1440, height: 900 },
+  small: { width: 1024, height: 768 },
+  phone: { width: 390, height: 844 },
+};
 const ACCOUNT = "desk";
 /** The demo has traded for a while by then. */
 const ROWS = 400;
@@ -16,7 +20,11 @@ const ROWS = 400;
 async function ownOrders(base, symbol) {
   const { bids, asks } = await call(base, "GET", `/api/symbols/${symbol}/depth/`);
   const place = (fields) => call(base, "POST", "/api/orders/?ack=committed", { symbol, account: ACCOUNT, ...fields });
-  for (const [index, side, levels] of [[2, "BUY", bids], [5, "BUY", bids], [3, "SELL", asks]]) {
+  for (const [index, side, levels] of [
+    [2, "BUY", bids],
+    [5, "BUY", bids],
+    [3, "SELL", asks],
+  ]) {
     await place({ side, price: levels[index][0], quantity: "0.25" });
   }
   await place({ side: "BUY", type: "MARKET", quantity: "0.08" });
@@ -25,7 +33,12 @@ async function ownOrders(base, symbol) {
 
 async function shot(browser, base, name, path, viewport, theme, act = async () => undefined) {
   const isPhone = viewport.width < 500;
-  const context = await browser.newContext({ viewport, colorScheme: theme, deviceScaleFactor: isPhone ? 2 : 1, reducedMotion: "reduce" });
+  const context = await browser.newContext({
+    viewport,
+    colorScheme: theme,
+    deviceScaleFactor: isPhone ? 2 : 1,
+    reducedMotion: "reduce",
+  });
   const page = await context.newPage();
   await page.goto(base + path);
   await act(page);
@@ -35,8 +48,10 @@ async function shot(browser, base, name, path, viewport, theme, act = async () =
 
 async function ready(page) {
   await live(page);
-  await page.waitForSelector("#ladder .bids .level:not(.empty)");
-  await until("the chart is drawn", () => page.evaluate(() => /^O /.test(document.querySelector(".legend")?.textContent ?? "")));
+  await page.waitForSelector("#ladder .bids .level:not(.empty)", { state: "attached" });
+  await until("the chart is drawn", () =>
+    page.evaluate(() => /^O /.test(document.querySelector(".legend")?.textContent ?? "")),
+  );
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
@@ -45,7 +60,11 @@ const service = await Service.start({}, ["--demo"]);
 const browser = await launch();
 try {
   const { seq } = await call(service.base, "GET", "/api/symbols/");
-  await until("the demo has traded", async () => (await call(service.base, "GET", "/api/symbols/")).seq > seq + ROWS, 120_000);
+  await until(
+    "the demo has traded",
+    async () => (await call(service.base, "GET", "/api/symbols/")).seq > seq + ROWS,
+    120_000,
+  );
   const { symbols } = await call(service.base, "GET", "/api/symbols/");
   const symbol = symbols.find((ticker) => ticker.last_price).symbol;
   await ownOrders(service.base, symbol);
@@ -63,18 +82,38 @@ try {
       continue;
     }
     for (const view of ["Book", "Trade", "Orders", "Engine", "Tape"]) {
-      await shot(browser, service.base, `market-phone-${view.toLowerCase()}-${theme}`, "/", SIZES.phone, theme, async (page) => {
-        await ready(page);
-        await page.click(`.views button:text-is("${view}")`);
-        await page.waitForFunction(() => document.querySelector(".page").dataset.view !== "Chart");
-      });
+      await shot(
+        browser,
+        service.base,
+        `market-phone-${view.toLowerCase()}-${theme}`,
+        "/",
+        SIZES.phone,
+        theme,
+        async (page) => {
+          await ready(page);
+          await page.click(`.views button:text-is("${view}")`);
+          await page.waitForFunction(() => document.querySelector(".page").dataset.view !== "Chart");
+        },
+      );
     }
-    await shot(browser, service.base, `admin-snapshots-${theme}`, "/admin/#snapshots", SIZES.desk, theme, async (page) => {
-      await page.locator("[data-verify]").first().click();
-      await page.waitForSelector("#snapshots .good");
-    });
-    await shot(browser, service.base, `admin-markets-${theme}`, "/admin/#markets", SIZES.desk, theme, (page) => page.click(`[data-market=${symbol}]`));
-    await shot(browser, service.base, `admin-health-${theme}`, "/admin/#health", SIZES.desk, theme, (page) => page.waitForSelector("#health dd"));
+    await shot(
+      browser,
+      service.base,
+      `admin-snapshots-${theme}`,
+      "/admin/#snapshots",
+      SIZES.desk,
+      theme,
+      async (page) => {
+        await page.locator("[data-verify]").first().click();
+        await page.waitForSelector("#snapshots .good");
+      },
+    );
+    await shot(browser, service.base, `admin-markets-${theme}`, "/admin/#markets", SIZES.desk, theme, (page) =>
+      page.click(`[data-market=${symbol}]`),
+    );
+    await shot(browser, service.base, `admin-health-${theme}`, "/admin/#health", SIZES.desk, theme, (page) =>
+      page.waitForSelector("#health dd"),
+    );
   }
 } finally {
   await browser.close();

@@ -75,11 +75,17 @@ test("a book of random changes has the levels that were said last, best first", 
   for (const side of ["bids", "asks"]) {
     const way = side === "bids" ? -1 : 1;
     const levels = [...said[side].values()].sort((a, b) => way * (Number(a[0]) - Number(b[0])));
-    const found = book[side].levels.map(({ price, quantity, orders }) => [fixed(price, 2, 2), fixed(quantity, 3, 3), orders]);
+    const found = book[side].levels.map(({ price, quantity, orders }) => [
+      fixed(price, 2, 2),
+      fixed(quantity, 3, 3),
+      orders,
+    ]);
     assert.deepEqual(found, levels);
     for (const step of ["0.01", "0.05", "0.1", "1"]) {
       const all = rows(book[side], Number(toUnits(step, 2)), 8);
-      const shown = all.map((row) => [fixed(row.price, 2, 2), fixed(row.quantity, 3, 3), fixed(row.total, 3, 3)].join(" "));
+      const shown = all.map((row) =>
+        [fixed(row.price, 2, 2), fixed(row.quantity, 3, 3), fixed(row.total, 3, 3)].join(" "),
+      );
       assert.deepEqual(shown, expected(levels, side, step, { price: 2, quantity: 3 }, 8), `${side} by ${step}`);
     }
   }
@@ -87,7 +93,10 @@ test("a book of random changes has the levels that were said last, best first", 
 });
 
 test("prices are rounded away from the other side, and steps begin with the tick", () => {
-  assert.deepEqual([rounded("bids", 1234, 100), rounded("asks", 1234, 100), rounded("asks", 1200, 100)], [1200, 1300, 1200]);
+  assert.deepEqual(
+    [rounded("bids", 1234, 100), rounded("asks", 1234, 100), rounded("asks", 1200, 100)],
+    [1200, 1300, 1200],
+  );
   assert.deepEqual(steps(50, 6_700_000).slice(0, 4), [50, 100, 250, 500]);
 });
 
@@ -105,7 +114,10 @@ test("candles are in order, and only what changed is drawn again", () => {
   store.merge([candle(10), candle(20), candle(30)]);
   store.changedFrom = store.candles.length;
   store.merge([candle(30, "2"), candle(40)]);
-  assert.deepEqual([store.candles.map(({ start }) => start), store.changedFrom, store.candles[2].close], [[10, 20, 30, 40], 2, "2"]);
+  assert.deepEqual(
+    [store.candles.map(({ start }) => start), store.changedFrom, store.candles[2].close],
+    [[10, 20, 30, 40], 2, "2"],
+  );
   store.merge([candle(5)]);
   assert.deepEqual([store.candles[0].start, store.changedFrom], [5, 0]);
   store.merge(Array.from({ length: 5_000 }, (_, index) => candle(100 + index)));
@@ -113,12 +125,24 @@ test("candles are in order, and only what changed is drawn again", () => {
 });
 
 test("an account's orders open, trade and end", () => {
-  const order = (fields) => ({ order_id: 1, symbol: "A_B", side: "BUY", status: "OPEN", price: "5", remaining: "2", received_at: 1, seq: 1, ...fields });
+  const order = (fields) => ({
+    order_id: 1,
+    symbol: "A_B",
+    side: "BUY",
+    status: "OPEN",
+    price: "5",
+    remaining: "2",
+    received_at: 1,
+    seq: 1,
+    ...fields,
+  });
   const own = new OwnOrders();
   own.snapshot([order({})]);
   assert.deepEqual(own.at("A_B"), [{ side: "BUY", price: "5", quantity: "2" }]);
   const fill = { trade_id: 3, maker_order_id: 1, taker_order_id: 2, price: "5", quantity: "1" };
-  own.update([{ seq: 2, events: ["Trade"], order: order({ status: "PARTIALLY_FILLED", remaining: "1", seq: 2 }), fills: [fill] }]);
+  own.update([
+    { seq: 2, events: ["Trade"], order: order({ status: "PARTIALLY_FILLED", remaining: "1", seq: 2 }), fills: [fill] },
+  ]);
   assert.deepEqual([own.fills[0].role, own.fills[0].order_id, own.open.size], ["maker", 1, 1]);
   own.update([{ seq: 3, events: ["OrderCancelled"], order: order({ status: "CANCELLED", seq: 3 }) }]);
   assert.deepEqual([own.open.size, own.ended.map(({ status }) => status)], [0, ["CANCELLED"]]);
@@ -130,18 +154,45 @@ test("an account's orders open, trade and end", () => {
 test("the ticket sends what its type needs, and writes the same as a program", () => {
   const now = 1_000_000;
   const written = (fields) => {
-    Object.entries({ kind: "LIMIT", side: "BUY", timeInForce: "GTC", price: "", trigger: "", quantity: "1", byQuote: false, ...fields }).forEach(
-      ([name, value]) => (ticket[name].value = value),
-    );
+    Object.entries({
+      kind: "LIMIT",
+      side: "BUY",
+      timeInForce: "GTC",
+      price: "",
+      trigger: "",
+      quantity: "1",
+      byQuote: false,
+      ...fields,
+    }).forEach(([name, value]) => (ticket[name].value = value));
     const { symbol, account, ...rest } = ticket.body("A_B", "desk", now);
     assert.deepEqual([symbol, account], ["A_B", "desk"]);
     return rest;
   };
   assert.deepEqual(written({ price: "5" }), { side: "BUY", price: "5", quantity: "1" });
-  assert.deepEqual(written({ price: "5", timeInForce: "GTD" }), { side: "BUY", price: "5", quantity: "1", time_in_force: "GTD", expire_at: 1060 });
-  assert.deepEqual(written({ kind: "MARKET", price: "5", byQuote: true }), { side: "BUY", type: "MARKET", quote_quantity: "1" });
-  assert.deepEqual(written({ kind: "STOP", trigger: "7", price: "5" }), { side: "BUY", type: "STOP", stop_price: "7", quantity: "1" });
-  assert.deepEqual(written({ kind: "TRAILING_STOP", trigger: "7" }), { side: "BUY", type: "TRAILING_STOP", trailing_delta: "7", quantity: "1" });
+  assert.deepEqual(written({ price: "5", timeInForce: "GTD" }), {
+    side: "BUY",
+    price: "5",
+    quantity: "1",
+    time_in_force: "GTD",
+    expire_at: 1060,
+  });
+  assert.deepEqual(written({ kind: "MARKET", price: "5", byQuote: true }), {
+    side: "BUY",
+    type: "MARKET",
+    quote_quantity: "1",
+  });
+  assert.deepEqual(written({ kind: "STOP", trigger: "7", price: "5" }), {
+    side: "BUY",
+    type: "STOP",
+    stop_price: "7",
+    quantity: "1",
+  });
+  assert.deepEqual(written({ kind: "TRAILING_STOP", trigger: "7" }), {
+    side: "BUY",
+    type: "TRAILING_STOP",
+    trailing_delta: "7",
+    quantity: "1",
+  });
   assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/"), /it'\\''s/);
   assert.match(ticket.asPython({ post_only: true, price: "5" }, "http://x/"), /"post_only": True,\n {4}"price": "5",/);
   assert.deepEqual([ticket.stepped("5.5", "0.5", 1, 8), ticket.stepped("", "0.5", -1, 8)], ["6", "0"]);

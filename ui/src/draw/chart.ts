@@ -70,7 +70,10 @@ export class PriceChart {
     this.chart.applyOptions({
       layout: { background: { type: ColorType.Solid, color: now.panel }, textColor: now.muted },
       grid: { vertLines: line, horzLines: line },
-      crosshair: { vertLine: { color: now.muted, labelBackgroundColor: "#3a4656" }, horzLine: { color: now.muted, labelBackgroundColor: "#3a4656" } },
+      crosshair: {
+        vertLine: { color: now.muted, labelBackgroundColor: "#3a4656" },
+        horzLine: { color: now.muted, labelBackgroundColor: "#3a4656" },
+      },
     });
     this.prices.applyOptions({ upColor: now.up, downColor: now.down, wickUpColor: now.up, wickDownColor: now.down });
     this.redraw();
@@ -98,7 +101,9 @@ export class PriceChart {
       this.prices.setData(candles.map(bar));
       this.volumes.setData(candles.map((candle) => this.volume(candle)));
       if (this.drawn < 2 || candles.length < this.drawn) {
-        this.chart.timeScale().setVisibleLogicalRange({ from: candles.length - AT_FIRST, to: candles.length + FREE_RIGHT });
+        this.chart
+          .timeScale()
+          .setVisibleLogicalRange({ from: candles.length - AT_FIRST, to: candles.length + FREE_RIGHT });
       }
     }
     this.drawn = candles.length;
@@ -115,7 +120,9 @@ export class PriceChart {
       return;
     }
     const digits = this.market.digits.peek().price;
-    const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map((price) => shownAs(price, digits));
+    const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map((price) =>
+      shownAs(price, digits),
+    );
     this.legend.set(`O ${open}  H ${high}  L ${low}  C ${close}  V ${compact(candle.volume)}`);
   }
 

@@ -13,7 +13,11 @@ export function Header() {
   return (
     <header class="top">
       <Brand />
-      {demo ? <span class="badge demo" title="The orders on this page are made by the demo market">DEMO</span> : null}
+      {demo ? (
+        <span class="badge demo" title="The orders on this page are made by the demo market">
+          DEMO
+        </span>
+      ) : null}
       <SymbolSwitch />
       <Figures />
       <span class="grow" />
@@ -35,7 +39,12 @@ function SymbolSwitch() {
   return (
     <label class="switch">
       <span class="hidden">Market</span>
-      <select id="symbol" value={now} disabled={all.length === 0} onChange={(event) => void show(event.currentTarget.value)}>
+      <select
+        id="symbol"
+        value={now}
+        disabled={all.length === 0}
+        onChange={(event) => void show(event.currentTarget.value)}
+      >
         {all.length === 0 ? <option value="">no market</option> : null}
         {all.map((symbol) => (
           <option key={symbol} value={symbol}>

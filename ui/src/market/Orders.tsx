@@ -46,24 +46,65 @@ export function Orders() {
   return (
     <section class="panel orders" aria-label="Own orders">
       <h2>
-        <div class="tabs" role="tablist" aria-label="Own orders" onKeyDown={(event) => turn(event, tabs.map(([name]) => name))}>
+        <div
+          class="tabs"
+          role="tablist"
+          aria-label="Own orders"
+          onKeyDown={(event) =>
+            turn(
+              event,
+              tabs.map(([name]) => name),
+            )
+          }
+        >
           {tabs.map(([name, label]) => (
-            <button key={name} type="button" role="tab" id={`tab-${name}`} aria-controls="own-table" aria-selected={tab.value === name} tabIndex={tab.value === name ? 0 : -1} onClick={() => (tab.value = name)}>
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-controls="own-table"
+              aria-selected={tab.value === name}
+              tabIndex={tab.value === name ? 0 : -1}
+              onClick={() => (tab.value = name)}
+            >
               {label}
             </button>
           ))}
         </div>
-        <span class="said" role="status">{said.value}</span>
+        <span class="said" role="status">
+          {said.value}
+        </span>
         <label class="inline">
           <span>Account</span>
-          <input id="account" value={account.value} spellcheck={false} autocomplete="off" maxLength={64} onChange={(event) => (account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk")} />
+          <input
+            id="account"
+            aria-label="Account"
+            value={account.value}
+            spellcheck={false}
+            autocomplete="off"
+            maxLength={64}
+            onChange={(event) => (account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk")}
+          />
         </label>
-        <button type="button" id="cancel-all" class="quiet" disabled={open.length === 0} onClick={() => void cancelAll()}>
+        <button
+          type="button"
+          id="cancel-all"
+          class="quiet"
+          disabled={open.length === 0}
+          onClick={() => void cancelAll()}
+        >
           Cancel all
         </button>
       </h2>
       <div class="scroll" id="own-table" role="tabpanel" aria-labelledby={`tab-${tab.value}`} tabIndex={0}>
-        {tab.value === "open" ? <OpenOrders orders={open} /> : tab.value === "history" ? <History orders={ended} /> : <Fills fills={fills} />}
+        {tab.value === "open" ? (
+          <OpenOrders orders={open} />
+        ) : tab.value === "history" ? (
+          <History orders={ended} />
+        ) : (
+          <Fills fills={fills} />
+        )}
       </div>
     </section>
   );
@@ -78,7 +119,17 @@ function turn(event: KeyboardEvent, names: Tab[]) {
   }
 }
 
-function Table({ heads, empty, children, more }: { heads: string[]; empty: string; children: ComponentChildren[]; more: number }) {
+function Table({
+  heads,
+  empty,
+  children,
+  more,
+}: {
+  heads: string[];
+  empty: string;
+  children: ComponentChildren[];
+  more: number;
+}) {
   if (children.length === 0) {
     return <p class="nothing">{empty}</p>;
   }
@@ -126,7 +177,11 @@ const Why = ({ id }: { id: number }) => (
 /** What matters most comes first: a narrow screen shows the beginning. */
 function OpenOrders({ orders }: { orders: Order[] }) {
   return (
-    <Table heads={["Side", "Price", "Quantity", "Filled", "Type", "Status", "Time UTC", "Id", "Market", "Do"]} empty="No open orders of this account." more={orders.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Filled", "Type", "Status", "Time UTC", "Id", "Market", "Do"]}
+      empty="No open orders of this account."
+      more={orders.length - SHOWN}
+    >
       {orders.slice(0, SHOWN).map((order) => (
         <tr key={order.order_id} data-order={order.order_id}>
           <Amounts order={order} />
@@ -136,7 +191,13 @@ function OpenOrders({ orders }: { orders: Order[] }) {
           <td>{words(order.status)}</td>
           <Origin order={order} />
           <td class="do">
-            <button type="button" class="quiet" data-cancel={order.order_id} onClick={() => void cancel(order)} aria-label={`Cancel order ${order.order_id}`}>
+            <button
+              type="button"
+              class="quiet"
+              data-cancel={order.order_id}
+              onClick={() => void cancel(order)}
+              aria-label={`Cancel order ${order.order_id}`}
+            >
               cancel
             </button>
             <Why id={order.order_id} />
@@ -149,7 +210,11 @@ function OpenOrders({ orders }: { orders: Order[] }) {
 
 function History({ orders }: { orders: Order[] }) {
   return (
-    <Table heads={["Side", "Price", "Quantity", "Filled", "Average", "Status", "Type", "Time UTC", "Id", "Market", "Do"]} empty="No order of this account has ended yet." more={orders.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Filled", "Average", "Status", "Type", "Time UTC", "Id", "Market", "Do"]}
+      empty="No order of this account has ended yet."
+      more={orders.length - SHOWN}
+    >
       {orders.slice(0, SHOWN).map((order) => (
         <tr key={order.order_id} data-order={order.order_id}>
           <Amounts order={order} />
@@ -189,7 +254,11 @@ function Origin({ order }: { order: Order }) {
 
 function Fills({ fills }: { fills: OwnFill[] }) {
   return (
-    <Table heads={["Side", "Price", "Quantity", "Value", "Role", "Time UTC", "Trade", "Order", "Market", "Do"]} empty="No fills of this account's orders." more={fills.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Value", "Role", "Time UTC", "Trade", "Order", "Market", "Do"]}
+      empty="No fills of this account's orders."
+      more={fills.length - SHOWN}
+    >
       {fills.slice(0, SHOWN).map((fill) => (
         <tr key={`${fill.trade_id} ${fill.order_id}`}>
           <Side side={fill.side} />
