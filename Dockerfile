@@ -12,14 +12,14 @@ COPY . .
 COPY --from=ui /build/ui/dist ui/dist
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked -p pricetime && cp target/release/pricetime /pricetime
+    cargo build --release --locked -p pricetime && scripts/image_root.sh target/release/pricetime /image
 
-FROM debian:bookworm-slim
-RUN useradd --system --no-create-home --home-dir /data pricetime && install -d -o pricetime -g pricetime /data
-COPY --from=build /pricetime /usr/local/bin/pricetime
-USER pricetime
+# Nothing but the service: no shell, no package manager; it runs as nobody, and its root may be read-only.
+FROM scratch
+COPY --from=build /image /
+USER 65532:65532
 WORKDIR /data
-ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
+ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data PATH=/usr/local/bin
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s CMD ["pricetime", "healthcheck"]

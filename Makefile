@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history \
+.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
 	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
@@ -97,3 +97,9 @@ fuzz: prepare ## what reads bytes from outside, and sequences of commands; MINUT
 
 mutants: prepare ## the core with each of its rules broken, against its tests; SHARD=0 SHARDS=16
 	@scripts/mutants.sh
+
+deny: ## licences, banned and foreign crates, who may import whom; the first time it builds cargo-deny, some minutes
+	@$$(scripts/cargo_tool.sh cargo-deny 0.20.2) --locked check bans licenses sources
+
+sbom: ## what the service is made of, as CycloneDX in target/sbom; the first time it builds cargo-cyclonedx
+	@scripts/sbom.sh

@@ -3,6 +3,7 @@
 //! All problems are found and reported at once; each says which setting, what is wrong and what to do. Secrets are never
 //! shown. What settings there are stands in [`table::SETTINGS`] and nowhere else.
 
+mod files;
 mod hosts;
 mod secret;
 mod sources;

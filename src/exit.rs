@@ -3,7 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use actors::{AuditError, Fatal, RecoveryError};
+use actors::fatal::of_log as runbook_of_log;
+use actors::{AuditError, Fatal, RecoveryError, Runbook};
 use journal::{Epoch, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
 use matching::Seq;
 
@@ -142,7 +143,9 @@ impl End {
             End::Redis(RedisError::Unreachable(_)) | End::Postgres(PostgresError::Unreachable { .. }) => 3,
             End::Redis(_) | End::Postgres(_) => 2,
             End::Embedded(EmbeddedError::Folder { error, .. }) if error.kind() == io::ErrorKind::StorageFull => 3,
-            End::Embedded(EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. }) => 2,
+            End::Embedded(
+                EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. } | EmbeddedError::Newer { .. },
+            ) => 2,
             End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
@@ -156,8 +159,44 @@ impl End {
             End::Log(error) | End::Fatal(Fatal::Log(error)) | End::Recovery(RecoveryError::Log(error)) => of_log(error),
             End::Snapshot(error) | End::Recovery(RecoveryError::Snapshot(error)) => of_snapshot(error),
             End::Fatal(Fatal::Fenced) => 5,
+            End::Fatal(Fatal::NewerStream { .. }) => 2,
             End::Recovery(RecoveryError::LogWentBack { .. }) | End::CrashLoop(_) => 6,
         }
+    }
+
+    /// What to do about it.
+    pub fn runbook(&self) -> Runbook {
+        match self {
+            End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => Runbook::Configuration,
+            End::Redis(RedisError::Unreachable(_)) | End::Queue(_) => Runbook::RedisLost,
+            End::Postgres(PostgresError::Unreachable { .. }) => Runbook::PostgresLost,
+            End::Redis(_) | End::Postgres(_) => Runbook::Configuration,
+            End::Embedded(EmbeddedError::Folder { error, .. }) if error.kind() == io::ErrorKind::StorageFull => {
+                Runbook::DiskFull
+            }
+            End::Embedded(
+                EmbeddedError::Folder { .. } | EmbeddedError::Missing { .. } | EmbeddedError::Newer { .. },
+            ) => Runbook::Configuration,
+            End::Embedded(EmbeddedError::NotNow { .. }) => Runbook::DiskFull,
+            End::Embedded(EmbeddedError::Locked { .. }) | End::WriterAlive { .. } => Runbook::TakeOver,
+            End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => Runbook::BadRow,
+            End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => Runbook::RedisLost,
+            End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => Runbook::ReadersBehind,
+            End::Log(error) | End::Recovery(RecoveryError::Log(error)) => runbook_of_log(error),
+            End::Audit(AuditError::Log(error)) => runbook_of_log(error),
+            End::Snapshot(_) | End::Recovery(RecoveryError::Snapshot(_)) | End::Audit(AuditError::Snapshot(_)) => {
+                Runbook::NoSnapshot
+            }
+            End::Audit(_) | End::ServiceDiffers { .. } | End::CrashLoop(_) => Runbook::BadRow,
+            End::Recovery(RecoveryError::LogWentBack { .. }) => Runbook::LogWentBack,
+            End::Fatal(fatal) => fatal.runbook(),
+            End::Http(_) | End::NotWell { .. } | End::Output(_) => Runbook::OrdersRefused,
+        }
+    }
+
+    /// The last thing that a process says: what happened, and behind it what to do.
+    pub fn last_words(&self) -> String {
+        format!("{self}\n{}", self.runbook())
     }
 
     /// Whether the service stops itself because of the log: a broken chain, or something that the log refuses for good.
@@ -196,4 +235,92 @@ fn differences_of(first: &[Difference]) -> String {
 
 fn list(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use matching::StateHash;
+
+    use super::*;
+
+    /// One of each kind, and of each kind within that has a runbook of its own.
+    fn ends() -> Vec<End> {
+        let (seq, text) = (Seq::ZERO, || "why".to_owned());
+        let io = || io::Error::from(io::ErrorKind::StorageFull);
+        let damaged = || LogError::Damaged { seq, error: text() };
+        let snapshot = || SnapshotError::Damaged { seq, error: text() };
+        let hash = StateHash::of(b"state");
+        let folder = || std::path::PathBuf::from("data");
+        let problem = Problem { name: text(), wrong: text(), remedy: text() };
+        vec![
+            End::Configuration(vec![problem]),
+            End::Logging(text()),
+            End::Listen { address: ([127, 0, 0, 1], 1).into(), error: io() },
+            End::Redis(RedisError::Unreachable(text())),
+            End::Redis(RedisError::Url(text())),
+            End::Postgres(PostgresError::Unreachable { address: text(), error: text() }),
+            End::Postgres(PostgresError::Newer { address: text(), migration: 9 }),
+            End::Embedded(EmbeddedError::Folder { folder: folder(), error: io() }),
+            End::Embedded(EmbeddedError::Missing { folder: folder() }),
+            End::Embedded(EmbeddedError::Newer { file: folder(), migration: 9 }),
+            End::Embedded(EmbeddedError::NotNow { file: folder(), error: text() }),
+            End::Embedded(EmbeddedError::Locked { folder: folder() }),
+            End::Embedded(EmbeddedError::Gone { file: folder() }),
+            End::Queue(QueueError::Lost),
+            End::Log(LogError::Unknown(text())),
+            End::Log(LogError::Fenced),
+            End::Log(LogError::Refused(text())),
+            End::Log(damaged()),
+            End::Snapshot(snapshot()),
+            End::Recovery(RecoveryError::Log(damaged())),
+            End::Recovery(RecoveryError::Snapshot(snapshot())),
+            End::Recovery(RecoveryError::Projection(ProjectionError(text()))),
+            End::Recovery(RecoveryError::LogWentBack { shown: seq }),
+            End::Fatal(Fatal::Fenced),
+            End::Fatal(Fatal::Log(damaged())),
+            End::Fatal(Fatal::NewerStream { entry: journal::StreamId::ZERO, format: 9 }),
+            End::Projection(ProjectionError(text())),
+            End::Usage(text()),
+            End::Output(io()),
+            End::NotWell { address: text(), detail: text() },
+            End::WriterAlive { epoch: Epoch(1) },
+            End::Audit(AuditError::Log(damaged())),
+            End::Audit(AuditError::Snapshot(snapshot())),
+            End::Audit(AuditError::SnapshotDiffers { seq }),
+            End::Audit(AuditError::StatesDiffer { seq, applied: hash, folded: hash }),
+            End::CrashLoop(LastFatal { seq, times: 3, error: text() }),
+            End::NoProjection,
+            End::ProjectionBehind { shown: seq, log: seq },
+            End::Disagrees { at: seq, differences: 0, first: Vec::new() },
+            End::ServiceDiffers { seq, service: text(), log: text() },
+            End::Http(text()),
+        ]
+    }
+
+    /// Every end of its own accord says at last where its runbook is, and that is there.
+    #[test]
+    fn every_last_line_is_a_runbook_that_exists() {
+        let manual = include_str!("../docs/operations.md");
+        let headings: BTreeSet<String> = manual
+            .lines()
+            .filter_map(|line| line.strip_prefix("### "))
+            .map(|heading| heading.to_lowercase().replace(' ', "-"))
+            .collect();
+        let kind = |end: &End| format!("{:?}", std::mem::discriminant(end));
+        let kinds: BTreeSet<String> = ends().iter().map(kind).collect();
+        assert_eq!(kinds.len(), 23, "a kind of end is not among the examples, or is new: give it one and count it");
+        for end in ends() {
+            let words = end.last_words();
+            let (said, last) = words.rsplit_once('\n').expect("two lines");
+            assert_eq!(said, end.to_string());
+            let anchor = last.strip_prefix("Runbook: docs/operations.md#").unwrap_or_else(|| panic!("{words}"));
+            assert!(headings.contains(anchor), "{anchor} is no section of docs/operations.md");
+        }
+        for runbook in Runbook::ALL {
+            let anchor = runbook.to_string().split('#').nth(1).map(str::to_owned).expect("an anchor");
+            assert!(headings.contains(&anchor), "{anchor} is no section of docs/operations.md");
+        }
+    }
 }

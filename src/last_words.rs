@@ -62,7 +62,7 @@ pub async fn after_an_end(settings: &Settings, end: &End) {
     }
     let delay = settings.final_exit_delay;
     if matches!(end.code(), 5 | 6) && !delay.is_zero() {
-        error!("{end}");
+        error!("{}", end.last_words());
         info!("ending with exit code {} in {} s", end.code(), delay.as_secs());
         wait(delay).await;
     }

@@ -85,6 +85,7 @@ enum Command {
     },
     /// Read the event log.
     #[command(after_help = "Examples:\n  pricetime log --symbol BTC_USDT --limit 20\n  pricetime log --order 7\n  \
+                            pricetime log --request 4bf92f3577b34da6a3ce929d0e0e4736\n  \
                             pricetime log --from 1000 --follow --json")]
     Log(Wanted),
     /// Print the event log as JSON Lines, with everything that its chain is made of; docs/log-format.md describes it.

@@ -64,7 +64,7 @@ pub fn serve(demo: bool, forget_stops: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(end) => {
             // Logging may not be set up yet, and whoever started the service should see this in any case.
-            eprintln!("pricetime: {end}");
+            eprintln!("pricetime: {}", end.last_words());
             ExitCode::from(end.code())
         }
     }
@@ -172,6 +172,7 @@ async fn start(
         projection,
         clock: clock.clone(),
     };
+    let pace = recovered.pace;
     let placement = Placement::threads(BOOK_THREADS);
     let (pipeline, mut fatal) =
         Pipeline::start(ports, pipeline_settings(settings, clean), recovered, writer.epoch, &placement);
@@ -201,6 +202,7 @@ async fn start(
         consumers,
         projected: pipeline.projected.clone(),
         stream_end,
+        pace,
         snapshots: gauge,
         bench: Bench::new(settings),
     });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, SpawnHandle, WrapFuture};
+use journal::encoding::STREAM_FORMAT;
 use journal::{CommandQueue, Entry, QueueError, StreamId};
 use matching::planted::{Bug, is_planted};
 use tokio::sync::{oneshot, watch};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::event_log::{Barrier, Commit};
+use crate::fatal::{Fatal, FatalSender};
 use crate::intake::{ClosedGate, Intake};
 use crate::matcher::{First, Matched, Matcher};
 use crate::progress::Progress;
@@ -49,6 +51,7 @@ pub(crate) struct DispatcherParts {
     pub read_to: StreamId,
     /// Entries kept in the stream behind the projection, for audit.
     pub retention_entries: u64,
+    pub fatal: FatalSender,
 }
 
 pub(crate) struct DispatcherActor {
@@ -189,12 +192,30 @@ impl DispatcherActor {
             }
             new
         });
+        if let Some((index, newer)) = entries.iter().enumerate().find_map(|(index, entry)| Some((index, newer(entry)?)))
+        {
+            if index == 0 {
+                return self.end(newer, ctx);
+            }
+            // What is before it is executed; then it is the first.
+            entries.truncate(index);
+        }
         if let Some(last) = entries.last() {
             self.parts.read_to = last.id;
             self.retention.read(entries.len() as u64, last.id);
             self.trim(ctx);
             self.fetched = entries.into();
         }
+        self.turn(ctx);
+    }
+
+    /// Reads nothing more: whoever runs this process ends it.
+    fn end(&mut self, fatal: Fatal, ctx: &mut Context<Self>) {
+        error!("the engine ends: {fatal}\n{}", fatal.runbook());
+        self.stopping = true;
+        self.parts.progress.set_reading(false);
+        // Nobody listens when the process is ending already.
+        let _ = self.parts.fatal.send(fatal);
         self.turn(ctx);
     }
 
@@ -295,7 +316,7 @@ impl DispatcherActor {
         plan(&mut matcher);
         let matched = async move {
             let matched = matcher.run().await;
-            progress.matching.took(began.elapsed());
+            progress.took_to_match(began.elapsed());
             (matcher, matched)
         };
         ctx.spawn(matched.into_actor(self).map(|(matcher, matched), dispatcher, ctx| {
@@ -356,6 +377,12 @@ impl DispatcherActor {
             let _ = reply.send(());
         }
     }
+}
+
+/// That an entry is of a newer release.
+fn newer(entry: &Entry) -> Option<Fatal> {
+    let format = entry.payload.as_ref().ok()?.format;
+    (format > STREAM_FORMAT).then_some(Fatal::NewerStream { entry: entry.id, format })
 }
 
 impl Actor for DispatcherActor {

@@ -9,9 +9,9 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture,
 };
 use journal::{Batch, Committed, Epoch, EventLog, LogError, Position, Record};
+use matching::Router;
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Command, Router};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -90,7 +90,7 @@ impl Handler<Commit> for EventLogActor {
                 Ok(()) => {
                     actor.position = end;
                     actor.progress.set_committed(end.seq.get());
-                    actor.progress.add_orders(orders_in(&commit.matched));
+                    actor.progress.measures.committed(&commit.matched);
                     if !early {
                         actor.publish(commit.matched, end);
                     }
@@ -150,7 +150,8 @@ impl EventLogActor {
         let records = matched
             .iter()
             .map(|row| {
-                let record = Record::new(&position, row.stream_id, self.epoch, &row.command, &row.events);
+                let Matched { command, stream_id, request_id, events } = row;
+                let record = Record::traced(&position, *stream_id, self.epoch, command, events, request_id.as_ref());
                 position = record.position();
                 record
             })
@@ -182,7 +183,7 @@ impl EventLogActor {
 
     /// Stops at once: what is queued here is in the stream too, and whoever writes next executes it.
     fn end(&mut self, fatal: Fatal, ctx: &mut Context<Self>) {
-        error!(%fatal, "the engine ends");
+        error!("the engine ends: {fatal}\n{}", fatal.runbook());
         self.progress.set_log_reachable(false);
         // Nobody listens when the process is ending already.
         let _ = self.fatal.send(fatal);
@@ -225,12 +226,8 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
     };
     progress.set_log_reachable(true);
     progress.set_beaten(began);
-    progress.committing.took(began.elapsed());
+    progress.took_to_commit(began.elapsed());
     Ok(())
-}
-
-fn orders_in(matched: &[Matched]) -> u64 {
-    matched.iter().filter(|row| matches!(row.command.value, Command::NewOrder(_))).count() as u64
 }
 
 async fn read_surely(log: &dyn EventLog) -> Result<journal::WriterPosition, Fatal> {

@@ -8,6 +8,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use actix::ArbiterHandle;
 
+use crate::runbook::Runbook;
+
 thread_local! {
     static ENGINE_THREAD: Cell<bool> = const { Cell::new(false) };
 }
@@ -36,7 +38,8 @@ pub fn abort_on_engine_panic() {
                 last_words(&info.to_string());
             }
             eprintln!(
-                "an engine actor panicked: the process ends here and recovers from the log when it is started again"
+                "an engine actor panicked: the process ends here and recovers from the log when it is started again\n{}",
+                Runbook::BadRow
             );
             process::abort();
         }

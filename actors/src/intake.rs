@@ -19,6 +19,8 @@ use matching::{Command, Order, OrderId};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, oneshot};
 use tokio::time::Instant;
 
+use crate::histogram::Histogram;
+
 /// A queue that has commands and has answered none for this long is stuck: whoever comes now is told so at once, and
 /// knows that its command was not taken, rather than wait with those whose outcome is unknown.
 const STUCK: Duration = Duration::from_secs(1);
@@ -42,6 +44,17 @@ pub struct IntakeLimits {
     /// While the log commits, no new order is taken when the oldest command has waited for longer. A log that commits
     /// nothing is not too slow but away: then only the numbers count.
     pub wait: Duration,
+}
+
+/// How far the log is behind what was acknowledged, and the queue behind what it was given.
+#[derive(Debug, Copy, Clone, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Entries of the stream that are acknowledged and not committed.
+    pub entries: usize,
+    /// How long the oldest of them has waited.
+    pub age: Duration,
+    /// How long the queue has answered nobody, while somebody waits for its acknowledgement.
+    pub silence: Duration,
 }
 
 /// A command that was not acknowledged.
@@ -71,6 +84,10 @@ pub struct Intake {
     /// Held by the entry on its way; held exclusively while the stream is restored.
     gate: Arc<RwLock<()>>,
     state: Mutex<State>,
+    /// How long entries took to be acknowledged.
+    acknowledged: Histogram,
+    /// How long they then took to be committed.
+    settled: Histogram,
 }
 
 /// The gate, closed; dropping it opens the gate again.
@@ -179,9 +196,14 @@ impl State {
         }
     }
 
-    /// Whether the queue has had an entry for too long.
+    /// How long the queue has had the entry that it has not answered.
+    fn silence(&self) -> Duration {
+        self.asked.map_or(Duration::ZERO, |asked| asked.elapsed())
+    }
+
+    /// Whether it has had it for too long.
     fn is_stuck(&self) -> bool {
-        self.asked.is_some_and(|asked| asked.elapsed() > STUCK)
+        self.silence() > STUCK
     }
 
     /// Commands wait for the next entry; returns whether somebody has to begin to carry.
@@ -231,6 +253,16 @@ impl State {
     }
 }
 
+/// Tells callers what became of their commands.
+fn answer(commands: impl IntoIterator<Item = Waiting>, result: &Result<(), IntakeError>) {
+    for Waiting { permit, reply, .. } in commands {
+        // Before the answer: whoever hears it finds the room that it gave back.
+        drop(permit);
+        // Whoever asked may have gone away.
+        let _ = reply.send(result.clone());
+    }
+}
+
 /// The text of an entry: that of one caller as it is, else an array of all commands.
 fn join(commands: &[Waiting]) -> String {
     if let [one] = commands {
@@ -251,7 +283,14 @@ impl Intake {
     /// An open way into `queue`, where everything up to `committed` is committed.
     pub fn new(queue: Arc<dyn CommandQueue>, committed: StreamId, limits: IntakeLimits) -> Intake {
         let state = State { committed, ..State::default() };
-        Intake { queue, limits, gate: Arc::default(), state: Mutex::new(state) }
+        Intake {
+            queue,
+            limits,
+            gate: Arc::default(),
+            state: Mutex::new(state),
+            acknowledged: Histogram::of_times(),
+            settled: Histogram::of_times(),
+        }
     }
 
     /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
@@ -292,12 +331,14 @@ impl Intake {
                 carrier.0 = None;
                 return;
             };
+            let began = Instant::now();
             let result = self.append(&mut commands).await;
-            for Waiting { permit, reply, .. } in commands {
-                // Before the answer: whoever hears it finds the room that it gave back.
-                drop(permit);
-                // Whoever asked may have gone away.
-                let _ = reply.send(result.clone());
+            let stuck = result.is_err() && began.elapsed() > STUCK;
+            answer(commands, &result);
+            if stuck {
+                // Those behind it waited for as long, and would wait for as long again.
+                let behind = std::mem::take(&mut self.state().waiting);
+                answer(behind, &Err(IntakeError::Stuck));
             }
         }
     }
@@ -313,7 +354,7 @@ impl Intake {
         let known = self.state().asked();
         let enqueued = self.queue.enqueue(&text).await;
         let mut state = self.state();
-        state.asked = None;
+        let asked = state.asked.take();
         let id = enqueued?;
         if id <= known {
             // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
@@ -323,6 +364,8 @@ impl Intake {
             );
         }
         state.keep(id, text, commands);
+        drop(state);
+        self.acknowledged.observe_time(asked.map_or(Duration::ZERO, |asked| asked.elapsed()));
         Ok(())
     }
 
@@ -356,6 +399,28 @@ impl Intake {
         self.state().lane(lane).all()
     }
 
+    /// How long entries took until the queue acknowledged them.
+    pub fn times_to_acknowledge(&self) -> &Histogram {
+        &self.acknowledged
+    }
+
+    /// How long acknowledged entries took until they were committed; of those that were not committed before their
+    /// acknowledgement came.
+    pub fn times_to_settle(&self) -> &Histogram {
+        &self.settled
+    }
+
+    /// How far things are behind now. What a start finds in the stream is not known here.
+    pub fn lag(&self) -> Lag {
+        let state = self.state();
+        let oldest = state.kept.first_key_value();
+        Lag {
+            entries: state.kept.len(),
+            age: oldest.map_or(Duration::ZERO, |(_, oldest)| oldest.since.elapsed()),
+            silence: state.silence(),
+        }
+    }
+
     /// Whether as many orders wait as may.
     pub fn is_full(&self) -> bool {
         self.waiting_in(Lane::Orders) >= self.limits.orders
@@ -372,12 +437,14 @@ impl Intake {
     pub(crate) fn committed(&self, committed: StreamId) {
         let mut state = self.state();
         state.committed = state.committed.max(committed);
+        let now = Instant::now();
         while let Some(entry) = state.kept.first_entry()
             && *entry.key() <= committed
         {
             let entry = entry.remove();
             state.orders.kept -= entry.orders;
             state.cancels.kept -= entry.cancels;
+            self.settled.observe_time(now - entry.since);
         }
         state.late = state.kept.first_key_value().is_some_and(|(_, oldest)| oldest.since.elapsed() > self.limits.wait);
     }

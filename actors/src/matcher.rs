@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use actix::Addr;
 use futures_util::future::join_all;
-use journal::{Clock, Entry, StreamId, encoding};
+use journal::encoding::Traced;
+use journal::{Clock, Entry, RequestId, StreamId, encoding};
 use matching::book::{Book, BookCommand, BookEvent};
 use matching::command::{AdvanceTime, ListInstrument, RefuseEntry, SetPhase};
 use matching::router::MAX_SYMBOLS;
@@ -16,7 +17,9 @@ use matching::{Command, Event, Instrument, Micros, Router, Seq, Sequenced, Symbo
 use tracing::warn;
 
 use crate::book::{ApplyBatch, BookActor, CopyBook};
+use crate::measures::Stage;
 use crate::placement::{self, Placement};
+use crate::progress::Progress;
 use crate::reopening::Reopening;
 
 /// A command and what came of it, not yet committed.
@@ -25,6 +28,8 @@ pub(crate) struct Matched {
     pub command: Sequenced<Command>,
     /// The stream entry that it came with.
     pub stream_id: StreamId,
+    /// The id that the client gave its request.
+    pub request_id: Option<RequestId>,
     pub events: Vec<Event>,
 }
 
@@ -58,6 +63,7 @@ pub(crate) struct Matcher {
     router: Router,
     books: BTreeMap<Symbol, BookHandle>,
     placement: Placement,
+    progress: Arc<Progress>,
     /// The stream entry of the last row.
     stream_id: StreamId,
     /// The stamp of the batch: one for all its rows, so that nothing falls due in the middle of it.
@@ -77,6 +83,7 @@ struct BookHandle {
 struct Row {
     command: Sequenced<Command>,
     stream_id: StreamId,
+    request_id: Option<RequestId>,
     own: Vec<Event>,
     answers: Vec<(Symbol, Vec<BookEvent>)>,
 }
@@ -89,9 +96,10 @@ impl Matcher {
         books: Vec<Book>,
         placement: Placement,
         stream_id: StreamId,
+        progress: Arc<Progress>,
     ) -> Matcher {
         let (now, rows) = (router.time(), Vec::new());
-        let mut matcher = Matcher { rules, router, books: BTreeMap::new(), placement, stream_id, now, rows };
+        let mut matcher = Matcher { rules, router, books: BTreeMap::new(), placement, progress, stream_id, now, rows };
         for book in books {
             matcher.start_book(book);
         }
@@ -150,10 +158,10 @@ impl Matcher {
         {
             self.stream_id = entry.id;
             let decoded = entry.payload.and_then(|payload| {
-                encoding::decode_entry(payload.format, &payload.text).map_err(|error| error.to_string())
+                encoding::decode_traced(payload.format, &payload.text).map_err(|error| error.to_string())
             });
             match decoded {
-                Ok(commands) => commands.into_iter().for_each(|command| self.plan_command(command)),
+                Ok(commands) => commands.into_iter().for_each(|traced| self.plan_traced(traced)),
                 Err(error) => {
                     warn!(entry = %entry.id, %error, "a stream entry cannot be read: refused in the log");
                     let refuse = RefuseEntry { stream_id: entry.id.to_string(), error };
@@ -167,7 +175,8 @@ impl Matcher {
         self.now = self.rules.clock.now().max(self.router.time());
     }
 
-    fn plan_command(&mut self, mut command: Command) {
+    fn plan_traced(&mut self, traced: Traced) {
+        let Traced { mut command, request_id } = traced;
         if let Command::NewOrder(new) = &mut command {
             let order = &new.order;
             let unlisted = self.router.instrument(order.symbol).is_none();
@@ -175,14 +184,21 @@ impl Matcher {
                 let instrument = Instrument::finest(order.symbol);
                 self.plan(Command::ListInstrument(ListInstrument { command_id: None, instrument }));
             }
+            let queued = Duration::from_micros(self.now.get().saturating_sub(order.received_at.get()));
+            self.progress.measures.took(Stage::Queue, queued);
             let waited = || self.rules.clock.since(order.received_at);
             new.stale = self.rules.max_queue_age.is_some_and(|most| waited() > most);
         }
-        self.plan(command);
+        self.plan_with(command, request_id);
+    }
+
+    /// Plans a command of the service's own.
+    fn plan(&mut self, command: Command) {
+        self.plan_with(command, None);
     }
 
     /// Gives a command its number and sends it where it belongs.
-    fn plan(&mut self, command: Command) {
+    fn plan_with(&mut self, command: Command, request_id: Option<RequestId>) {
         let command = Sequenced { seq: self.router.seq().next(), time: self.now, value: command };
         let (mut own, mut routed) = (Vec::new(), Vec::new());
         self.router.route(&command, &mut own, &mut routed);
@@ -193,7 +209,7 @@ impl Matcher {
             let Some(book) = self.books.get_mut(&symbol) else { panic!("{symbol} is listed and has no book") };
             book.planned.push((self.rows.len(), command.seq, book_command));
         }
-        self.rows.push(Row { command, stream_id: self.stream_id, own, answers: Vec::new() });
+        self.rows.push(Row { command, stream_id: self.stream_id, request_id, own, answers: Vec::new() });
     }
 
     /// Has the books apply what was planned, side by side, and merges their answers.
@@ -224,7 +240,7 @@ impl Matcher {
             events.extend(answers.into_iter().map(|event| self.router.publish(row.command.seq, symbol, event)));
         }
         assert!(!events.is_empty(), "command {} came to nothing", row.command.seq);
-        Matched { command: row.command, stream_id: row.stream_id, events }
+        Matched { command: row.command, stream_id: row.stream_id, request_id: row.request_id, events }
     }
 
     /// A copy of every book, in symbol order. Between two batches only.

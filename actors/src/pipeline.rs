@@ -102,7 +102,7 @@ impl Pipeline {
         let (fatal, ended) = mpsc::unbounded_channel();
         let (listed, instruments) = watch::channel(Instruments::default());
         let (projected_to, projected) = watch::channel(StreamId::ZERO);
-        let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown } = recovered;
+        let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown, pace: _ } = recovered;
         let (router, books, ledger) = engine.into_parts();
         // Configuration seeds the instruments on the first start; from then on they change by commands only.
         let first = First {
@@ -141,7 +141,7 @@ impl Pipeline {
             rows: projection.clone().recipient(),
             barrier: projection.clone().recipient(),
             progress: Arc::clone(&progress),
-            fatal,
+            fatal: fatal.clone(),
         };
         let event_log = placement::start(&placement.event_log, event_log);
 
@@ -154,13 +154,14 @@ impl Pipeline {
             projected: projected.clone(),
             read_to: position.stream_id,
             retention_entries: settings.queue_retention_entries,
+            fatal,
         };
         let rules = MatcherRules {
-            clock: ports.clock,
+            clock: Arc::clone(&ports.clock),
             auto_list: settings.auto_list_symbols,
             max_queue_age: settings.max_queue_age,
         };
-        let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id);
+        let matcher = Matcher::new(rules, router, books, placement.clone(), position.stream_id, Arc::clone(&progress));
         let dispatcher = DispatcherActor::new(parts, matcher, first);
         let dispatcher = placement::start(&placement.dispatcher, dispatcher);
 
@@ -170,6 +171,7 @@ impl Pipeline {
             interval: settings.snapshot_interval,
             rows: settings.snapshot_rows,
             progress: Arc::clone(&progress),
+            clock: ports.clock,
             placement: placement.clone(),
             retain: settings.retain_snapshots,
             newest: snapshot,

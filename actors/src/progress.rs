@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use matching::Phase;
 use matching::planted::{Bug, is_planted};
 use tokio::time::Instant;
 
+use crate::measures::{Measures, Stage};
 use crate::timings::Timings;
 
 /// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
@@ -21,14 +23,19 @@ pub struct Progress {
     projected: AtomicU64,
     fed: AtomicU64,
     history: AtomicU64,
+    snapshot: AtomicU64,
+    snapshot_at: AtomicU64,
+    snapshot_bytes: AtomicU64,
+    /// How many markets are in each phase, in the order of [`Phase::ALL`].
+    markets: [AtomicU64; Phase::ALL.len()],
+    /// What is counted and timed on the way.
+    pub measures: Measures,
     reading: AtomicBool,
     appendable: AtomicBool,
     log_reachable: AtomicBool,
     projection_live: AtomicBool,
     /// When the last beat or commit that succeeded was begun.
     beaten: Mutex<Option<Instant>>,
-    /// Orders that were committed.
-    orders: AtomicU64,
     /// How long batches took to be matched.
     pub matching: Timings,
     /// How long they took to be committed.
@@ -73,13 +80,35 @@ impl Progress {
         beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR) || is_planted(Bug::StaleAnswers)
     }
 
-    /// Orders that this process has committed.
-    pub fn orders(&self) -> u64 {
-        self.orders.load(Ordering::Relaxed)
+    /// How many markets are in a phase.
+    pub fn markets_in(&self, phase: Phase) -> u64 {
+        self.markets[phase as usize].load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add_orders(&self, count: u64) {
-        self.orders.fetch_add(count, Ordering::Relaxed);
+    /// The phases of all markets.
+    pub(crate) fn set_markets(&self, phases: impl Iterator<Item = Phase>) {
+        let mut counts = [0; Phase::ALL.len()];
+        phases.for_each(|phase| counts[phase as usize] += 1);
+        self.markets.iter().zip(counts).for_each(|(market, count)| market.store(count, Ordering::Relaxed));
+    }
+
+    /// A batch was matched in this time.
+    pub(crate) fn took_to_match(&self, time: Duration) {
+        self.matching.took(time);
+        self.measures.took(Stage::Match, time);
+    }
+
+    /// A batch was committed in this time.
+    pub(crate) fn took_to_commit(&self, time: Duration) {
+        self.committing.took(time);
+        self.measures.took(Stage::Commit, time);
+    }
+
+    /// A snapshot is stored.
+    pub fn snapshot_stored(&self, seq: u64, verified_at: u64, bytes: u64) {
+        self.set_snapshot_bytes(bytes);
+        self.set_snapshot_at(verified_at);
+        self.set_snapshot(seq);
     }
 
     gauge!(
@@ -101,6 +130,18 @@ impl Progress {
     gauge!(
         /// The last row that the history has.
         history, set_history
+    );
+    gauge!(
+        /// The row of the newest snapshot.
+        snapshot, set_snapshot
+    );
+    gauge!(
+        /// When the newest snapshot was verified, in microseconds since 1970; 0 without one.
+        snapshot_at, set_snapshot_at
+    );
+    gauge!(
+        /// The size of the newest snapshot as it is stored.
+        snapshot_bytes, set_snapshot_bytes
     );
     flag!(
         /// Whether the last read of the stream succeeded.

@@ -18,9 +18,11 @@ use matching::book::Book;
 use matching::planted::{Bug, is_planted};
 use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
+use crate::measures::Stage;
 use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
 use crate::readers::Readers;
@@ -264,7 +266,10 @@ impl ProjectionActor {
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {
-            match persist(&progress, || projection.write(&write)).await {
+            let began = Instant::now();
+            let written = persist(&progress, || projection.write(&write)).await;
+            progress.measures.took(Stage::Project, began.elapsed());
+            match written {
                 Written::Written | Written::Older => Shown::At(to),
                 Written::Gap => Shown::Unusable,
             }

@@ -12,6 +12,7 @@ use matching::{Changes, Engine, Event, Seq};
 use tracing::{error, info};
 
 use crate::guard;
+use crate::pace::Pace;
 use crate::placement::Computing;
 
 /// Rows read at once: a short transaction, a few megabytes.
@@ -29,6 +30,8 @@ pub struct Recovered {
     pub snapshot: Seq,
     /// The row that the projection shows and what has changed since; `None` when it must be rebuilt.
     pub projected: Option<(Seq, Changes)>,
+    /// How long it took.
+    pub pace: Pace,
 }
 
 /// Why there is no state to start from.
@@ -71,6 +74,7 @@ pub async fn recover(
     };
     let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
     let snapshot = replay.position.seq;
+    let (opening, bytes) = (began.elapsed(), replay.bytes);
     // What changed before the projection's row is in the projection.
     let collect_after = shown.map(|shown| shown.seq).filter(|seq| *seq >= snapshot);
     let replay = read_and_fold(replay, log, end.seq, collect_after, computing).await?;
@@ -90,7 +94,9 @@ pub async fn recover(
     );
     let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
     let projected = collect_after.map(|seq| (seq, replay.changes));
-    Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected })
+    let rows = end.seq.get() - snapshot.get();
+    let pace = Pace { bytes, opening, rows, folding: began.elapsed() - opening };
+    Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected, pace })
 }
 
 /// Folds the rows up to `to`, each page while the next one is read; keeps what changed after row `collect_after`.
@@ -207,12 +213,14 @@ pub struct Replay {
     pub position: Position,
     /// What readers saw change since the start, or since it was last emptied.
     pub changes: Changes,
+    /// The size of the snapshot that it began with, as it is stored; 0 without one.
+    pub bytes: u64,
 }
 
 impl Replay {
     /// The state before the first row.
     pub fn from_the_start(retain_closed: u64) -> Replay {
-        Replay { engine: Engine::new(retain_closed), position: Position::START, changes: Changes::default() }
+        Replay { engine: Engine::new(retain_closed), position: Position::START, changes: Changes::default(), bytes: 0 }
     }
 
     /// The state of the newest snapshot at or before row `seq`; without one, the state before the first row.
@@ -232,7 +240,8 @@ impl Replay {
         let position = snapshot.position;
         let damaged = |error: String| SnapshotError::Damaged { seq: position.seq, error };
         let image = snapshot.open().map_err(|error| damaged(error.to_string()))?;
-        Ok(Replay { engine: Engine::from_image(image, retain_closed), position, changes: Changes::default() })
+        let bytes = snapshot.size();
+        Ok(Replay { engine: Engine::from_image(image, retain_closed), position, changes: Changes::default(), bytes })
     }
 
     /// Folds the rows up to `to`, each proven to follow the one before; `each` sees a row and its events before they are

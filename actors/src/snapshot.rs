@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, Message, Recipient, WrapFuture};
-use journal::{Position, Snapshot, SnapshotError, SnapshotStore};
+use journal::{Clock, Position, Snapshot, SnapshotError, SnapshotStore};
 use matching::{EngineImage, Seq};
 use tokio::sync::oneshot;
 use tracing::{error, info};
@@ -40,6 +40,7 @@ pub(crate) struct SnapshotActor {
     /// One is taken as well when the log has grown by this many rows since the last.
     pub(crate) rows: u64,
     pub(crate) progress: Arc<Progress>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Where the image is encoded.
     pub(crate) placement: Placement,
     /// How many snapshots the store keeps.
@@ -70,12 +71,27 @@ impl Handler<TakeSnapshot> for SnapshotActor {
         let taken = async move { take(dispatcher, store, placement, retain, newest).await };
         AtomicResponse::new(Box::pin(taken.into_actor(self).map(|taken, actor, _| {
             match &taken {
-                Ok(seq) => actor.newest = *seq,
-                Err(error) => error!(%error, "no snapshot was taken; recovery reads more of the log until one is"),
+                Ok(Taken::Now { seq, bytes }) => {
+                    actor.newest = *seq;
+                    actor.progress.snapshot_stored(seq.get(), actor.clock.now().get(), *bytes);
+                }
+                Ok(Taken::Before) => {}
+                Err(error) => {
+                    actor.progress.measures.snapshot_failed();
+                    error!(%error, "no snapshot was taken; recovery reads more of the log until one is");
+                }
             }
-            taken
+            taken.map(|_| actor.newest)
         })))
     }
+}
+
+/// What came of taking a snapshot.
+enum Taken {
+    /// There is a new one.
+    Now { seq: Seq, bytes: u64 },
+    /// Nothing has happened since the last one.
+    Before,
 }
 
 async fn take(
@@ -84,14 +100,14 @@ async fn take(
     placement: Placement,
     retain: usize,
     newest: Seq,
-) -> Result<Seq, SnapshotError> {
+) -> Result<Taken, SnapshotError> {
     let stopping = || SnapshotError::Store("the engine is stopping".to_owned());
     let (reply, copy) = oneshot::channel();
     dispatcher.send(SnapshotNow(reply)).await.map_err(|_| stopping())?;
     let copy = copy.await.map_err(|_| stopping())?;
     let seq = copy.position.seq;
     if seq == newest {
-        return Ok(seq);
+        return Ok(Taken::Before);
     }
     let encoded = placement.computing().run(move || Snapshot::new(copy.position, &copy.image)).await;
     let snapshot = match encoded {
@@ -101,5 +117,5 @@ async fn take(
     };
     store.store(&snapshot, retain).await?;
     info!(%seq, state_hash = %snapshot.state_hash, "snapshot taken and verified");
-    Ok(seq)
+    Ok(Taken::Now { seq, bytes: snapshot.size() })
 }

@@ -20,6 +20,7 @@ use tracing::{debug, error, info};
 
 use crate::audit::{Audit, AuditError, check_snapshot};
 use crate::recovery::{Replay, damaged, next_events};
+use crate::runbook::Runbook;
 
 /// Rows read at once: a few milliseconds of work.
 const PAGE_ROWS: u64 = 500;
@@ -217,7 +218,8 @@ async fn rest(began: Instant) {
 fn found(proof: &Proof, finding: &str) {
     error!(
         "FATAL: the event log is not what it must be: {finding}\nThis service is not ready any more. Keep the storage as \
-         it is, and see `pricetime verify --full`; restore the log from a copy that verifies"
+         it is, and see `pricetime verify --full`; restore the log from a copy that verifies\n{}",
+        Runbook::BadRow
     );
     proof.set_damage(Some(finding.to_owned()));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use journal::Record;
+use journal::{Record, RequestId, request_id};
 use matching::{Event, OrderId, Seq, Symbol};
 use tokio::time::sleep;
 
@@ -25,6 +25,9 @@ pub struct Wanted {
     /// Only rows with an event of this order.
     #[arg(long, value_name = "ID", value_parser = order_id)]
     order: Option<OrderId>,
+    /// Only rows of the request that came with this X-Request-Id.
+    #[arg(long, value_name = "ID")]
+    request: Option<RequestId>,
     /// The first row.
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     from: u64,
@@ -49,7 +52,7 @@ fn order_id(text: &str) -> Result<OrderId, String> {
 /// Prints the rows that are wanted.
 pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
     let records = storage::records(settings).await?;
-    let filter = Filter { symbol: wanted.symbol, order: wanted.order, kind: None };
+    let filter = Filter { symbol: wanted.symbol, order: wanted.order, kind: None, request: wanted.request.clone() };
     let mut after = Seq::new(wanted.from.saturating_sub(1)).unwrap_or(Seq::LAST);
     let last = wanted.to.and_then(Seq::new).unwrap_or(Seq::LAST);
     let mut left = wanted.limit.unwrap_or(u64::MAX);
@@ -80,5 +83,7 @@ pub async fn log(settings: &Settings, wanted: &Wanted) -> Result<(), End> {
 fn as_line(row: &Record) -> Result<(), End> {
     let symbol = row.symbol.map(|symbol| symbol.to_string()).unwrap_or_default();
     let events: Vec<String> = events(row)?.iter().map(Event::to_string).collect();
-    say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {}", row.seq, utc(row.time), row.kind, events.join("; ")))
+    let request = request_id(&row.command).map(|id| format!("  (request {id})")).unwrap_or_default();
+    let events = events.join("; ");
+    say(format!("{:>10}  {}  {symbol:<12}  {:<14}  {events}{request}", row.seq, utc(row.time), row.kind))
 }

@@ -45,7 +45,7 @@ pub fn end(ended: Result<(), End>) -> ExitCode {
         // Whoever read the output has enough.
         Err(End::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(end) => {
-            eprintln!("pricetime: {end}");
+            eprintln!("pricetime: {}", end.last_words());
             ExitCode::from(end.code())
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::table::{self, Default, Kind, SETTINGS, Setting};
-use super::{Invalid, Problem, Warning};
+use super::{Invalid, Problem, Warning, files};
 
 /// The prefix of the service's own names.
 const PREFIX: &str = "PRICETIME_";
@@ -93,8 +93,25 @@ impl Reader {
                     reader.warn(&format!("{} is accepted and has no effect in this release", setting.name));
                 }
             }
+            reader.read_file(setting, &variables);
         }
         reader
+    }
+
+    /// Takes a secret from its file, if one is named.
+    fn read_file(&mut self, setting: &'static Setting, variables: &BTreeMap<String, Given>) {
+        let mut names = files::names_of(setting).flat_map(|name| [format!("{PREFIX}{name}"), name]);
+        let Some((name, file)) = names.find_map(|name| variables.get(&name).map(|file| (name, file))) else { return };
+        if self.is_given(setting.name) {
+            let wrong = format!("is given, and {} too", setting.name);
+            return self.problem(&name, &wrong, "give one of them");
+        }
+        match files::read(Path::new(file.value.trim())) {
+            Ok(value) => {
+                self.given.insert(setting.name, Given { value, origin: file.origin });
+            }
+            Err((wrong, remedy)) => self.problem(&name, &wrong, &remedy),
+        }
     }
 
     /// A name that is nobody's is a mistake where names are surely meant for this service: in `.env`, and with the prefix.
@@ -104,8 +121,8 @@ impl Reader {
             return;
         }
         let known = match name.strip_prefix(PREFIX) {
-            Some(bare) => SETTINGS.iter().any(|setting| setting.name == bare),
-            None => !in_dotenv || table::named(name).is_some(),
+            Some(bare) => SETTINGS.iter().any(|setting| setting.name == bare) || files::is_name(bare),
+            None => !in_dotenv || table::named(name).is_some() || files::is_name(name),
         };
         if known {
             return;

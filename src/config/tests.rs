@@ -197,3 +197,37 @@ fn the_table_reads_well() {
         assert_eq!(table::SETTINGS.iter().filter(|other| other.name == setting.name).count(), 1, "{}", setting.name);
     }
 }
+
+/// Each secret may stand in a file, under the setting's name or its alias, with or without the prefix.
+#[test]
+fn a_secret_may_be_in_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("a path").to_owned()
+    };
+    let url = file("url", "postgres://me:hunter2@db:5432/prices\n");
+    let token = file("token", "0123456789abcdef0123456789abcdef\n");
+    let given = format!(
+        "REDIS_URL=redis://127.0.0.1:6379/0 DATABASE_URL_FILE={url} PRICETIME_ADMIN_TOKEN_FILE={token} POSTGRES_PASSWORD="
+    );
+    let (settings, _) = read(&given, "").unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(settings.admin_token.is_some_and(|given| given.expose() == "0123456789abcdef0123456789abcdef"));
+    assert!(
+        matches!(&settings.storage, Storage::Full { database_url, .. } if database_url.expose().contains("hunter2"))
+    );
+    assert!(settings.effective.iter().all(|setting| !setting.to_string().contains("hunter2")));
+
+    let (empty, two) = (file("empty", " \n"), file("two", "hunter2\nhunter2\n"));
+    for (setting, expected) in [
+        (format!("ADMIN_TOKEN_FILE={empty}"), "which does not hold one line"),
+        (format!("ADMIN_TOKEN_FILE={two}"), "which does not hold one line"),
+        ("ADMIN_TOKEN_FILE=/nowhere/token".to_owned(), "/nowhere/token, which cannot be read"),
+        (format!("ADMIN_TOKEN_FILE={token} ADMIN_TOKEN={}", "x".repeat(32)), "is given, and ADMIN_TOKEN too"),
+        (format!("PRICETIME_PORT_FILE={token}"), "is no setting of this service"),
+    ] {
+        bad_setting(&setting, expected);
+    }
+    bad(FULL, &format!("PORT_FILE={token}"), &["in .env is no setting of this service"]);
+}

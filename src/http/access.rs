@@ -24,10 +24,12 @@ pub async fn guard<B: MessageBody + 'static>(
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     };
     let _under_way = api.enter();
+    api.counters.requested();
+    let id = trace::Id::of(&request);
     let mut response = match check_host(&api, &request) {
         Ok(()) => {
-            let span = trace::span(&request);
-            let response = next.call(request).instrument(span.clone()).await?;
+            let span = id.span(&request);
+            let response = id.scope(next.call(request)).instrument(span.clone()).await?;
             span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
             response.map_into_left_body()
         }
@@ -36,6 +38,9 @@ pub async fn guard<B: MessageBody + 'static>(
     if api.role() == Role::Stopping {
         // The connection would only be in the way of the stop.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if let Some(id) = id.header() {
+        response.headers_mut().insert(trace::HEADER, id);
     }
     if let Some(code) = response.response().extensions().get::<Code>() {
         api.counters.refused(*code);

@@ -4,7 +4,6 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actors::{Lane, Outcome};
-use journal::encoding;
 use matching::{Command, OrderId};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -97,7 +96,7 @@ pub async fn execute(api: &Api, wait: Wait, body: &[u8]) -> Result<HttpResponse,
     } else if for_commit {
         Fate::from(submit::commit_all(engine, permit, &commands, wait.within()).await)
     } else {
-        match submit::enqueue(permit, encoding::encode_commands(&commands)).await {
+        match submit::enqueue(permit, submit::entry(&commands)).await {
             Ok(()) => Fate::Queued,
             Err(error) => Fate::from(Err(error)),
         }

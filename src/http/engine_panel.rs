@@ -72,7 +72,7 @@ impl Gauge {
 
     fn count(&self) {
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        looks.orders.push_back((Instant::now(), self.progress.orders()));
+        looks.orders.push_back((Instant::now(), self.progress.measures.orders()));
         if looks.orders.len() > RATE_OVER + 1 {
             looks.orders.pop_front();
         }
@@ -83,6 +83,9 @@ impl Gauge {
         if let Ok(snapshots) = self.store.list().await {
             let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
             looks.newest = snapshots.first().copied();
+            if let Some(newest) = looks.newest {
+                self.progress.snapshot_stored(newest.seq.get(), newest.verified_at.get(), newest.bytes);
+            }
         }
     }
 

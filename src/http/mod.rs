@@ -46,11 +46,11 @@ use std::net::TcpListener;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use actors::{Feed, Instruments, Intake, Outcomes, Progress, Proof};
+use actors::{Feed, Instruments, Intake, Outcomes, Pace, Progress, Proof};
 use journal::{Clock, EventLog, History, StreamId};
 use matching::{CommandId, OrderId};
 use tokio::sync::{Notify, watch};
@@ -103,6 +103,8 @@ pub struct Engine {
     pub projected: watch::Receiver<StreamId>,
     /// Where the stream stood when the service started.
     pub stream_end: StreamId,
+    /// How long the start took.
+    pub pace: Pace,
     /// Takes snapshots, and looks at what is shown of the engine.
     pub snapshots: Arc<engine_panel::Gauge>,
     /// Where the administrator's questions are worked on.
@@ -153,6 +155,8 @@ pub struct Api {
     max_connections: usize,
     /// The age of the oldest transaction in PostgreSQL, as far as it is known.
     oldest_transaction: watch::Sender<Option<Duration>>,
+    /// When the process started, by the wall clock.
+    started: SystemTime,
 }
 
 /// Requests that are not answered yet.
@@ -192,6 +196,7 @@ impl Api {
             sockets: socket::Counts::default(),
             max_connections: files::room_for(settings.max_connections),
             oldest_transaction: watch::Sender::new(None),
+            started: SystemTime::now(),
         })
     }
 
@@ -267,6 +272,11 @@ impl Api {
 
     fn oldest_transaction(&self) -> Option<Duration> {
         *self.oldest_transaction.borrow()
+    }
+
+    /// When the process started, in seconds since 1970.
+    fn started_at(&self) -> u64 {
+        self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
     fn max_body_bytes(&self) -> usize {

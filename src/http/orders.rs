@@ -3,12 +3,10 @@
 //! committed.
 
 use std::fmt::Write;
-use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actors::{Lane, Permit};
-use journal::encoding;
 use matching::command::NewOrder;
 use matching::{Command, OrderId};
 use serde::Serialize;
@@ -93,13 +91,11 @@ pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
         return place_and_wait(engine, permit, order, wait).await;
     }
     let order_id = order.order.order_id;
-    let began = Instant::now();
-    match submit::enqueue(permit, encoding::encode_command(&Command::NewOrder(order))).await {
+    match submit::enqueue(permit, submit::text(&Command::NewOrder(order))).await {
         Ok(()) => {}
         Err(NoOutcome::NotTaken(problem)) => return Err(problem),
         Err(NoOutcome::Late | NoOutcome::Lost) => return Err(submit::lost().order(order_id.get())),
     }
-    api.counters.enqueued(began.elapsed());
     Ok(queued(order_id))
 }
 

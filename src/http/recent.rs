@@ -40,6 +40,10 @@ pub struct EventRow {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     symbol: Option<Symbol>,
+    /// The `X-Request-Id` of the request that the command came with, if it had one.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     /// What came of the command, as it stands in the log.
     #[schema(value_type = Vec<Object>)]
     events: Box<RawValue>,
@@ -63,7 +67,8 @@ impl WrittenRow {
         };
         let events = RawValue::from_string(record.events).map_err(unreadable)?;
         let (sequenced_at, kind, symbol) = (record.time, record.kind, record.symbol);
-        let row = EventRow { seq: seq.get(), sequenced_at, kind, symbol, events };
+        let request_id = journal::request_id(&record.command).map(|id| id.to_string());
+        let row = EventRow { seq: seq.get(), sequenced_at, kind, symbol, request_id, events };
         Ok(WrittenRow { seq, text: serde_json::to_string(&row).map_err(unreadable)?.into() })
     }
 }

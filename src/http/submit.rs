@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::problem::{Code, Problem};
+use super::trace;
 
 /// How long a caller waits for the commit: a thousand times what one takes, and short enough for a caller's own patience.
 pub const COMMITTED_WITHIN: Duration = Duration::from_secs(2);
@@ -23,6 +24,16 @@ pub fn admit(engine: &Engine, lane: Lane) -> Result<Permit, Problem> {
 /// The same for an entry of many commands.
 pub fn admit_entry(engine: &Engine, lane: Lane, count: usize) -> Result<Permit, Problem> {
     engine.intake.admit_entry(lane, count).map_err(|error| not_taken(&error))
+}
+
+/// The text of a command of the request that is being served.
+pub fn text(command: &Command) -> String {
+    encoding::encode_traced(command, trace::sent().as_ref())
+}
+
+/// The text of an entry of many.
+pub fn entry(commands: &[Command]) -> String {
+    encoding::encode_all_traced(commands, trace::sent().as_ref())
 }
 
 /// Why there is no outcome to tell.
@@ -86,7 +97,7 @@ pub async fn commit_within(
     command: &Command,
     within: Duration,
 ) -> Result<Outcome, NoOutcome> {
-    let text = encoding::encode_command(command);
+    let text = text(command);
     let mut outcomes = commit_entry(engine, permit, &[id(command)?], text, within).await?;
     outcomes.pop().ok_or_else(|| NoOutcome::NotTaken(no_id()))
 }
@@ -99,7 +110,7 @@ pub async fn commit_all(
     within: Duration,
 ) -> Result<Vec<Outcome>, NoOutcome> {
     let ids = commands.iter().map(id).collect::<Result<Vec<_>, _>>()?;
-    commit_entry(engine, permit, &ids, encoding::encode_commands(commands), within).await
+    commit_entry(engine, permit, &ids, entry(commands), within).await
 }
 
 async fn commit_entry(

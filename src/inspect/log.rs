@@ -3,7 +3,7 @@
 use actors::outcomes::subject;
 use actors::recovery::row_at;
 use actors::write_of;
-use journal::{EventLog, LogError, OrderChanges, ProjectionPosition, Record, encoding};
+use journal::{EventLog, LogError, OrderChanges, ProjectionPosition, Record, RequestId, encoding, request_id};
 use matching::{Changes, Command, Event, Micros, OrderId, Seq, Symbol};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -104,6 +104,8 @@ pub struct Filter {
     pub order: Option<OrderId>,
     /// With a command of this type.
     pub kind: Option<String>,
+    /// Of the request that came with this id.
+    pub request: Option<RequestId>,
 }
 
 impl Filter {
@@ -111,6 +113,7 @@ impl Filter {
     pub fn wants(&self, row: &Record) -> Result<bool, LogError> {
         if self.symbol.is_some_and(|symbol| row.symbol != Some(symbol))
             || self.kind.as_ref().is_some_and(|kind| row.kind != *kind)
+            || self.request.is_some() && request_id(&row.command) != self.request
         {
             return Ok(false);
         }

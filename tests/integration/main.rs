@@ -6,3 +6,4 @@ mod chaos;
 mod docs;
 mod packaging;
 mod service;
+mod supply;

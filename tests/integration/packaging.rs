@@ -42,16 +42,133 @@ fn compose_keeps_what_it_acknowledges() {
     }
     // Compose restarts whatever the exit code is.
     assert_eq!(services["web"]["environment"]["FINAL_EXIT_DELAY"].as_str(), Some("30"));
-    assert_eq!(services["locust"]["profiles"][0].as_str(), Some("load"));
-    for service in ["web", "locust"] {
+    for (service, profile) in [("locust", "load"), ("prometheus", "observability"), ("grafana", "observability")] {
+        assert_eq!(services[service]["profiles"][0].as_str(), Some(profile));
+    }
+    let web = &services["web"];
+    assert_eq!(web["read_only"].as_bool(), Some(true));
+    assert_eq!(
+        (web["cap_drop"][0].as_str(), web["security_opt"][0].as_str()),
+        (Some("ALL"), Some("no-new-privileges:true"))
+    );
+    for service in ["web", "locust", "prometheus", "grafana"] {
         let port = services[service]["ports"][0].as_str().expect("a port");
         assert!(port.starts_with("127.0.0.1:"), "{service} listens on every address of the machine");
     }
-    for name in ["db", "redis", "locust"] {
+    for name in ["db", "redis", "locust", "prometheus", "grafana"] {
         let image = services[name]["image"].as_str().expect("an image");
         let tag = image.split_once(':').map(|(_, tag)| tag).unwrap_or_default();
-        assert!(tag.starts_with(|digit: char| digit.is_ascii_digit()), "{image} names no version");
+        let version = tag.trim_start_matches('v');
+        assert!(version.starts_with(|digit: char| digit.is_ascii_digit()), "{image} names no version");
     }
+}
+
+/// What the containers of the observability profile are given exists, and Grafana finds its dashboards where they are.
+#[test]
+fn prometheus_and_grafana_are_given_what_is_there() {
+    let compose = yaml("docker-compose.yml");
+    let mut mounts = Vec::new();
+    for name in ["prometheus", "grafana", "locust"] {
+        let volumes = compose["services"][name]["volumes"].as_sequence().expect("volumes");
+        for volume in volumes.iter().filter_map(Value::as_str).filter_map(|volume| volume.strip_prefix("./")) {
+            let (from, to) = volume.split_once(':').expect("a place");
+            assert!(root().join(from).is_dir(), "{from} is not there");
+            mounts.push((from.to_owned(), to.trim_end_matches(":ro").to_owned()));
+        }
+    }
+    // The file that a path in a container shows.
+    let shown = |path: &str| {
+        let (from, to) = mounts.iter().find(|(_, to)| path.starts_with(&format!("{to}/")) || path == to).expect(path);
+        root().join(from).join(path.strip_prefix(to.as_str()).expect("it begins so").trim_start_matches('/'))
+    };
+    let prometheus = yaml("deploy/prometheus/prometheus.yml");
+    assert!(shown(prometheus["rule_files"][0].as_str().expect("a file")).is_file());
+    assert_eq!(prometheus["scrape_configs"][0]["static_configs"][0]["targets"][0].as_str(), Some("web:8000"));
+    let provider = yaml("deploy/grafana/provisioning/dashboards/pricetime.yml");
+    let dashboards = shown(provider["providers"][0]["options"]["path"].as_str().expect("a folder"));
+    assert!(dashboards.join("pricetime.json").is_file());
+    let home = compose["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str();
+    assert!(shown(home.expect("a dashboard")).is_file());
+    let source = yaml("deploy/grafana/provisioning/datasources/prometheus.yml");
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("deploy/grafana/dashboards/pricetime.json")).expect("JSON");
+    for panel in dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row") {
+        assert_eq!(panel["datasource"]["uid"].as_str(), source["datasources"][0]["uid"].as_str(), "{panel}");
+    }
+}
+
+/// With the file for secrets no secret is in the environment, and each file that a service is given is a secret of its own.
+#[test]
+fn secrets_come_from_files() {
+    let secrets = yaml("deploy/compose.secrets.yml");
+    for name in ["web", "db"] {
+        let environment = secrets["services"][name]["environment"].as_mapping().expect("an environment");
+        let given: Vec<&str> = secrets["services"][name]["secrets"]
+            .as_sequence()
+            .expect("secrets")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        for (variable, value) in environment {
+            let (variable, value) = (variable.as_str().expect("a name"), value.as_str().expect("a value"));
+            match value.strip_prefix("/run/secrets/") {
+                Some(secret) => {
+                    assert!(variable.ends_with("_FILE") && given.contains(&secret), "{variable}");
+                    assert!(secrets["secrets"].get(secret).is_some(), "{secret}");
+                    assert!(read("scripts/secrets.sh").contains(secret), "{secret} is not made");
+                    let bare = variable.trim_end_matches("_FILE");
+                    assert_eq!(
+                        environment.get(bare).and_then(Value::as_str),
+                        Some(""),
+                        "{bare} of .env would hold too"
+                    );
+                }
+                None => assert!(value.is_empty() || value == "false", "{variable} is in the file"),
+            }
+        }
+    }
+    for ignored in [".gitignore", ".dockerignore"] {
+        assert!(read(ignored).lines().any(|line| line.trim_start_matches('/') == "secrets"), "{ignored}");
+    }
+}
+
+/// The image's files, put together as the Dockerfile does it, are enough: the service runs on nothing else, as nobody, and
+/// answers its health check.
+#[test]
+fn the_image_holds_all_that_the_service_needs() {
+    let id = Command::new("id").arg("-u").output().expect("it runs");
+    if id.stdout != b"0\n" {
+        eprintln!("skipped: only root can change into another root");
+        return;
+    }
+    let image = tempfile::tempdir().expect("a folder");
+    let assembled = Command::new(root().join("scripts/image_root.sh"))
+        .args([Path::new(env!("CARGO_BIN_EXE_pricetime")), image.path()])
+        .output()
+        .expect("it runs");
+    assert!(assembled.status.success(), "{}", String::from_utf8_lossy(&assembled.stderr));
+    // Whoever is not root enters the folder too.
+    std::fs::set_permissions(image.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("its mode");
+    let port = testbed::free_port().expect("a port").to_string();
+    let inside = |arguments: &[&str]| {
+        let mut command = Command::new("/usr/sbin/chroot");
+        command.arg("--userspec=65532:65532").arg(image.path()).arg("/usr/local/bin/pricetime").args(arguments);
+        command.env_clear().envs([("PORT", port.as_str()), ("DATA_DIR", "/data"), ("RUST_LOG", "info")]);
+        command
+    };
+    let mut service = inside(&["serve"]).spawn().expect("it starts");
+    let began = std::time::Instant::now();
+    let healthy = loop {
+        let check = inside(&["healthcheck", "--ready"]).output().expect("it runs");
+        if check.status.success() || began.elapsed() > std::time::Duration::from_secs(30) {
+            break check.status.success();
+        }
+    };
+    service.kill().expect("a kill");
+    service.wait().expect("an end");
+    assert!(healthy, "the health check says no");
+    let files: Vec<String> = ["bin", "sbin", "usr/bin", "etc/ssl"].map(str::to_owned).to_vec();
+    assert!(files.iter().all(|folder| !image.path().join(folder).exists()), "there is more in it than the service");
 }
 
 /// The original's `.env`, as its page has it.
@@ -106,7 +223,8 @@ fn the_image_is_built_as_the_manifest_says_and_runs_as_nobody() {
     let number = |version: &str| version.split('.').map(|part| part.parse().expect("a number")).collect::<Vec<u32>>();
     assert!(number(used) >= number(needed), "the image is built with Rust {used}, and {needed} is needed");
     let last_stage = dockerfile.rsplit("\nFROM ").next().expect("a stage");
-    assert!(last_stage.contains("\nUSER pricetime\n"), "the image runs as root");
+    assert!(last_stage.starts_with("scratch\n"), "there is more in the image than is needed");
+    assert!(last_stage.contains("\nUSER 65532:65532\n"), "the image runs as root");
     assert!(last_stage.contains("HEALTHCHECK") && last_stage.contains("[\"pricetime\", \"healthcheck\"]"));
     assert!(last_stage.contains("ENTRYPOINT [\"pricetime\"]"), "signals must reach the service");
     // What is copied into the build is there.
@@ -124,7 +242,7 @@ fn the_workflow_runs_the_same_commands() {
     let workflow = yaml(".github/workflows/ci.yml");
     let steps = workflow["jobs"]["test"]["steps"].as_sequence().expect("steps");
     let commands: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
-    for command in ["make lint", ".ci/run"] {
+    for command in ["make lint", "make deny", "make sbom", ".ci/run"] {
         assert!(commands.contains(&command), "{command} is not in {commands:?}");
     }
     let toolchain = steps.iter().filter_map(|step| step["uses"].as_str()).find(|uses| uses.contains("rust-toolchain"));

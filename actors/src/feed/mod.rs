@@ -191,6 +191,9 @@ impl FeedActor {
             self.market.fold(row, &mut changes);
             self.order_changes(row, &mut orders);
         }
+        if changes.symbols.values().any(|changes| changes.market) {
+            self.count_markets();
+        }
         let symbols: Vec<Symbol> = changes.symbols.keys().copied().collect();
         for symbol in symbols {
             self.publish_symbol(symbol, &changes);
@@ -203,6 +206,10 @@ impl FeedActor {
                 state.publish(&channel, self.encode, seq, time, content);
             }
         }
+    }
+
+    fn count_markets(&self) {
+        self.progress.set_markets(self.market.symbols().map(SymbolMarket::phase));
     }
 
     /// The row's orders whose accounts somebody listens to.
@@ -353,6 +360,7 @@ impl Actor for FeedActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.published.send_replace(self.market.seq());
         self.progress.set_fed(self.market.seq().get());
+        self.count_markets();
         ctx.run_interval(SWEEP, |actor, _| actor.channels.retain(|_, state| state.is_wanted()));
     }
 }

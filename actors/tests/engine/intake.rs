@@ -181,3 +181,20 @@ async fn an_entry_whose_thread_ends_is_unknown_and_holds_up_nobody() {
         assert_eq!(caller.await.expect("a task that ends"), Ok(()));
     }
 }
+
+/// Whoever waited behind an entry that a stuck queue did not take hears that its own command was not taken.
+#[actix::test]
+async fn whoever_waits_behind_an_entry_that_is_stuck_is_refused_with_it() {
+    let world = World::new(true, 100);
+    let first = world.take(texts("a")).await;
+    let behind = world.take(texts("b c")).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(1_001)).await;
+    assert_eq!(world.texts(1).await, ["a"]);
+    for caller in first {
+        assert!(matches!(caller.await.expect("a task that ends"), Err(IntakeError::Queue(_))));
+    }
+    for caller in behind {
+        assert_eq!(caller.await.expect("a task that ends"), Err(IntakeError::Stuck));
+    }
+}

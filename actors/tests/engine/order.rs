@@ -1,6 +1,6 @@
 //! Order and batching: the log is the stream in its order, and nothing depends on how commands came together.
 
-use actors::Placement;
+use actors::{Fatal, Placement};
 use journal::{EventLog, Payload, Record, encoding};
 use matching::{Event, Reason, Seq, Sequenced, Side};
 
@@ -102,7 +102,7 @@ async fn an_entry_that_cannot_be_read_is_refused_in_the_log_and_the_stream_goes_
         payload(encoding::STREAM_FORMAT, "{\"type\":\"NewOrder\""),
         payload(encoding::STREAM_FORMAT, "{\"type\":\"Unheard\"}"),
         payload(encoding::STREAM_FORMAT, "[]"),
-        payload(99, "{}"),
+        payload(encoding::STREAM_FORMAT - 1, "{}"),
     ];
     let ids: Vec<String> =
         entries.into_iter().map(|entry| engine.world.queue.push_payload(entry).to_string()).collect();
@@ -119,6 +119,21 @@ async fn an_entry_that_cannot_be_read_is_refused_in_the_log_and_the_stream_goes_
         .collect();
     assert_eq!(refused, ids);
     assert!(matches!(engine.world.events().last(), Some(Event::OrderAccepted(_))));
+}
+
+/// What a newer release has acknowledged is not refused, which would lose it: what is before it is executed, and the engine
+/// ends.
+#[actix::test]
+async fn an_entry_of_a_newer_format_ends_the_engine() {
+    let mut engine = Engine::fresh().await;
+    engine.world.queue.push(&[buy(1, "100", "1")]);
+    let newer = Payload { format: encoding::STREAM_FORMAT + 1, text: "{}".to_owned() };
+    let entry = engine.world.queue.push_payload(Ok(newer));
+    engine.world.queue.push(&[buy(2, "100", "1")]);
+    let format = encoding::STREAM_FORMAT + 1;
+    assert_eq!(engine.fatal.recv().await, Some(Fatal::NewerStream { entry, format }));
+    engine.committed(1).await;
+    assert!(!engine.world.events().iter().any(|event| matches!(event, Event::EntryRejected(_))));
 }
 
 #[actix::test]

@@ -191,7 +191,8 @@ fn power_cut_machine(target: &mut Target, random: &mut Random) -> Result<Struck,
     let (effective, index) = aim(target, Parts::ALL)?;
     servers(target).postgres.pause()?;
     let behind = Instant::now();
-    sleep(SETTLED + Duration::from_millis(200 + random.below(800)));
+    // Before those who wait for a commit are all that is left, and nobody is acknowledged any more.
+    sleep(Duration::from_millis(50 + random.below(250)));
     servers(target).redis.kill()?;
     let away = vec![(Rests::Log, behind), (Rests::Queue, Instant::now())];
     target.services[index].kill()?;

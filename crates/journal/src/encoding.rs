@@ -2,7 +2,10 @@
 //! strings, no spaces. What is hashed is this text, and the text is what is stored.
 
 use matching::{Command, Event};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::trace::{self, RequestId};
 
 /// How a stream entry is written.
 pub const STREAM_FORMAT: i16 = 1;
@@ -38,6 +41,31 @@ pub enum DecodeError {
     Count(usize),
 }
 
+/// A command, and the id of the request that it came with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// The command.
+    pub command: Command,
+    /// The id that the client gave its request.
+    pub request_id: Option<RequestId>,
+}
+
+/// A command's canonical text, with the id of its request behind its own fields.
+pub fn encode_traced(command: &Command, request_id: Option<&RequestId>) -> String {
+    let mut text = encode(command);
+    trace::add(&mut text, request_id);
+    text
+}
+
+/// The text of a stream entry of many commands of one request: a JSON array.
+pub fn encode_all_traced(commands: &[Command], request_id: Option<&RequestId>) -> String {
+    if request_id.is_none() {
+        return encode_commands(commands);
+    }
+    let texts: Vec<String> = commands.iter().map(|command| encode_traced(command, request_id)).collect();
+    format!("[{}]", texts.join(","))
+}
+
 /// A command's canonical text.
 pub fn encode_command(command: &Command) -> String {
     encode(command)
@@ -55,11 +83,24 @@ pub fn encode_events(events: &[Event]) -> String {
 
 /// Reads the commands of a stream entry: one, or an array.
 pub fn decode_entry(format: i16, payload: &str) -> Result<Vec<Command>, DecodeError> {
+    let traced = decode_traced(format, payload)?;
+    Ok(traced.into_iter().map(|traced| traced.command).collect())
+}
+
+/// The same, with the ids of their requests.
+pub fn decode_traced(format: i16, payload: &str) -> Result<Vec<Traced>, DecodeError> {
     check_format(format, STREAM_FORMAT)?;
-    let commands = if payload.trim_start().starts_with('[') {
-        decode::<Vec<Command>>(format, payload)?
-    } else {
-        vec![decode::<Command>(format, payload)?]
+    let is_array = payload.trim_start().starts_with('[');
+    let commands = match (is_array, trace::may_be_in(payload)) {
+        (true, false) => {
+            let commands = decode::<Vec<Command>>(format, payload)?;
+            commands.into_iter().map(|command| Traced { command, request_id: None }).collect()
+        }
+        (true, true) => {
+            let texts = decode::<Vec<&RawValue>>(format, payload)?;
+            texts.into_iter().map(|text| decode_one(format, text.get())).collect::<Result<_, _>>()?
+        }
+        (false, _) => vec![decode_one(format, payload)?],
     };
     if (1..=MAX_COMMANDS_PER_ENTRY).contains(&commands.len()) {
         Ok(commands)
@@ -71,7 +112,7 @@ pub fn decode_entry(format: i16, payload: &str) -> Result<Vec<Command>, DecodeEr
 /// Reads a command of the log.
 pub fn decode_command(format: i16, text: &str) -> Result<Command, DecodeError> {
     check_format(format, LOG_FORMAT)?;
-    decode(format, text)
+    decode_one(format, text).map(|traced| traced.command)
 }
 
 /// Reads the events of a row of the log.
@@ -92,6 +133,11 @@ fn check_format(found: i16, known: i16) -> Result<(), DecodeError> {
     if found == known { Ok(()) } else { Err(DecodeError::UnknownFormat { found, known }) }
 }
 
-fn decode<T: DeserializeOwned>(format: i16, text: &str) -> Result<T, DecodeError> {
+fn decode_one(format: i16, text: &str) -> Result<Traced, DecodeError> {
+    let (text, request_id) = trace::split(text);
+    Ok(Traced { command: decode(format, &text)?, request_id })
+}
+
+fn decode<'a, T: Deserialize<'a>>(format: i16, text: &'a str) -> Result<T, DecodeError> {
     serde_json::from_str(text).map_err(|source| DecodeError::Malformed { format, source })
 }

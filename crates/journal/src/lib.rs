@@ -9,6 +9,7 @@ pub mod ports;
 pub mod position;
 pub mod record;
 pub mod snapshot;
+mod trace;
 
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
@@ -21,4 +22,5 @@ pub use ports::{
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};
-pub use snapshot::Snapshot;
+pub use snapshot::{SNAPSHOT_FORMAT, Snapshot};
+pub use trace::{ParseRequestIdError, RequestId, request_id};

@@ -5,6 +5,7 @@ use matching::{Command, ENGINE_VERSION, Event, Micros, Sequenced, Symbol};
 use crate::chain::Chain;
 use crate::encoding;
 use crate::position::{Epoch, Position, StreamId};
+use crate::trace::RequestId;
 
 /// A row of the log: one command and what came of it, as text exactly as hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +43,21 @@ impl Record {
         command: &Sequenced<Command>,
         events: &[Event],
     ) -> Record {
+        Record::traced(before, stream_id, epoch, command, events, None)
+    }
+
+    /// The same with the id of the request that the command came with.
+    pub fn traced(
+        before: &Position,
+        stream_id: StreamId,
+        epoch: Epoch,
+        command: &Sequenced<Command>,
+        events: &[Event],
+        request_id: Option<&RequestId>,
+    ) -> Record {
         assert!(command.seq == before.seq.next(), "row {} cannot follow row {}", command.seq, before.seq);
         assert!(stream_id >= before.stream_id, "row {} goes back in the stream", command.seq);
-        let text = encoding::encode_command(&command.value);
+        let text = encoding::encode_traced(&command.value, request_id);
         let events_text = encoding::encode_events(events);
         let chain = before.chain.next(command.seq, stream_id, epoch, command.time, &text, &events_text);
         Record {

@@ -64,6 +64,11 @@ impl Snapshot {
         Ok(Snapshot { position, format: SNAPSHOT_FORMAT, state_hash, parts })
     }
 
+    /// How many bytes are stored.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+
     /// The image's bytes, proven to be those that were hashed.
     fn bytes(&self) -> Result<Vec<u8>, OpenError> {
         if self.format != SNAPSHOT_FORMAT {

@@ -51,7 +51,7 @@ impl SnapshotStore for MemorySnapshots {
             seq: snapshot.position.seq,
             format: snapshot.format,
             state_hash: snapshot.state_hash,
-            bytes: snapshot.parts.iter().map(|part| part.len() as u64).sum(),
+            bytes: snapshot.size(),
             verified_at: Micros::ZERO,
         };
         Ok(lock(&self.0).iter().rev().map(summary).collect())

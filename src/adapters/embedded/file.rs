@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
@@ -69,6 +69,17 @@ pub enum EmbeddedError {
         file: PathBuf,
         /// Why.
         error: String,
+    },
+    /// A newer release has brought it up to date.
+    #[error(
+        "the file {} was brought up to date by a newer release (migration {migration}), and this one does not know what that \
+         changed: use that release or a newer one", file.display()
+    )]
+    Newer {
+        /// Which.
+        file: PathBuf,
+        /// The first change that is not known here.
+        migration: i64,
     },
     /// SQLite refuses the file.
     #[error("the file {} cannot be used: {error}", file.display())]
@@ -166,6 +177,9 @@ const PASSING: [u32; 5] = [5, 6, 10, 13, 14];
 
 fn database(folder: &Path, error: &(dyn Error + 'static)) -> EmbeddedError {
     let (file, text) = (folder.join(FILE), error.to_string());
+    if let Some(MigrateError::VersionMissing(migration)) = error.downcast_ref() {
+        return EmbeddedError::Newer { file, migration: *migration };
+    }
     let mut causes = std::iter::successors(Some(error), |error| (**error).source());
     let code = causes.find_map(|cause| {
         let error = cause.downcast_ref::<sqlx::Error>()?.as_database_error()?;

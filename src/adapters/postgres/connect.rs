@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::time::timeout;
@@ -65,6 +65,17 @@ pub enum PostgresError {
         /// What is wrong and how to mend it, one text each.
         problems: Vec<String>,
     },
+    /// A newer release has brought the tables up to date.
+    #[error(
+        "the tables in PostgreSQL at {address} were brought up to date by a newer release (migration {migration}), and this \
+         one does not know what that changed: use that release or a newer one"
+    )]
+    Newer {
+        /// Which server.
+        address: String,
+        /// The first change that is not known here.
+        migration: i64,
+    },
     /// The tables could not be made or brought up to date.
     #[error("the tables in PostgreSQL at {address} cannot be brought up to date: {error}")]
     Migration {
@@ -89,13 +100,19 @@ impl Postgres {
         let mut owner = postgres.connect().await.map_err(|error| postgres.unreachable(&error))?;
         postgres.check(&mut owner, allow_unsafe).await?;
         // `run` is this with a generic connection, whose future the compiler cannot prove to be Send.
-        MIGRATIONS
-            .run_direct(None, &mut owner, false)
-            .await
-            .map_err(|error| PostgresError::Migration { address: postgres.address(), error: with_hint(&error) })?;
+        MIGRATIONS.run_direct(None, &mut owner, false).await.map_err(|error| postgres.not_migrated(&error))?;
         // The work is done; a server that does not say goodbye changes nothing.
         let _ = timeout(ANSWER_WITHIN, owner.close()).await;
         Ok(postgres)
+    }
+
+    fn not_migrated(&self, error: &MigrateError) -> PostgresError {
+        match error {
+            MigrateError::VersionMissing(migration) => {
+                PostgresError::Newer { address: self.address(), migration: *migration }
+            }
+            error => PostgresError::Migration { address: self.address(), error: with_hint(error) },
+        }
     }
 
     /// For programs that find the tables as they are: reading, checking. Connects to nothing yet.
@@ -234,7 +251,7 @@ pub(super) fn no_answer(within: Duration) -> sqlx::Error {
 }
 
 /// An error with the hint that PostgreSQL gave, which says what to do.
-fn with_hint(error: &sqlx::migrate::MigrateError) -> String {
+fn with_hint(error: &MigrateError) -> String {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(current) = source {
         if let Some(sqlx::Error::Database(database)) = current.downcast_ref::<sqlx::Error>()

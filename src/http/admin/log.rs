@@ -92,6 +92,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
         symbol: parsed(symbol, "send a symbol such as BTC_USDT")?,
         order: parsed::<u64>(order_id, "send an order's id")?.and_then(OrderId::new),
         kind: kind.map(|kind| kind.value),
+        request: None,
     };
     let times = "send microseconds since 1970";
     let (from_time, to_time) = (parsed::<u64>(from_time, times)?, parsed::<u64>(to_time, times)?);

@@ -13,7 +13,7 @@ use super::request::Request;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::Parameter;
 use crate::http::wait::Wait;
-use crate::http::{Api, batch, submit};
+use crate::http::{Api, batch, submit, trace};
 use crate::views::answers::OrderAnswer;
 
 /// The orders of one account in a snapshot.
@@ -111,7 +111,13 @@ async fn batch(api: &Api, request: &Request) -> Result<HttpResponse, Problem> {
     let timeout = request.timeout_ms.map(|timeout| timeout.to_string());
     let wait = Wait::of(parameter("ack", request.ack.clone()), parameter("timeout_ms", timeout), None)?;
     let items = request.items.as_ref().map_or("null", |items| items.get());
-    batch::execute(api, wait, format!(r#"{{"items":{items}}}"#).as_bytes()).await
+    let body = format!(r#"{{"items":{items}}}"#);
+    let executed = batch::execute(api, wait, body.as_bytes());
+    // What is no id is passed over, as in the header.
+    match request.request_id.as_ref().and_then(|id| id.parse().ok()) {
+        Some(id) => trace::with(id, executed).await,
+        None => executed.await,
+    }
 }
 
 /// Cancels what is still open of these orders: as many at a time as a batch may have.

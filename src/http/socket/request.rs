@@ -33,6 +33,9 @@ pub struct Request {
     /// Of batch: how long to wait for the commit.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Of batch: what the HTTP request has as its `X-Request-Id`.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 /// What a request asks for.

@@ -9,7 +9,7 @@ use actix_web::dev::Service as _;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, init_service, read_body};
 use actors::outcomes::{Expect, ReadLedger, subject};
-use actors::{Intake, IntakeLimits, Outcome, Progress, TakeSnapshot};
+use actors::{Intake, IntakeLimits, Outcome, Pace, Progress, TakeSnapshot};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -246,6 +246,7 @@ impl Market {
             consumers: Registry::open(Arc::new(NoConsumers)).await.expect("consumers"),
             projected: watch::channel(StreamId::ZERO).1,
             stream_end: StreamId::ZERO,
+            pace: Pace::default(),
             snapshots: Gauge::new(Arc::clone(&progress), Arc::new(NoSnapshots), NoTaker.start().recipient()),
             bench: Bench::new(&service.settings),
             progress,

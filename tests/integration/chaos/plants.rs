@@ -13,7 +13,7 @@ fn everysec_loses_by_power_cut_and_not_by_kill() {
     let everysec = || build(Mode::Full).with_everysec();
     let machine = Parts { service: true, redis: true, postgres: false };
     survives(&round(everysec(), &[Fault::Kill(machine), Fault::Kill(machine)], 11));
-    let report = report(&round(everysec(), &[Fault::PowerCutMachine, Fault::PowerCutMachine], 12));
+    let report = report(&round(everysec(), &[Fault::PowerCutMachine; 5], 12));
     assert!(report.lost > 0, "{}", report.line());
 }
 

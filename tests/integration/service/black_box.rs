@@ -52,6 +52,11 @@ async fn the_schema_tells_the_truth() {
 }
 
 #[test]
-fn the_invariant_checkers_find_planted_bugs() {
+fn the_kubernetes_manifests_are_good() {
+    println!("{}", run("python", &["api_tests/manifests_check.py"], ""));
+}
+
+#[test]
+fn the_checkers_find_planted_bugs() {
     run("python", &["-m", "unittest", "discover", "-s", "api_tests", "-p", "test_*.py"], "");
 }
