@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use actors::fatal::of_log as runbook_of_log;
 use actors::{AuditError, Fatal, RecoveryError, Runbook};
-use journal::{Epoch, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
+use journal::{Epoch, KeyStoreError, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
 use matching::Seq;
 
 use crate::adapters::embedded::EmbeddedError;
@@ -58,6 +58,9 @@ pub enum End {
     /// The projection cannot be read or written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// The API keys cannot be read or written.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
     /// A command was asked for what it cannot do.
     #[error("{0}")]
     Usage(String),
@@ -149,7 +152,8 @@ impl End {
             End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
-            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Keys(_) => 3,
+            End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Output(_) | End::NotWell { .. } => 3,
             End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,
             End::ServiceDiffers { .. } => 4,
@@ -169,7 +173,7 @@ impl End {
         match self {
             End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => Runbook::Configuration,
             End::Redis(RedisError::Unreachable(_)) | End::Queue(_) => Runbook::RedisLost,
-            End::Postgres(PostgresError::Unreachable { .. }) => Runbook::PostgresLost,
+            End::Postgres(PostgresError::Unreachable { .. }) | End::Keys(_) => Runbook::PostgresLost,
             End::Redis(_) | End::Postgres(_) => Runbook::Configuration,
             End::Embedded(EmbeddedError::Folder { error, .. }) if error.kind() == io::ErrorKind::StorageFull => {
                 Runbook::DiskFull

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, Projection, SnapshotStore};
+use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, KeyStore, Projection, SnapshotStore};
 
 use crate::adapters::embedded::{
-    Embedded, EmbeddedConsumers, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedSnapshots,
+    Embedded, EmbeddedConsumers, EmbeddedError, EmbeddedFatalRecord, EmbeddedKeys, EmbeddedLog, EmbeddedProjection,
+    EmbeddedQueue, EmbeddedSnapshots,
 };
 use crate::adapters::postgres::{
-    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresLog, PostgresSnapshots, PostgresWatch,
+    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresSnapshots,
+    PostgresWatch,
 };
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::config::{Settings, Storage};
@@ -32,6 +34,8 @@ pub struct Stores {
     pub history: Option<Arc<dyn History>>,
     /// The positions of named consumers.
     pub consumers: Arc<dyn Consumers>,
+    /// The API keys.
+    pub keys: Arc<dyn KeyStore>,
     /// Looks at what else goes on in PostgreSQL, where there is one.
     pub watch: Option<PostgresWatch>,
 }
@@ -60,6 +64,25 @@ pub async fn records(settings: &Settings) -> Result<Records, End> {
             postgres.reach().await?;
             let snapshots = Arc::new(PostgresSnapshots::new(&postgres));
             Ok(Records { log: Arc::new(PostgresLog::new(&postgres)), snapshots })
+        }
+    }
+}
+
+/// Opens the API keys for a tool, beside a running service or before the first start, which needs a key: what holds them
+/// is made or brought up to date where no service runs on it.
+pub async fn keys(settings: &Settings) -> Result<Arc<dyn KeyStore>, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            let file = match Embedded::open(data_dir).await {
+                Err(EmbeddedError::Locked { .. }) => Embedded::open_beside(data_dir).await?,
+                opened => opened?,
+            };
+            Ok(Arc::new(EmbeddedKeys::new(&file)))
+        }
+        Storage::Full { database_url, .. } => {
+            let allow_unsafe = settings.allow_unsafe_durability;
+            let postgres = Postgres::prepare(database_url.expose(), TOOL_NAME, allow_unsafe).await?;
+            Ok(Arc::new(PostgresKeys::new(&postgres)))
         }
     }
 }
@@ -101,6 +124,7 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
         history: None,
         consumers: Arc::new(EmbeddedConsumers::new(file)),
+        keys: Arc::new(EmbeddedKeys::new(file)),
     })
 }
 
@@ -112,6 +136,7 @@ async fn full(redis_url: &str, postgres: &Postgres, replicas_ack: u32) -> Result
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
         history: Some(Arc::new(PostgresHistory::new(postgres))),
         consumers: Arc::new(PostgresConsumers::new(postgres)),
+        keys: Arc::new(PostgresKeys::new(postgres)),
         watch: Some(PostgresWatch::new(postgres)),
     })
 }

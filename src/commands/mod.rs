@@ -5,6 +5,7 @@ mod compare;
 pub mod config_check;
 pub mod export;
 pub mod healthcheck;
+pub mod keys;
 pub mod log;
 pub mod openapi;
 pub mod recover;

@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod abuse;
 mod admin;
 mod audit;
 mod away;
@@ -22,6 +23,7 @@ mod recovery;
 mod releases;
 mod reopening;
 mod rolling;
+mod security;
 mod stop;
 mod support;
 mod zombie;
