@@ -16,9 +16,6 @@ export function launch(options = []) {
 
 /** A page that is opened and watched; `forgiven` are errors that the test makes itself. */
 export class Watched {
-  /** Errors that each page may have: routes that a service may lack. */
-  static allowed = [/status of 404.*\/api\/(session|engine)\//];
-
   static async open(
     browser,
     base,
@@ -36,8 +33,7 @@ export class Watched {
 
   constructor(page, base, forgiven) {
     Object.assign(this, { page, base, forgiven, errors: [], foreign: [] });
-    const note = (text) =>
-      [...this.forgiven, ...Watched.allowed].some((known) => known.test(text)) || this.errors.push(text);
+    const note = (text) => this.forgiven.some((known) => known.test(text)) || this.errors.push(text);
     page.on(
       "console",
       (message) => message.type() === "error" && note(`${message.text()} (${message.location().url})`),

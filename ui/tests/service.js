@@ -70,7 +70,11 @@ export class Service {
       stdio: "inherit",
     });
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
-    await until("the service is ready", async () => (await fetch(`${this.base}/readyz`)).ok, READY_MS);
+    const ready = until("the service is ready", async () => (await fetch(`${this.base}/readyz`)).ok, READY_MS);
+    const ended = this.ended.then((code) => Promise.reject(new Error(`the service ended with ${code}`)));
+    // Later on it ends when a test wants it to.
+    ended.catch(() => undefined);
+    await Promise.race([ready, ended]);
   }
 
   async kill() {

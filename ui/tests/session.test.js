@@ -10,7 +10,7 @@ let browser;
 let service;
 
 before(async () => {
-  service = await Service.start({ DEBUG: "false", ADMIN_TOKEN: TOKEN });
+  service = await Service.start({ DEBUG: "false", ADMIN_TOKEN: TOKEN, SECRET_KEY: TOKEN.replaceAll("0", "z") });
   browser = await launch();
 });
 
@@ -36,5 +36,21 @@ test("the admin pages ask for the administrator's token", async () => {
   await page.click("text=Settings");
   await page.click("text=Sign out");
   await page.waitForSelector("main #token");
+  await watched.done();
+});
+
+test("the market page asks for it too, then shows the market and trades", async () => {
+  const watched = await Watched.open(browser, service.base, "/", { forgiven: [/40[13]/] });
+  const { page } = watched;
+  await page.fill("#token", TOKEN);
+  await page.click("#sign-in");
+  await page.waitForSelector(".connection[data-state=live]");
+  await page.selectOption("#symbol", "ETH_USDT");
+  await page.fill("#price", "9");
+  await page.fill("#quantity", "2");
+  await page.click("#place");
+  await page.waitForSelector("#own-table tbody tr");
+  await page.click("#cancel-all");
+  await page.waitForSelector("#own-table .nothing");
   await watched.done();
 });

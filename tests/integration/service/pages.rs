@@ -31,6 +31,11 @@ fn the_admin_pages_list_filter_and_verify() {
 }
 
 #[test]
+fn without_debug_the_pages_ask_for_a_token() {
+    run("tests/session.test.js");
+}
+
+#[test]
 fn the_market_page_shows_what_is() {
     run("tests/market.test.js");
 }
