@@ -106,7 +106,7 @@ export function followLog(): () => void {
 export function Log() {
   const opened = route.value.query.row;
   return (
-    <div class={opened ? "split" : "whole"}>
+    <div class={opened ? "split covering" : "whole"}>
       <section class="panel" aria-label="Event log">
         <Filter />
         <div class="scroll" tabIndex={0} role="region" aria-label="Rows of the log">
@@ -178,7 +178,16 @@ function Filter() {
   const field = (name: string, label: string, inputMode: "text" | "numeric" = "text") => (
     <label class="entry">
       <span>{label}</span>
-      <input class="box" id={name} name={name} type="text" inputMode={inputMode} value={now[name] ?? ""} autocomplete="off" spellcheck={false} />
+      <input
+        class="box"
+        id={name}
+        name={name}
+        type="text"
+        inputMode={inputMode}
+        value={now[name] ?? ""}
+        autocomplete="off"
+        spellcheck={false}
+      />
     </label>
   );
   const time = (name: string, label: string) => (
@@ -221,7 +230,13 @@ function Filter() {
         <button type="button" class="quiet" onClick={() => go("log")}>
           Clear
         </button>
-        <button type="button" class="quiet" id="follow" aria-pressed={following.value} onClick={() => (following.value = !following.value)}>
+        <button
+          type="button"
+          class="quiet"
+          id="follow"
+          aria-pressed={following.value}
+          onClick={() => (following.value = !following.value)}
+        >
           {following.value ? "Following" : "Follow"}
         </button>
         <a class="quiet" id="jsonl" href={logLines(apiFilter(now)).href} download="pricetime-log.jsonl">
