@@ -49,6 +49,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What the service stands on.
     pub storage: Storage,
+    /// Where archived rows of the log are.
+    pub archive_dir: PathBuf,
     /// Whether the debug routes are open to everyone.
     pub debug: bool,
     /// Host names that requests may ask for.
@@ -179,6 +181,7 @@ impl Settings {
         let host = reader.read("HOST", address);
         let port = reader.read("PORT", |text| number::<u16>(text, 0, u16::MAX));
         let storage = storage(&mut reader);
+        let archive_dir = archive_dir(&mut reader);
         let local = host.is_some_and(|host| host.is_loopback());
         if local && matches!(storage, Some(Storage::Embedded { .. })) {
             reader.set_default("DEBUG", "true");
@@ -216,6 +219,7 @@ impl Settings {
             Some(Settings {
                 listen: SocketAddr::new(host?, port?),
                 storage: storage?,
+                archive_dir: archive_dir?,
                 debug: debug?,
                 allowed_hosts: allowed_hosts?,
                 admin_token,
@@ -283,6 +287,12 @@ fn storage(reader: &mut Reader) -> Option<Storage> {
         }
     }
     Some(Storage::Full { redis_url: redis_url?, database_url: database_url.or(composed)? })
+}
+
+fn archive_dir(reader: &mut Reader) -> Option<PathBuf> {
+    let path = |text: &str| Ok(PathBuf::from(text));
+    let given = reader.read_optional("ARCHIVE_DIR", path);
+    given.or_else(|| reader.read("DATA_DIR", path).map(|folder| folder.join("archive")))
 }
 
 /// The database's address put together from its parts, as the original has them.

@@ -11,6 +11,7 @@ use matching::Seq;
 use crate::adapters::embedded::EmbeddedError;
 use crate::adapters::postgres::PostgresError;
 use crate::adapters::redis::RedisError;
+use crate::archive::ArchiveError;
 use crate::commands::Difference;
 use crate::config::Problem;
 
@@ -87,6 +88,18 @@ pub enum End {
     /// The log or a snapshot is not what it must be.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A file of rows, or a backup, cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A restore was asked for into stores that hold something.
+    #[error(
+        "there is something already: {what}. A restore fills empty stores only, so that nothing runs twice: name a new \
+         database and an empty Redis, or another DATA_DIR"
+    )]
+    NotEmpty {
+        /// What is there.
+        what: String,
+    },
     /// The service has stopped itself at one row again and again.
     #[error(
         "the service stopped itself {} times in a row at row {} of the log, the last time with:\n  {}\nFind out why before \
@@ -154,6 +167,9 @@ impl End {
             End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
             End::Queue(_) | End::Http(_) | End::Projection(_) | End::Keys(_) => 3,
             End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Archive(ArchiveError::Io { .. }) => 3,
+            End::Archive(ArchiveError::Damaged { .. }) => 6,
+            End::NotEmpty { .. } => 4,
             End::Output(_) | End::NotWell { .. } => 3,
             End::WriterAlive { .. } | End::NoProjection | End::ProjectionBehind { .. } | End::Disagrees { .. } => 4,
             End::ServiceDiffers { .. } => 4,
@@ -194,6 +210,7 @@ impl End {
             End::Audit(_) | End::ServiceDiffers { .. } | End::CrashLoop(_) => Runbook::BadRow,
             End::Recovery(RecoveryError::LogWentBack { .. }) => Runbook::LogWentBack,
             End::Fatal(fatal) => fatal.runbook(),
+            End::Archive(_) | End::NotEmpty { .. } => Runbook::Backup,
             End::Http(_) | End::NotWell { .. } | End::Output(_) => Runbook::OrdersRefused,
         }
     }

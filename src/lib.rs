@@ -1,6 +1,7 @@
 //! The service pricetime: HTTP in front, Redis and PostgreSQL behind, the matching core between them.
 
 pub mod adapters;
+pub mod archive;
 pub mod commands;
 pub mod config;
 pub mod demo;

@@ -1,5 +1,6 @@
 //! The command line of pricetime.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -106,6 +107,40 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Copy everything that has to outlive the stores into a new folder, and prove the copy. Works beside a running service.
+    #[command(after_help = "Examples:\n  pricetime backup --to /var/backups/pricetime-monday")]
+    Backup {
+        /// The folder, which must not exist yet, or be empty.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Fill empty stores from a backup. What was acknowledged after it is not in it; ids and terms go on far behind it.
+    #[command(after_help = "Examples:\n  pricetime restore --from /var/backups/pricetime-monday")]
+    Restore {
+        /// The folder of the backup.
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Take old rows of the event log out of its store into ARCHIVE_DIR, where everything that reads the log reads them too.
+    #[command(
+        after_help = "Takes whole partitions in PostgreSQL, any rows in embedded mode; all before the second newest \
+                            snapshot.\n\nExamples:\n  pricetime archive --dry-run\n  pricetime archive --up-to 5000000"
+    )]
+    Archive {
+        /// No row behind this one.
+        #[arg(long, value_name = "SEQ")]
+        up_to: Option<u64>,
+        /// Say what would be archived, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Write what somebody who is to help needs to see first into one file: settings, positions, health. No secret, no order.
+    #[command(after_help = "Examples:\n  pricetime doctor\n  pricetime doctor --to /tmp/pricetime.json")]
+    Doctor {
+        /// The file.
+        #[arg(long, value_name = "FILE", default_value = "pricetime-doctor.json")]
+        to: PathBuf,
     },
     /// One screen: mode, writer, positions, lags, the last snapshot.
     #[command(after_help = "Examples:\n  pricetime status\n  pricetime status --json | jq .projection_lag")]
@@ -247,6 +282,12 @@ fn main() -> ExitCode {
                 commands::run(async |settings| commands::keys::rotate(settings, &id, json).await)
             }
         },
+        Command::Backup { to } => commands::run(async |settings| commands::backup::backup(settings, &to).await),
+        Command::Restore { from } => commands::run(async |settings| commands::restore::restore(settings, &from).await),
+        Command::Archive { up_to, dry_run } => {
+            commands::run(async |settings| commands::archive::archive(settings, up_to, dry_run).await)
+        }
+        Command::Doctor { to } => commands::run(async |settings| commands::doctor::doctor(settings, &to).await),
         Command::Status { json } => commands::run(async |settings| commands::status::status(settings, json).await),
         Command::Config { command: ConfigCommand::Check { json } } => {
             commands::end(commands::config_check::check(json))

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, KeyStore, Projection, SnapshotStore};
+use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, KeyStore, Projection, Shelves, SnapshotStore};
 
 use crate::adapters::embedded::{
     Embedded, EmbeddedConsumers, EmbeddedError, EmbeddedFatalRecord, EmbeddedKeys, EmbeddedLog, EmbeddedProjection,
-    EmbeddedQueue, EmbeddedSnapshots,
+    EmbeddedQueue, EmbeddedShelves, EmbeddedSnapshots,
 };
 use crate::adapters::postgres::{
-    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresSnapshots,
-    PostgresWatch,
+    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresShelves,
+    PostgresSnapshots, PostgresWatch,
 };
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
+use crate::archive::{Archive, ArchivedLog};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
 
@@ -54,16 +55,54 @@ const TOOL_NAME: &str = "pricetime tool";
 
 /// Opens log and snapshots for a tool, beside a running service or without one; makes and changes nothing.
 pub async fn records(settings: &Settings) -> Result<Records, End> {
-    match &settings.storage {
+    let (log, snapshots): (Arc<dyn EventLog>, Arc<dyn SnapshotStore>) = match &settings.storage {
         Storage::Embedded { data_dir } => {
             let file = Embedded::open_beside(data_dir).await?;
-            Ok(Records { log: Arc::new(EmbeddedLog::new(&file)), snapshots: Arc::new(EmbeddedSnapshots::new(&file)) })
+            (Arc::new(EmbeddedLog::new(&file)), Arc::new(EmbeddedSnapshots::new(&file)))
         }
         Storage::Full { database_url, .. } => {
             let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
             postgres.reach().await?;
-            let snapshots = Arc::new(PostgresSnapshots::new(&postgres));
-            Ok(Records { log: Arc::new(PostgresLog::new(&postgres)), snapshots })
+            (Arc::new(PostgresLog::new(&postgres)), Arc::new(PostgresSnapshots::new(&postgres)))
+        }
+    };
+    Ok(Records { log: with_archive(log, settings), snapshots })
+}
+
+/// The log with the rows that were archived behind its own.
+fn with_archive(log: Arc<dyn EventLog>, settings: &Settings) -> Arc<dyn EventLog> {
+    Arc::new(ArchivedLog::new(log, Archive::new(&settings.archive_dir)))
+}
+
+/// Opens the log's store for whoever takes rows out of it or puts them back; its tables are there already.
+pub async fn shelves(settings: &Settings) -> Result<Arc<dyn Shelves>, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => Ok(Arc::new(EmbeddedShelves::new(&Embedded::open_beside(data_dir).await?))),
+        Storage::Full { database_url, .. } => {
+            let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
+            postgres.reach().await?;
+            Ok(Arc::new(PostgresShelves::new(&postgres)))
+        }
+    }
+}
+
+/// Opens stores that a restore is to fill, alone, and made ready as for the service: without archived rows behind the log.
+pub async fn empty(settings: &Settings) -> Result<(Stores, Arc<dyn Shelves>), End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            let file = Embedded::open(data_dir).await?;
+            Ok((embedded(&file).await?, Arc::new(EmbeddedShelves::new(&file))))
+        }
+        Storage::Full { .. } => Ok((open_alone(settings).await?, shelves(settings).await?)),
+    }
+}
+
+/// The positions of named consumers, for tools.
+pub async fn consumers(settings: &Settings) -> Result<Arc<dyn Consumers>, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => Ok(Arc::new(EmbeddedConsumers::new(&Embedded::open_beside(data_dir).await?))),
+        Storage::Full { database_url, .. } => {
+            Ok(Arc::new(PostgresConsumers::new(&Postgres::attach(database_url.expose(), TOOL_NAME)?)))
         }
     }
 }
@@ -103,6 +142,11 @@ pub async fn fatal_record(settings: &Settings) -> Result<Arc<dyn FatalRecord>, E
 /// Opens the stores for the service: made ready, brought up to date, and refused when they would not keep what they
 /// acknowledge.
 pub async fn open(settings: &Settings) -> Result<Stores, End> {
+    let stores = open_alone(settings).await?;
+    Ok(Stores { log: with_archive(stores.log, settings), ..stores })
+}
+
+async fn open_alone(settings: &Settings) -> Result<Stores, End> {
     match &settings.storage {
         Storage::Embedded { data_dir } => embedded(&Embedded::open(data_dir).await?).await,
         Storage::Full { redis_url, database_url } => {

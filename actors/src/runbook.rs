@@ -26,11 +26,13 @@ pub enum Runbook {
     ReadersBehind,
     /// Snapshots cannot be taken, or read.
     NoSnapshot,
+    /// A backup, or archived rows, cannot be written, read or put back.
+    Backup,
 }
 
 impl Runbook {
     /// All of them.
-    pub const ALL: [Runbook; 10] = [
+    pub const ALL: [Runbook; 11] = [
         Runbook::Configuration,
         Runbook::OrdersRefused,
         Runbook::RedisLost,
@@ -41,6 +43,7 @@ impl Runbook {
         Runbook::TakeOver,
         Runbook::ReadersBehind,
         Runbook::NoSnapshot,
+        Runbook::Backup,
     ];
 
     fn anchor(self) -> &'static str {
@@ -55,6 +58,7 @@ impl Runbook {
             Runbook::TakeOver => "a-take-over",
             Runbook::ReadersBehind => "readers-are-behind",
             Runbook::NoSnapshot => "no-snapshot-is-taken",
+            Runbook::Backup => "backup-restore-archive",
         }
     }
 }

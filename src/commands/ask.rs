@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
 use crate::config::Settings;
@@ -13,14 +13,23 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the running service answers on `path`; none when there is no service.
 pub async fn ask(settings: &Settings, path: &str) -> Option<(StatusCode, Value)> {
+    let answer = send(settings, path).await?;
+    let status = answer.status();
+    Some((status, answer.json().await.unwrap_or(Value::Null)))
+}
+
+/// The text that it answers.
+pub async fn ask_text(settings: &Settings, path: &str) -> Option<String> {
+    send(settings, path).await?.text().await.ok()
+}
+
+async fn send(settings: &Settings, path: &str) -> Option<Response> {
     let client = Client::builder().timeout(ANSWER_WITHIN).no_proxy().build().ok()?;
     let mut request = client.get(format!("{}{path}", base_url(settings)));
     if let Some(token) = &settings.admin_token {
         request = request.bearer_auth(token.expose());
     }
-    let answer = request.send().await.ok()?;
-    let status = answer.status();
-    Some((status, answer.json().await.unwrap_or(Value::Null)))
+    request.send().await.ok()
 }
 
 /// Where the service is asked.

@@ -3,46 +3,16 @@
 
 use std::io::{self, BufWriter, Write};
 
-use journal::{LogError, Record};
+use journal::LogError;
 use matching::Seq;
-use serde::Serialize;
 
+use crate::archive::ExportedRow;
 use crate::config::Settings;
 use crate::exit::End;
 use crate::storage;
 
 /// Rows read at once: a short transaction, however long the whole takes.
 const PAGE_ROWS: usize = 1_000;
-
-/// A row as it is exported. Command and events are the very texts that are hashed, so they are strings here.
-#[derive(Serialize)]
-struct Row<'a> {
-    seq: u64,
-    time: u64,
-    epoch: u64,
-    stream_position: String,
-    engine_version: i32,
-    format: i16,
-    command: &'a str,
-    events: &'a str,
-    chain: String,
-}
-
-impl<'a> Row<'a> {
-    fn of(row: &'a Record) -> Row<'a> {
-        Row {
-            seq: row.seq.get(),
-            time: row.time.get(),
-            epoch: row.epoch.0,
-            stream_position: row.stream_id.to_string(),
-            engine_version: row.engine_version,
-            format: row.format,
-            command: &row.command,
-            events: &row.events,
-            chain: row.chain.to_string(),
-        }
-    }
-}
 
 /// Prints the rows `from` to `to`; without `to`, up to where the log ended when this began.
 pub async fn export(settings: &Settings, from: u64, to: Option<u64>) -> Result<(), End> {
@@ -61,7 +31,7 @@ pub async fn export(settings: &Settings, from: u64, to: Option<u64>) -> Result<(
             if row.seq != at.next() {
                 return Err(missing(at.next()).into());
             }
-            serde_json::to_writer(&mut out, &Row::of(row)).map_err(|error| End::Output(error.into()))?;
+            serde_json::to_writer(&mut out, &ExportedRow::of(row)).map_err(|error| End::Output(error.into()))?;
             out.write_all(b"\n").map_err(End::Output)?;
             at = row.seq;
         }

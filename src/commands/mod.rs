@@ -1,8 +1,11 @@
 //! The commands beside `serve`: each looks at the stores as they are, most of them beside a running service.
 
+pub mod archive;
 pub mod ask;
+pub mod backup;
 mod compare;
 pub mod config_check;
+pub mod doctor;
 pub mod export;
 pub mod healthcheck;
 pub mod keys;
@@ -10,6 +13,7 @@ pub mod log;
 pub mod openapi;
 pub mod recover;
 pub mod replay;
+pub mod restore;
 pub mod snapshot;
 pub mod status;
 pub mod verify;

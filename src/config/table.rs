@@ -63,6 +63,13 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("POSTGRES_PORT", "", Default::Text("5432"), "The database server's port, where DATABASE_URL is not given."),
     plain("DATA_DIR", "", Default::Text("./data"), "The folder of the embedded mode's file."),
+    plain(
+        "ARCHIVE_DIR",
+        "",
+        Default::Unset,
+        "The folder of archived rows of the log, which `pricetime archive` fills and everything that reads the log reads too. \
+         Not given, it is `archive` in DATA_DIR.",
+    ),
     secret(
         "SECRET_KEY",
         &["DJANGO_SECRET_KEY"],

@@ -72,8 +72,8 @@ pub async fn list(records: &Records, now: Micros) -> Result<Vec<SnapshotView>, E
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "at_seq": 1000, "ok": true, "state_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "replayed_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "from_seq": 0, "rows": 1000,
-    "took_ms": 12
+    "replayed_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "finding": null, "from_seq": 0,
+    "rows": 1000, "took_ms": 12
 }))]
 pub struct Verification {
     /// The row that it is the state after.
@@ -82,8 +82,10 @@ pub struct Verification {
     ok: bool,
     /// The hash of the snapshot.
     state_hash: String,
-    /// The hash of the state that the log gives.
-    replayed_hash: String,
+    /// The hash of the state that the log gives; null where it gives none.
+    replayed_hash: Option<String>,
+    /// What is wrong; null when nothing is.
+    finding: Option<String>,
     /// The row from which the log was replayed: the snapshot before this one, or the beginning.
     from_seq: u64,
     /// How many rows were folded, and their commands applied again.
@@ -103,20 +105,34 @@ pub async fn verify(records: &Records, at_seq: Seq) -> Result<Verification, End>
     };
     let mut replay = from_where_the_log_begins(records, before).await?;
     let from_seq = replay.position.seq.get();
-    let mut audit = Audit::new(replay.engine.clone());
-    replay.advance(&*records.log, at_seq, |row, events| audit.take(row, events)).await?;
-    audit.agree(&replay.engine).map_err(End::from)?;
-    let replayed = replay.engine.image();
+    let (replayed_hash, finding) = match replayed(records, &mut replay, at_seq).await {
+        // What an earlier snapshot kept of closed orders may have been another number.
+        Ok(replayed) => {
+            let differs = replayed.router != image.router || replayed.books != image.books;
+            let finding = differs.then(|| AuditError::SnapshotDiffers { seq: at_seq }.to_string());
+            (Some(StateHash::of(&replayed.encode()).to_string()), finding)
+        }
+        Err(AuditError::Log(LogError::Unknown(error))) => return Err(LogError::Unknown(error).into()),
+        Err(finding) => (None, Some(finding.to_string())),
+    };
     Ok(Verification {
         at_seq: at_seq.get(),
-        // What an earlier snapshot kept of closed orders may have been another number.
-        ok: replayed.router == image.router && replayed.books == image.books,
+        ok: finding.is_none(),
         state_hash: state_hash.to_string(),
-        replayed_hash: StateHash::of(&replayed.encode()).to_string(),
+        replayed_hash,
+        finding,
         from_seq,
         rows: at_seq.get() - from_seq,
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// The state at a row, by folding the events and by applying the commands, which must give the same.
+async fn replayed(records: &Records, replay: &mut Replay, to: Seq) -> Result<EngineImage, AuditError> {
+    let mut audit = Audit::new(replay.engine.clone());
+    replay.advance(&*records.log, to, |row, events| audit.take(row, events)).await?;
+    audit.agree(&replay.engine)?;
+    Ok(replay.engine.image())
 }
 
 /// A replay that can be carried on; an error that says so where the rows behind it are not there any more.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use matching::{Micros, Seq};
+use matching::{Micros, Seq, hex};
 
 use crate::position::{Epoch, StreamId};
 
@@ -17,6 +17,11 @@ impl Chain {
     /// A value as it was stored; `None` when it has not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Chain> {
         bytes.try_into().ok().map(Chain)
+    }
+
+    /// A value as it is written; `None` when it is not 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<Chain> {
+        hex::bytes32(text).map(Chain)
     }
 
     /// The value as it is stored.

@@ -19,8 +19,8 @@ pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
     HistoryError, HistoryWrite, LastFatal, LogError, OrderWrite, PastOrder, Payload, Projection, ProjectionError,
-    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, SnapshotError, SnapshotStore, SnapshotSummary,
-    Standing, WriterPosition, Written,
+    ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, Shelf, Shelves, SnapshotError, SnapshotStore,
+    SnapshotSummary, Standing, WriterPosition, Written,
 };
 pub use position::{Epoch, Position, StreamId};
 pub use record::{Batch, Record};

@@ -163,6 +163,32 @@ pub trait EventLog: Send + Sync {
     async fn drained(&self, epoch: Epoch) -> Result<(), LogError>;
 }
 
+/// Rows that the store keeps together, so that they leave it together.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    /// The first row that it may hold.
+    pub first: Seq,
+    /// The last one.
+    pub last: Seq,
+}
+
+/// The log's store as operators see it: rows are taken out of it, or put into an empty one. The service never does either.
+#[async_trait]
+pub trait Shelves: Send + Sync {
+    /// What is kept together and holds no row behind `up_to`, oldest first.
+    async fn shelves(&self, up_to: Seq) -> Result<Vec<Shelf>, LogError>;
+
+    /// Takes a shelf with its rows out for ever.
+    async fn remove(&self, shelf: Shelf) -> Result<(), LogError>;
+
+    /// Puts rows into a log whose position is still before the first row. Until [`Shelves::place`] moves it, no service
+    /// starts on that log: rows behind its position are damage.
+    async fn put(&self, rows: &[Record]) -> Result<(), LogError>;
+
+    /// Moves the position of a log that never had a writer to behind the rows that were put into it; false when it had one.
+    async fn place(&self, writer: WriterPosition) -> Result<bool, LogError>;
+}
+
 /// Where the service stopped itself, and how often in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFatal {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Book;
+use crate::hex;
 use crate::ledger::Ledger;
 use crate::router::Router;
 
@@ -53,6 +54,11 @@ impl StateHash {
     /// A hash as it was stored; `None` when it has not 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<StateHash> {
         bytes.try_into().ok().map(StateHash)
+    }
+
+    /// A hash as it is written; `None` when it is not 64 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<StateHash> {
+        hex::bytes32(text).map(StateHash)
     }
 
     /// The hash as it is stored.

@@ -12,6 +12,7 @@ pub mod decimal;
 pub mod engine;
 pub mod event;
 mod event_line;
+pub mod hex;
 pub mod image;
 pub mod instrument;
 mod keys;

@@ -142,7 +142,7 @@ impl EventLog for EmbeddedLog {
     }
 }
 
-async fn append(connection: &mut SqliteConnection, records: &[Record]) -> Result<(), sqlx::Error> {
+pub(super) async fn append(connection: &mut SqliteConnection, records: &[Record]) -> Result<(), sqlx::Error> {
     let mut left = records;
     for (rows, statement) in ROWS_PER_STATEMENT.iter().zip(APPEND.iter()) {
         while let Some((now, later)) = left.split_at_checked(*rows) {

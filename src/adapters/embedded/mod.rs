@@ -11,6 +11,7 @@ mod last_fatal;
 mod log;
 mod projection;
 mod queue;
+mod shelves;
 mod snapshots;
 mod writer;
 
@@ -21,6 +22,7 @@ pub use last_fatal::EmbeddedFatalRecord;
 pub use log::EmbeddedLog;
 pub use projection::EmbeddedProjection;
 pub use queue::EmbeddedQueue;
+pub use shelves::EmbeddedShelves;
 pub use snapshots::EmbeddedSnapshots;
 
 /// The only partition so far.

@@ -31,6 +31,30 @@ const APPEND_AND_MOVE: &str = "WITH moved AS ( \
 const POSITION: &str =
     "SELECT epoch, seq, stream_position, chain, id_ceiling FROM writer_position WHERE partition = $1";
 
+/// Binds rows to the next parameters of a statement, an array for each column, in the order of the table.
+macro_rules! bind_rows {
+    ($statement:expr, $records:expr) => {{
+        let records: &[Record] = $records;
+        let numbers =
+            |number: fn(&Record) -> u64| records.iter().map(|r| big(number(r))).collect::<Result<Vec<_>, _>>();
+        let texts = |text: fn(&Record) -> &str| records.iter().map(text).collect::<Vec<_>>();
+        $statement
+            .bind(numbers(|r| r.seq.get())?)
+            .bind(records.iter().map(|r| r.stream_id.to_string()).collect::<Vec<_>>())
+            .bind(records.iter().map(|r| r.symbol.map(|symbol| symbol.to_string())).collect::<Vec<_>>())
+            .bind(texts(|r| &r.kind))
+            .bind(texts(|r| &r.command))
+            .bind(texts(|r| &r.events))
+            .bind(numbers(|r| r.time.get())?)
+            .bind(numbers(|r| r.epoch.0)?)
+            .bind(records.iter().map(|r| r.engine_version).collect::<Vec<_>>())
+            .bind(records.iter().map(|r| r.format).collect::<Vec<_>>())
+            .bind(records.iter().map(|r| r.chain.as_bytes()).collect::<Vec<_>>())
+    }};
+}
+
+pub(super) use bind_rows;
+
 /// Commits a batch. After an error the connection is in no known state.
 pub(super) async fn commit(connection: &mut PgConnection, epoch: Epoch, batch: &Batch) -> Result<Committed, LogError> {
     match append_and_move(connection, epoch, batch).await? {
@@ -50,9 +74,6 @@ enum Moved {
 }
 
 async fn append_and_move(connection: &mut PgConnection, epoch: Epoch, batch: &Batch) -> Result<Moved, LogError> {
-    let records = batch.records();
-    let numbers = |number: fn(&Record) -> u64| records.iter().map(|r| big(number(r))).collect::<Result<Vec<_>, _>>();
-    let texts = |text: fn(&Record) -> &str| records.iter().map(text).collect::<Vec<_>>();
     let (start, end) = (batch.start(), batch.end());
     let statement = sqlx::query_scalar::<_, i64>(APPEND_AND_MOVE)
         .bind(PARTITION)
@@ -62,19 +83,8 @@ async fn append_and_move(connection: &mut PgConnection, epoch: Epoch, batch: &Ba
         .bind(big(epoch.0)?)
         .bind(big(start.seq.get())?)
         .bind(start.stream_id.to_string())
-        .bind(start.chain.as_bytes().to_vec())
-        .bind(numbers(|r| r.seq.get())?)
-        .bind(records.iter().map(|r| r.stream_id.to_string()).collect::<Vec<_>>())
-        .bind(records.iter().map(|r| r.symbol.map(|symbol| symbol.to_string())).collect::<Vec<_>>())
-        .bind(texts(|r| &r.kind))
-        .bind(texts(|r| &r.command))
-        .bind(texts(|r| &r.events))
-        .bind(numbers(|r| r.time.get())?)
-        .bind(numbers(|r| r.epoch.0)?)
-        .bind(records.iter().map(|r| r.engine_version).collect::<Vec<_>>())
-        .bind(records.iter().map(|r| r.format).collect::<Vec<_>>())
-        .bind(records.iter().map(|r| r.chain.as_bytes()).collect::<Vec<_>>());
-    match statement.fetch_one(connection).await {
+        .bind(start.chain.as_bytes().to_vec());
+    match bind_rows!(statement, batch.records()).fetch_one(connection).await {
         Ok(1) => Ok(Moved::Yes),
         Ok(_) => Ok(Moved::No),
         Err(error) if is_duplicate(&error) => Ok(Moved::RowsAreThere(error)),

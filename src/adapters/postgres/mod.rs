@@ -7,6 +7,7 @@ pub mod history;
 pub mod keys;
 pub mod last_fatal;
 pub mod log;
+pub mod shelves;
 pub mod snapshots;
 pub mod watch;
 
@@ -16,6 +17,7 @@ pub use history::PostgresHistory;
 pub use keys::PostgresKeys;
 pub use last_fatal::PostgresFatalRecord;
 pub use log::PostgresLog;
+pub use shelves::PostgresShelves;
 pub use snapshots::PostgresSnapshots;
 pub use watch::PostgresWatch;
 

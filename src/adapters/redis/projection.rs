@@ -226,7 +226,7 @@ pub(super) fn state_of((seq, epoch, chain, live): PositionFields) -> ProjectionS
     let is_live = live == seq;
     let position = || {
         let seq = Seq::new(seq?.parse().ok()?)?;
-        Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: chain_of_hex(&chain?)? })
+        Some(ProjectionPosition { seq, epoch: Epoch(epoch?.parse().ok()?), chain: Chain::from_hex(&chain?)? })
     };
     match position() {
         Some(position) if is_live => ProjectionState::At(position),
@@ -237,14 +237,4 @@ pub(super) fn state_of((seq, epoch, chain, live): PositionFields) -> ProjectionS
 
 pub(super) fn failed(error: impl Display) -> ProjectionError {
     ProjectionError(error.to_string())
-}
-
-fn chain_of_hex(text: &str) -> Option<Chain> {
-    let digits: Vec<u32> = text.chars().map(|digit| digit.to_digit(16)).collect::<Option<_>>()?;
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    let bytes: Vec<u8> =
-        digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] * 16 + pair[1])).collect::<Result<_, _>>().ok()?;
-    Chain::from_bytes(&bytes)
 }

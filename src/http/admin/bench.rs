@@ -1,5 +1,6 @@
-//! Where work that takes long is done: on a thread of its own, apart from those that answer requests and those that match,
-//! one thing after the other, with connections of its own to the stores, as the tools have them.
+//! Where the administrator's questions are worked on: on a thread of its own, apart from those that answer requests and those
+//! that match, with connections of its own to the stores, as the tools have them. What takes long is done one thing after the
+//! other; what takes a moment goes between its pages.
 
 use std::sync::Arc;
 
@@ -50,6 +51,20 @@ impl Bench {
         &self,
         work: impl AsyncFnOnce(Records) -> Result<T, End> + Send + 'static,
     ) -> Result<T, Problem> {
+        let shared = Arc::clone(&self.shared);
+        self.look(async move |records| {
+            // It is never closed.
+            let _turn = shared.turn.acquire().await;
+            work(records).await
+        })
+        .await
+    }
+
+    /// Answers what takes a moment, without waiting for a turn.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        look: impl AsyncFnOnce(Records) -> Result<T, End> + Send + 'static,
+    ) -> Result<T, Problem> {
         let full = || Problem::new(Code::Overloaded, format!("{WAITING} questions wait already; ask again later"));
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         let (reply, done) = oneshot::channel();
@@ -57,7 +72,7 @@ impl Bench {
         let stopping = || Problem::new(Code::NotReady, "the service is stopping; ask again later");
         let taken = self.thread.spawn_fn(move || {
             actix::spawn(async move {
-                let done = shared.in_turn(work).await;
+                let done = shared.look(look).await;
                 drop(place);
                 // Whoever asked may have gone away.
                 let _ = reply.send(done);
@@ -77,10 +92,9 @@ impl Bench {
 }
 
 impl Shared {
-    async fn in_turn<T>(&self, work: impl AsyncFnOnce(Records) -> Result<T, End>) -> Result<T, End> {
-        let _turn = self.turn.acquire().await;
+    async fn look<T>(&self, look: impl AsyncFnOnce(Records) -> Result<T, End>) -> Result<T, End> {
         let records = self.records.get_or_try_init(async || storage::records(&self.settings).await).await?;
-        work(records.clone()).await
+        look(records.clone()).await
     }
 }
 

@@ -113,11 +113,11 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
         Ok::<_, LogError>((range.within(&*records.log, from_time, to_time).await?, end))
     };
     if as_lines {
-        let found = engine.bench.work(async move |records| Ok((range(&records).await?.0, records)));
+        let found = engine.bench.look(async move |records| Ok((range(&records).await?.0, records)));
         let (range, records) = found.await?;
         return Ok(lines(records, range, filter));
     }
-    let page = engine.bench.work(async move |records| {
+    let page = engine.bench.look(async move |records| {
         let (range, end) = range(&records).await?;
         let page = log::newest(&*records.log, range, &filter, limit).await?;
         let rows = page.rows.iter().map(LogRow::of).collect::<Result<_, _>>()?;

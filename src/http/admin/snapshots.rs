@@ -59,7 +59,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
 
 async fn listed(engine: &Engine) -> Result<Vec<SnapshotView>, Problem> {
     let now = engine.clock.now();
-    engine.bench.work(async move |records| snapshots::list(&records, now).await).await
+    engine.bench.look(async move |records| snapshots::list(&records, now).await).await
 }
 
 /// Take a snapshot

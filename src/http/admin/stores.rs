@@ -74,7 +74,7 @@ pub async fn health(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRes
     let engine = api.engine()?;
     query::refuse(&request)?;
     let settings = engine.bench.settings().clone();
-    let stores = engine.bench.work(async move |records| status::of(&settings, &records).await);
+    let stores = engine.bench.look(async move |records| status::of(&settings, &records).await);
     let (stores, _) = stores.await?;
     let (progress, proof) = (&engine.progress, &engine.proof);
     let projected = progress.projected();

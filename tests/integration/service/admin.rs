@@ -25,6 +25,7 @@ on_both! {
     a_row_tells_what_it_did
     a_book_is_shown_as_it_was
     snapshots_are_taken_proven_and_compared
+    a_snapshot_of_another_state_is_found
     health_and_the_panel_tell_how_the_engine_does
 }
 
@@ -218,6 +219,26 @@ async fn snapshots_are_taken_proven_and_compared(mode: Mode) {
         assert_eq!(ask(&stack, "GET", &format!("/api/admin/snapshots/compare/{path}"), None).await.0, status, "{path}");
     }
     stack.tool(&["verify", "--full"]).well();
+}
+
+/// The proof of a snapshot can fail: one that is whole, and the state of another row.
+async fn a_snapshot_of_another_state_is_found(mode: Mode) {
+    let stack = Stack::on(mode);
+    some_orders(&stack).await;
+    post(&stack, "/api/admin/snapshots/").await;
+    let store = stack.records().await.snapshots;
+    let there = store.newest().await.expect("a store").expect("a snapshot");
+    some_orders(&stack).await;
+    let log = stack.log().await;
+    let last = log.last().expect("a row");
+    let wrong = journal::Snapshot { position: last.position(), ..there.clone() };
+    store.store(&wrong, 10).await.expect("it is stored");
+    let (status, proof) = post(&stack, &format!("/api/admin/snapshots/{}/verify/", last.seq)).await;
+    assert_eq!((status, &proof["ok"]), (200, &json!(false)), "{proof}");
+    assert!(proof["finding"].as_str().is_some_and(|finding| finding.contains("is not the state")), "{proof}");
+    assert_ne!(proof["replayed_hash"], proof["state_hash"]);
+    let (_, proof) = post(&stack, &format!("/api/admin/snapshots/{}/verify/", there.position.seq)).await;
+    assert_eq!((&proof["ok"], &proof["finding"]), (&json!(true), &Value::Null));
 }
 
 async fn health_and_the_panel_tell_how_the_engine_does(mode: Mode) {

@@ -25,6 +25,7 @@ on_both! {
     the_log_can_be_read
     snapshots_are_taken_and_listed_beside_the_service
     status_is_one_screen
+    the_doctor_tells_all_but_secrets
 }
 
 async fn verify_agrees_beside_a_busy_service(mode: Mode) {
@@ -178,6 +179,31 @@ async fn recover_rebuilds_the_projection_while_no_service_runs() {
     stack.tool(&["verify"]).well();
     stack.service.restart().expect("a restart");
     check_log(&stack).await;
+}
+
+/// With a service and without one: what is there, why the rest is not, and nothing that is somebody's secret.
+async fn the_doctor_tells_all_but_secrets(mode: Mode) {
+    let secret = "hunter2hunter2hunter2hunter2hunter2";
+    let mut stack = Stack::with_settings(mode, &[("ADMIN_TOKEN", secret)]);
+    let order = json!({"account": "somebody", "metadata": "between us"});
+    let order = stack.order(order).await.order_id().expect("an id");
+    stack.state_with([order]).await;
+    stack.tool(&["snapshot", "take"]).well();
+    for running in [true, false] {
+        if !running {
+            stack.service.kill().expect("a kill");
+        }
+        stack.tool(&["doctor", "--to", "found.json"]).well();
+        let text = std::fs::read_to_string(stack.service.folder().join("found.json")).expect("a file");
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        for secret in [secret, "somebody", "between us"] {
+            assert!(!text.contains(secret), "{secret} is in {text}");
+        }
+        assert_eq!(found["stores"]["snapshots"][0]["at_seq"], found["stores"]["status"]["stores"]["seq"], "{text}");
+        assert!(!found["stores"]["last_rows"].as_array().expect("rows").is_empty());
+        assert_eq!(found["service"]["readyz"]["status"] == 200, running);
+        assert_eq!(found["service"]["metrics"].as_str().is_some_and(|text| text.contains("pricetime_ready")), running);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,10 @@
 
 mod abuse;
 mod admin;
+mod archive;
 mod audit;
 mod away;
+mod backup;
 mod black_box;
 mod clock;
 mod commands;
@@ -23,6 +25,7 @@ mod recovery;
 mod releases;
 mod reopening;
 mod rolling;
+mod runbooks;
 mod security;
 mod stop;
 mod support;

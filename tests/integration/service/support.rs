@@ -10,6 +10,8 @@ use journal::{EventLog, Record};
 use matching::Seq;
 use pricetime::adapters::embedded::{Embedded, EmbeddedLog};
 use pricetime::adapters::postgres::{Postgres, PostgresLog};
+use pricetime::config::Settings;
+use pricetime::storage::{self, Records};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -244,6 +246,16 @@ impl Stack {
             assert!(began.elapsed() < DEADLINE, "acknowledged and never shown: {missing:?}");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Log and snapshots, as a tool opens them.
+    pub async fn records(&self) -> Records {
+        let mut environment: Vec<(String, String)> =
+            self.service.environment().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let folder = self.service.folder().join("data").to_str().expect("a path").to_owned();
+        environment.insert(0, ("DATA_DIR".to_owned(), folder));
+        let (settings, _) = Settings::from_sources(environment, []).expect("settings");
+        storage::records(&settings).await.expect("the stores")
     }
 
     /// All rows of the log.

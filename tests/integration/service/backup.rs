@@ -1,0 +1,189 @@
+//! `pricetime backup` and `pricetime restore`: under load, into nothing, and what is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pricetime::config::Settings;
+use pricetime::storage;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::service::support::{Mode, Said, Stack, check_log, empty, on_both, under_load};
+
+on_both! {
+    a_backup_under_load_is_restored_into_nothing
+    what_is_damaged_or_not_empty_is_refused
+    no_service_starts_on_half_a_restore
+    a_backup_moves_to_the_other_mode
+}
+
+/// A folder that goes with the test, and a place in it.
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("backup");
+    (folder, place)
+}
+
+fn back_up(stack: &Stack, to: &Path) -> String {
+    stack.tool(&["backup", "--to", to.to_str().expect("a path")]).well()
+}
+
+fn restore(stack: &Stack, from: &Path) -> Said {
+    stack.tool(&["restore", "--from", from.to_str().expect("a path")])
+}
+
+fn manifest(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("backup.json")).expect("a manifest")).expect("JSON")
+}
+
+/// Takes away everything that the service stands on, archive and all.
+async fn lose_everything(stack: &mut Stack, mode: Mode) {
+    stack.service.kill().expect("a kill");
+    let _ = fs::remove_dir_all(stack.service.folder().join("data"));
+    if mode == Mode::Full {
+        empty(stack.redis()).await;
+        stack.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    }
+}
+
+fn verified(stack: &Stack) -> Value {
+    serde_json::from_str(&stack.tool(&["verify", "--full", "--json"]).well()).expect("JSON")
+}
+
+async fn some_orders(stack: &Stack, count: u64) -> u64 {
+    let mut last = 0;
+    for n in 0..count {
+        let side = if n % 2 == 0 { "SELL" } else { "BUY" };
+        last = stack.place("BTC_USDT", side, &format!("{}", 100 + n % 3), "1.5").await;
+    }
+    stack.state_with([last]).await;
+    last
+}
+
+async fn a_backup_under_load_is_restored_into_nothing(mode: Mode) {
+    let (_folder, first) = place();
+    let second = first.with_file_name("second");
+    let mut stack = under_load(Stack::with_settings(mode, &[("SNAPSHOT_INTERVAL", "1")]), 8, async |stack| {
+        crate::service::support::progress(stack, 500).await;
+        back_up(stack, &first);
+        crate::service::support::progress(stack, 1_500).await;
+        back_up(stack, &second);
+    })
+    .await;
+    let saved = manifest(&second);
+    let end = saved["end"]["seq"].as_u64().expect("a row");
+    assert!(end >= 1_500 && manifest(&first)["end"]["seq"].as_u64() < Some(end));
+    // What the lost service went on doing is not in it, and the state at its last row is.
+    let then = stack.tool(&["replay", "--to-seq", &end.to_string(), "--json"]).well();
+    let then: Value = serde_json::from_str(&then).expect("JSON");
+    assert_eq!(then["state_hash"], saved["state_hash"]);
+    let greatest = some_orders(&stack, 1).await;
+    let rows: Vec<_> = stack.log().await.into_iter().take(end as usize).collect();
+
+    lose_everything(&mut stack, mode).await;
+    let said = restore(&stack, &second).well();
+    assert!(said.contains(saved["state_hash"].as_str().expect("a hash")), "{said}");
+    stack.service.restart().expect("a start");
+    let proof = verified(&stack);
+    assert_eq!(stack.log().await[..end as usize], rows);
+    let id = some_orders(&stack, 10).await;
+    assert!(id > greatest + (1 << 34), "order {id} may have been handed out before, as {greatest} was");
+    check_log(&stack).await;
+    verified(&stack);
+    assert!(proof["seq"].as_u64() >= Some(end));
+    // And once more from what was restored.
+    let third = first.with_file_name("third");
+    back_up(&stack, &third);
+    let hash = manifest(&third)["state_hash"].clone();
+    lose_everything(&mut stack, mode).await;
+    restore(&stack, &third).well();
+    let proof: Value =
+        serde_json::from_str(&stack.tool(&["replay", "--to-seq", &last_row(&third), "--json"]).well()).expect("JSON");
+    assert_eq!(proof["state_hash"], hash);
+}
+
+fn last_row(folder: &Path) -> String {
+    manifest(folder)["end"]["seq"].to_string()
+}
+
+async fn what_is_damaged_or_not_empty_is_refused(mode: Mode) {
+    let (_folder, backup) = place();
+    let mut stack = Stack::on(mode);
+    some_orders(&stack, 30).await;
+    back_up(&stack, &backup);
+    stack.tool(&["backup", "--to", backup.to_str().expect("a path")]).failed(3, "is not empty");
+    let alive =
+        if mode == Mode::Full { "a service has run on the log" } else { "another service runs on the data folder" };
+    restore(&stack, &backup).failed(4, alive);
+    stack.service.kill().expect("a kill");
+    restore(&stack, &backup).failed(4, "a service has run on the log");
+    if mode == Mode::Full {
+        // An older stream would be executed again.
+        stack.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+        restore(&stack, &backup).failed(4, "Redis has a command stream");
+    }
+    lose_everything(&mut stack, mode).await;
+
+    // Any byte of any file but the manifests, which say what they are themselves.
+    for entry in fs::read_dir(backup.join("log")).expect("the rows").chain(fs::read_dir(&backup).expect("the folder")) {
+        let path = entry.expect("an entry").path();
+        if !path.is_file() {
+            continue;
+        }
+        let good = fs::read(&path).expect("a file");
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&path, &bad).expect("a write");
+        restore(&stack, &backup).failed(6, "is damaged");
+        fs::write(&path, &good).expect("a write");
+    }
+    fs::rename(backup.join("backup.json"), backup.join("gone.json")).expect("a move");
+    restore(&stack, &backup).failed(3, "backup.json");
+    fs::rename(backup.join("gone.json"), backup.join("backup.json")).expect("a move");
+    // Nothing of all that has touched the stores.
+    restore(&stack, &backup).well();
+    stack.service.restart().expect("a start");
+    verified(&stack);
+}
+
+/// A restore that was cut short has put rows behind the position: every start refuses, and so does another restore.
+async fn no_service_starts_on_half_a_restore(mode: Mode) {
+    let (_folder, backup) = place();
+    let mut stack = Stack::on(mode);
+    some_orders(&stack, 30).await;
+    let rows = stack.log().await;
+    back_up(&stack, &backup);
+    lose_everything(&mut stack, mode).await;
+    let data = stack.service.folder().join("data");
+    let mut environment: Vec<(String, String)> =
+        stack.service.environment().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    environment.push(("DATA_DIR".to_owned(), data.to_str().expect("a path").to_owned()));
+    let (settings, _) = Settings::from_sources(environment, []).expect("settings");
+    let (stores, shelves) = storage::empty(&settings).await.expect("empty stores");
+    shelves.put(&rows[..20]).await.expect("rows");
+    drop((stores, shelves));
+    restore(&stack, &backup).failed(4, "was not finished");
+    stack.service.relaunch(&[]).expect("a launch");
+    let ended = stack.service.wait_exit(crate::service::support::DEADLINE).expect("an end");
+    assert_eq!(ended.code(), Some(6), "{}", stack.service.log());
+    assert!(stack.service.log().contains("the log goes on behind row 0"), "{}", stack.service.log());
+}
+
+async fn a_backup_moves_to_the_other_mode(mode: Mode) {
+    let (_folder, backup) = place();
+    let stack = Stack::on(mode);
+    some_orders(&stack, 40).await;
+    stack.tool(&["snapshot", "take"]).well();
+    some_orders(&stack, 40).await;
+    back_up(&stack, &backup);
+    let other = if mode == Mode::Full { Mode::Embedded } else { Mode::Full };
+    let mut there = Stack::on(other);
+    lose_everything(&mut there, other).await;
+    restore(&there, &backup).well();
+    there.service.restart().expect("a start");
+    let state = |state: Value| (state["orders"].clone(), state["trades"].clone());
+    assert_eq!(state(there.get("/api/debug/state/").await), state(stack.get("/api/debug/state/").await));
+    some_orders(&there, 20).await;
+    verified(&there);
+}
