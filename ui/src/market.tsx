@@ -8,7 +8,7 @@ import { signal } from "@preact/signals";
 import { render } from "preact";
 import { apiUrl } from "./api/client";
 import { loadSession } from "./api/session";
-import { locked, markets, start } from "./store/page";
+import { locked, markets, socket, start } from "./store/page";
 import { SignIn } from "./lib/SignIn";
 import { BookPanel } from "./market/BookPanel";
 import { ChartPanel, DepthPanel } from "./market/ChartPanel";
@@ -27,7 +27,7 @@ const view = signal<(typeof VIEWS)[number]>("Chart");
 
 function Page() {
   return (
-    <div class="page" data-view={view.value}>
+    <div class="page" data-view={view.value} data-connection={socket.connection.value.state}>
       <a class="skip" href="#ticket">
         To the ticket
       </a>

@@ -39,30 +39,38 @@ function filter(): Record<string, string> {
   return filter;
 }
 
+/** The newest question: an answer to an older one comes too late. */
+let asked = 0;
+
 async function load() {
-  const wanted = JSON.stringify(filter());
-  try {
-    const page = await readLog(apiFilter(filter()));
-    if (wanted === JSON.stringify(filter())) {
-      rows.value = page.rows;
-      cursor.value = page.next_cursor ?? null;
-      note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
-    }
-  } catch (error) {
-    note.value = trouble(error);
+  const mine = ++asked;
+  const page = await readLog(apiFilter(filter())).catch((error: unknown) => trouble(error));
+  if (mine !== asked) {
+    return;
+  }
+  if (typeof page === "string") {
+    note.value = page;
     rows.value = [];
+  } else {
+    rows.value = page.rows;
+    cursor.value = page.next_cursor ?? null;
+    note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
   }
   loaded.value = true;
 }
 
 async function older() {
-  try {
-    const page = await readLog(apiFilter(filter()), cursor.value);
+  following.value = false;
+  const mine = ++asked;
+  const page = await readLog(apiFilter(filter()), cursor.value).catch((error: unknown) => trouble(error));
+  if (mine !== asked) {
+    return;
+  }
+  if (typeof page === "string") {
+    note.value = page;
+  } else {
     rows.value = [...rows.value, ...page.rows].slice(0, MOST);
     cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
-    following.value = false;
-  } catch (error) {
-    note.value = trouble(error);
   }
 }
 
