@@ -11,7 +11,18 @@ from decimal import Decimal
 
 import requests
 
-from invariants import BASE_URL, RESTING, TIMEOUT_SECONDS, Report, by_id, each_is_found_once, fetch, is_id, parse
+from invariants import (
+    BASE_URL,
+    HEADERS,
+    RESTING,
+    TIMEOUT_SECONDS,
+    Report,
+    by_id,
+    each_is_found_once,
+    fetch,
+    is_id,
+    parse,
+)
 
 SYMBOL = "BTC_USDT"
 ORDERS_PER_SIDE = 10
@@ -21,7 +32,7 @@ PROCESSED_WITHIN_SECONDS = 10
 
 def post(path, body):
     """The status and the JSON answer of a POST; a body that is no JSON is given as text."""
-    response = requests.post(BASE_URL + path, json=body, timeout=TIMEOUT_SECONDS)
+    response = requests.post(BASE_URL + path, json=body, headers=HEADERS, timeout=TIMEOUT_SECONDS)
     try:
         return response.status_code, parse(response.text)
     except ValueError:

@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "pyt
 from pricetime_client import Book, Client, Feed, ProblemError  # noqa: E402
 
 BASE_URL = os.environ.get("MATCHING_BASE_URL", "http://127.0.0.1:8000")
+API_KEY = os.environ.get("MATCHING_API_KEY")
 SYMBOL = "FEED_USDT"
 
 
 def load(seed: int, until: float, failures: list[BaseException]) -> None:
     """Places and cancels orders around one price."""
     rng = random.Random(seed)
-    client = Client(BASE_URL)
+    client = Client(BASE_URL, key=API_KEY)
     open_orders: list[int] = []
     try:
         while time.monotonic() < until:
@@ -56,16 +57,16 @@ def differences(book: Book, depth: dict) -> list[str]:
 def check(seconds: float, seed: int) -> str:
     """Follows the book and compares it, again and again."""
     rng = random.Random(seed)
-    Client(BASE_URL).place(SYMBOL, "BUY", price="50", quantity="1")
+    Client(BASE_URL, key=API_KEY).place(SYMBOL, "BUY", price="50", quantity="1")
     until = time.monotonic() + seconds
     failures: list[BaseException] = []
     loaders = [threading.Thread(target=load, args=(seed + n, until, failures)) for n in range(4)]
     for loader in loaders:
         loader.start()
-    asker = Client(BASE_URL)
+    asker = Client(BASE_URL, key=API_KEY)
     compared = broken = messages = trades = 0
     channels = [f"book:{SYMBOL}", f"trades:{SYMBOL}", f"candles:1s:{SYMBOL}", f"ticker:{SYMBOL}", "events"]
-    with Feed(BASE_URL.replace("http", "ws", 1), channels) as feed:
+    with Feed(BASE_URL.replace("http", "ws", 1), channels, key=API_KEY) as feed:
         while (time.monotonic() < until or compared == 0) and not failures:
             message = feed.next(timeout=1.0)
             messages += message is not None

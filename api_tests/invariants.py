@@ -4,6 +4,8 @@ Each checker takes the state and returns its findings, an empty list if all is w
 decimals. Run as a program, this fetches the state of a running service and checks it:
 
     MATCHING_BASE_URL=http://localhost:8000 python api_tests/invariants.py
+
+A service without DEBUG wants a key: MATCHING_API_KEY=<token>, for all programs of this folder.
 """
 
 import json
@@ -16,6 +18,9 @@ import requests
 
 BASE_URL = os.environ.get("MATCHING_BASE_URL", "http://localhost:8000").rstrip("/")
 TIMEOUT_SECONDS = 10
+#: The token of an API key with the scope admin, for a service without DEBUG.
+API_KEY = os.environ.get("MATCHING_API_KEY")
+HEADERS = {"Authorization": f"Bearer {API_KEY}"} if API_KEY else {}
 
 RESTING = {"OPEN", "PARTIALLY_FILLED"}
 STATUSES = RESTING | {"PENDING", "UNTRIGGERED", "FILLED", "CANCELLED", "EXPIRED", "REJECTED"}
@@ -28,7 +33,7 @@ def parse(text):
 
 def fetch(path):
     """The JSON answer to a GET; an exception unless it is 200."""
-    response = requests.get(BASE_URL + path, timeout=TIMEOUT_SECONDS)
+    response = requests.get(BASE_URL + path, headers=HEADERS, timeout=TIMEOUT_SECONDS)
     response.raise_for_status()
     return parse(response.text)
 

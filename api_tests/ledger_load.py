@@ -16,12 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "pyt
 from pricetime_client import Client, ProblemError  # noqa: E402
 
 BASE_URL = os.environ.get("MATCHING_BASE_URL", "http://127.0.0.1:8000")
+API_KEY = os.environ.get("MATCHING_API_KEY")
 
 
 def main(seconds: float, seed: int) -> str:
     """Places and cancels."""
     rng = random.Random(seed)
-    client = Client(BASE_URL)
+    client = Client(BASE_URL, key=API_KEY)
     until = time.monotonic() + seconds
     placed = 0
     open_orders: list[int] = []

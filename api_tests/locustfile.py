@@ -3,10 +3,13 @@
 locust -f api_tests/locustfile.py --host=http://localhost:8000
 """
 
+import os
 import random
 
 from locust import FastHttpUser, between, task
 
+API_KEY = os.environ.get("MATCHING_API_KEY")
+HEADERS = {"Authorization": f"Bearer {API_KEY}"} if API_KEY else {}
 SYMBOLS = ["BTC_USDT", "ETH_USDT", "XRP_USDT"]
 
 
@@ -24,7 +27,7 @@ class MatchingUser(FastHttpUser):
             "price": round(random.uniform(90, 110), 2),
             "quantity": round(random.uniform(0.01, 5), 3),
         }
-        with self.client.post("/api/orders/", json=order, catch_response=True) as response:
+        with self.client.post("/api/orders/", json=order, headers=HEADERS, catch_response=True) as response:
             problem = what_is_wrong(response)
             if problem:
                 response.failure(problem)

@@ -1,6 +1,8 @@
 """Requests made from the schema, good and bad, against a service: no 5xx but 503 and 504, answers as the schema says.
 
 MATCHING_BASE_URL=http://127.0.0.1:8000 .venv/bin/python api_tests/schema_check.py [seed]
+
+Without MATCHING_API_KEY, a service without DEBUG refuses most of it, which is checked as well.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ CHECKS = "no_server_error,status_code_conformance,content_type_conformance,respo
 
 def main(seed: str) -> int:
     """Runs schemathesis; it says how to repeat what failed."""
+    key = os.environ.get("MATCHING_API_KEY")
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("run", f"{BASE_URL}/api/schema/?format=json", "--checks", CHECKS, "--seed", seed, "--max-examples", "15"),
         *("--phases", "examples,coverage,fuzzing", "--request-timeout", "20", "--workers", "1", "--no-color"),
         # A socket is no request and answer.
         *("--exclude-path", "/api/ws/"),
+        *(("--header", f"Authorization: Bearer {key}") if key else ()),
         *("--generation-database", "none", "--warnings", "off"),
     ]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "schema_hooks", "PYTHONPATH": str(HERE)}

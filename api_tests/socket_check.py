@@ -19,6 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients" / "pyt
 from pricetime_client import Client  # noqa: E402
 
 BASE_URL = os.environ.get("MATCHING_BASE_URL", "http://127.0.0.1:8000")
+API_KEY = os.environ.get("MATCHING_API_KEY")
+HEADERS = {"Authorization": f"Bearer {API_KEY}"} if API_KEY else {}
 SOCKET = BASE_URL.replace("http", "ws", 1) + "/api/ws/"
 ORDER = {"op": "place", "symbol": "SOCK_USDT", "side": "BUY", "price": "10", "quantity": "2", "account": "desk"}
 
@@ -57,8 +59,8 @@ def batch(socket: Reader, number: int, *items: dict[str, Any]) -> list[dict[str,
 
 def check() -> str:
     """Everything in turn."""
-    client = Client(BASE_URL)
-    with connect(SOCKET + "?cancel_on_disconnect=true") as connection:
+    client = Client(BASE_URL, key=API_KEY)
+    with connect(SOCKET + "?cancel_on_disconnect=true", additional_headers=HEADERS) as connection:
         socket = Reader(connection)
         hello = json.loads(connection.recv(timeout=10))
         assert hello["type"] == "hello" and hello["cancel_on_disconnect"], hello

@@ -5,6 +5,7 @@
 
 mod files;
 mod hosts;
+mod openings;
 mod secret;
 mod sources;
 pub mod table;
@@ -14,6 +15,7 @@ mod tests;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -27,10 +29,16 @@ pub use secret::Secret;
 use sources::Reader;
 pub use sources::{Effective, Origin};
 
+/// What to do about ALLOWED_HOSTS.
+const LIST_HOSTS: &str = "list the names that clients use, without ports, such as localhost,127.0.0.1,api.example.com";
 /// The shortest admin token: 32 characters of hexadecimal are 128 bits.
 const ADMIN_TOKEN_LENGTH: usize = 32;
 /// In seconds: a market has moved by then, and a restart is over.
 const DEFAULT_MAX_QUEUE_AGE: u64 = 5;
+/// A second, of one key: a busy program's, and a small part of what the service does.
+const DEFAULT_RATE_LIMIT_ORDERS: u32 = 1_000;
+/// Twice as many, so that whoever placed orders can also cancel them.
+const DEFAULT_RATE_LIMIT_CANCELS: u32 = 2_000;
 /// The smallest body limit that every valid order and cancel fits in, with room.
 const SMALLEST_BODY_LIMIT: usize = 1_024;
 
@@ -49,6 +57,8 @@ pub struct Settings {
     pub allowed_hosts: AllowedHosts,
     /// The administrator's credential.
     pub admin_token: Option<Secret>,
+    /// What the secrets of API keys are made of.
+    pub secret_key: Option<Secret>,
     /// Listed on the very first start.
     pub symbols: Vec<Symbol>,
     /// Whether an order for an unlisted symbol lists it.
@@ -75,6 +85,12 @@ pub struct Settings {
     pub max_lag: Duration,
     /// How many clients may be connected at once.
     pub max_connections: usize,
+    /// How many WebSockets may be open at once.
+    pub max_sockets: usize,
+    /// Orders and amends a second of one key; none: any number.
+    pub rate_limit_orders: Option<NonZero<u32>>,
+    /// Cancels a second of one key; none: any number.
+    pub rate_limit_cancels: Option<NonZero<u32>>,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
     /// Replicas of Redis that must have a command before it is acknowledged.
@@ -171,8 +187,9 @@ impl Settings {
             reader.set_default("DEBUG", "true");
         }
         let debug = reader.read("DEBUG", boolean);
-        let allowed_hosts = reader.read("ALLOWED_HOSTS", |text| allowed_hosts(text, debug == Some(true)));
+        let allowed_hosts = reader.read("ALLOWED_HOSTS", allowed_hosts);
         let admin_token = reader.read_optional("ADMIN_TOKEN", admin_token);
+        let secret_key = reader.read_optional("SECRET_KEY", |text| Ok(Secret::hidden(text.to_owned())));
         let symbols = reader.read("SYMBOLS", symbols);
         let auto_list_symbols = reader.read("AUTO_LIST_SYMBOLS", boolean);
         let max_body_bytes = reader.read("MAX_BODY_BYTES", |text| number(text, SMALLEST_BODY_LIMIT, 16 << 20));
@@ -187,6 +204,9 @@ impl Settings {
         let max_lag_cancels = reader.read("MAX_LAG_CANCELS", |text| number(text, 1, 10_000_000));
         let max_lag = reader.read("MAX_LAG_MS", |text| number::<u64>(text, 1, 3_600_000));
         let max_connections = reader.read("MAX_CONNECTIONS", |text| number(text, 1, 1_000_000));
+        let max_sockets = reader.read("MAX_SOCKETS", |text| number(text, 0, 1_000_000));
+        let rate_limit_orders = rate_limit(&mut reader, "RATE_LIMIT_ORDERS", DEFAULT_RATE_LIMIT_ORDERS, debug);
+        let rate_limit_cancels = rate_limit(&mut reader, "RATE_LIMIT_CANCELS", DEFAULT_RATE_LIMIT_CANCELS, debug);
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
         let queue_replicas_ack = reader.read("QUEUE_REPLICAS_ACK", |text| number::<u32>(text, 0, 100));
         let audit_period = reader.read("AUDIT_PERIOD", |text| number::<u64>(text, 1, 7 * 24 * 3600));
@@ -203,6 +223,7 @@ impl Settings {
                 debug: debug?,
                 allowed_hosts: allowed_hosts?,
                 admin_token,
+                secret_key,
                 symbols: symbols?,
                 auto_list_symbols: auto_list_symbols?,
                 max_body_bytes: max_body_bytes?,
@@ -219,6 +240,9 @@ impl Settings {
                 max_lag_cancels: max_lag_cancels?,
                 max_lag: Duration::from_millis(max_lag?),
                 max_connections: max_connections?,
+                max_sockets: max_sockets?,
+                rate_limit_orders: rate_limit_orders?,
+                rate_limit_cancels: rate_limit_cancels?,
                 allow_unsafe_durability: allow_unsafe_durability?,
                 queue_replicas_ack: queue_replicas_ack?,
                 audit_period: Duration::from_secs(audit_period?),
@@ -333,6 +357,17 @@ fn max_queue_age(reader: &mut Reader, debug: bool) -> Option<Option<Duration>> {
     Some((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
+/// A limit of a rate, a second; none inside where there is none.
+fn rate_limit(reader: &mut Reader, name: &str, default: u32, debug: Option<bool>) -> Option<Option<NonZero<u32>>> {
+    let rate = match reader.read_optional(name, |text| number::<u32>(text, 0, 1_000_000)) {
+        Some(rate) => rate,
+        None if reader.is_given(name) => return None,
+        None if debug == Some(true) => 0,
+        None => default,
+    };
+    Some(NonZero::new(rate))
+}
+
 /// How long a phase of a reopening lasts: at most a day, for whoever comes back then decides by hand.
 fn reopening_seconds(text: &str) -> Result<Duration, Invalid> {
     number::<u64>(text, 0, 24 * 3600).map(Duration::from_secs)
@@ -361,13 +396,8 @@ fn boolean(text: &str) -> Result<bool, Invalid> {
     }
 }
 
-fn allowed_hosts(text: &str, debug: bool) -> Result<AllowedHosts, Invalid> {
-    let remedy = "list the names that clients use, without ports, such as localhost,127.0.0.1,api.example.com";
-    match AllowedHosts::parse(text) {
-        Ok(AllowedHosts::Any) if !debug => Err(("is * without DEBUG".to_owned(), remedy.to_owned())),
-        Ok(hosts) => Ok(hosts),
-        Err(wrong) => Err((wrong, remedy.to_owned())),
-    }
+fn allowed_hosts(text: &str) -> Result<AllowedHosts, Invalid> {
+    AllowedHosts::parse(text).map_err(|wrong| (wrong, LIST_HOSTS.to_owned()))
 }
 
 fn admin_token(text: &str) -> Result<Secret, Invalid> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use actors::fatal::of_log as runbook_of_log;
 use actors::{AuditError, Fatal, RecoveryError, Runbook};
-use journal::{Epoch, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
+use journal::{Epoch, KeyStoreError, LastFatal, LogError, ProjectionError, QueueError, SnapshotError};
 use matching::Seq;
 
 use crate::adapters::embedded::EmbeddedError;
@@ -59,6 +59,9 @@ pub enum End {
     /// The projection cannot be read or written.
     #[error(transparent)]
     Projection(#[from] ProjectionError),
+    /// The API keys cannot be read or written.
+    #[error(transparent)]
+    Keys(#[from] KeyStoreError),
     /// A command was asked for what it cannot do.
     #[error("{0}")]
     Usage(String),
@@ -162,7 +165,8 @@ impl End {
             End::Embedded(EmbeddedError::NotNow { .. }) => 3,
             End::Embedded(EmbeddedError::Locked { .. }) => 4,
             End::Embedded(EmbeddedError::Database { .. } | EmbeddedError::Gone { .. }) => 6,
-            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Recovery(RecoveryError::Projection(_)) => 3,
+            End::Queue(_) | End::Http(_) | End::Projection(_) | End::Keys(_) => 3,
+            End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Archive(ArchiveError::Io { .. }) => 3,
             End::Archive(ArchiveError::Damaged { .. }) => 6,
             End::NotEmpty { .. } => 4,
@@ -185,7 +189,7 @@ impl End {
         match self {
             End::Configuration(_) | End::Logging(_) | End::Listen { .. } | End::Usage(_) => Runbook::Configuration,
             End::Redis(RedisError::Unreachable(_)) | End::Queue(_) => Runbook::RedisLost,
-            End::Postgres(PostgresError::Unreachable { .. }) => Runbook::PostgresLost,
+            End::Postgres(PostgresError::Unreachable { .. }) | End::Keys(_) => Runbook::PostgresLost,
             End::Redis(_) | End::Postgres(_) => Runbook::Configuration,
             End::Embedded(EmbeddedError::Folder { error, .. }) if error.kind() == io::ErrorKind::StorageFull => {
                 Runbook::DiskFull
@@ -302,6 +306,8 @@ mod tests {
             End::Usage(text()),
             End::Output(io()),
             End::NotWell { address: text(), detail: text() },
+            End::Archive(ArchiveError::Damaged { path: folder(), error: text() }),
+            End::NotEmpty { what: text() },
             End::WriterAlive { epoch: Epoch(1) },
             End::Audit(AuditError::Log(damaged())),
             End::Audit(AuditError::Snapshot(snapshot())),
@@ -327,7 +333,7 @@ mod tests {
             .collect();
         let kind = |end: &End| format!("{:?}", std::mem::discriminant(end));
         let kinds: BTreeSet<String> = ends().iter().map(kind).collect();
-        assert_eq!(kinds.len(), 23, "a kind of end is not among the examples, or is new: give it one and count it");
+        assert_eq!(kinds.len(), 25, "a kind of end is not among the examples, or is new: give it one and count it");
         for end in ends() {
             let words = end.last_words();
             let (said, last) = words.rsplit_once('\n').expect("two lines");

@@ -144,7 +144,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A log that can do nothing but lease.
+    /// A log that can do nothing but lease; else it is away.
     pub(crate) struct Leases {
         ceiling: AtomicU64,
         leased: Notify,
@@ -176,31 +176,31 @@ pub(crate) mod tests {
         }
 
         async fn commit(&self, _: Epoch, _: &Batch) -> Result<Committed, LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn standing(&self) -> Result<Standing, LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn take_over(&self, _: Epoch) -> Result<WriterPosition, LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn position(&self) -> Result<WriterPosition, LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn page(&self, _: Seq, _: usize) -> Result<Vec<Record>, LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn beat(&self, _: Epoch) -> Result<(), LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
 
         async fn drained(&self, _: Epoch) -> Result<(), LogError> {
-            unimplemented!()
+            Err(LogError::Unknown("nothing but leases".to_owned()))
         }
     }
 

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod http;
 pub mod ids;
 pub mod inspect;
+pub mod keys;
 mod last_words;
 #[cfg(feature = "planted")]
 pub mod planted;

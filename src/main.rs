@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use matching::Symbol;
+use matching::{Account, Symbol};
 use mimalloc::MiMalloc;
-use pricetime::commands::{self, log::Wanted};
+use pricetime::commands::{self, keys::NewKey, log::Wanted};
+use pricetime::keys::Scopes;
 use pricetime::startup;
 
 /// Matching allocates little and often, from several threads at once.
@@ -134,6 +135,13 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "pricetime-doctor.json")]
         to: PathBuf,
     },
+    /// Make, list and revoke API keys, beside a running service or without one.
+    #[command(after_help = "A running service knows of it within two seconds.\n\n\
+                            Examples:\n  pricetime keys make desk --scopes trade,read --account desk-1\n  pricetime keys list")]
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// One screen: mode, writer, positions, lags, the last snapshot.
     #[command(after_help = "Examples:\n  pricetime status\n  pricetime status --json | jq .projection_lag")]
     Status {
@@ -185,6 +193,54 @@ enum SnapshotCommand {
 }
 
 #[derive(Subcommand)]
+enum KeysCommand {
+    /// Make a key, and print its token: the only time that it is shown.
+    #[command(after_help = "Scopes: trade places, cancels and amends orders; read looks; admin is everything.\n\n\
+                            Examples:\n  pricetime keys make desk --scopes trade,read --account desk-1\n  \
+                            pricetime keys make auditor --scopes read --days 90 --json")]
+    Make {
+        /// What people call it.
+        name: String,
+        /// What it may do: trade, read, admin, comma separated.
+        #[arg(long, value_parser = clap::value_parser!(Scopes))]
+        scopes: Scopes,
+        /// The only account that it may act for and look at; without it, all.
+        #[arg(long)]
+        account: Option<Account>,
+        /// How many days it holds; without it, until it is revoked.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=36_500))]
+        days: Option<u64>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the keys, oldest first; never their secrets.
+    #[command(after_help = "Examples:\n  pricetime keys list\n  pricetime keys list --json")]
+    List {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key.
+    #[command(after_help = "Examples:\n  pricetime keys revoke 5f1d7a8e90b3")]
+    Revoke {
+        /// The key's id.
+        id: String,
+    },
+    /// Give a key another secret, and print its new token; the old one ends.
+    #[command(
+        after_help = "Examples:\n  pricetime keys rotate 5f1d7a8e90b3\n  pricetime keys rotate 5f1d7a8e90b3 --json"
+    )]
+    Rotate {
+        /// The key's id.
+        id: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Report every problem at once; without any, print every setting, where it is from, and no secret.
     #[command(after_help = "Examples:\n  pricetime config check\n  pricetime config check --json")]
@@ -221,6 +277,17 @@ fn main() -> ExitCode {
             commands::run(async |settings| commands::archive::archive(settings, up_to, dry_run).await)
         }
         Command::Doctor { to } => commands::run(async |settings| commands::doctor::doctor(settings, &to).await),
+        Command::Keys { command } => match command {
+            KeysCommand::Make { name, scopes, account, days, json } => {
+                let wanted = NewKey { name, scopes, account, days };
+                commands::run(async |settings| commands::keys::make(settings, wanted, json).await)
+            }
+            KeysCommand::List { json } => commands::run(async |settings| commands::keys::list(settings, json).await),
+            KeysCommand::Revoke { id } => commands::run(async |settings| commands::keys::revoke(settings, &id).await),
+            KeysCommand::Rotate { id, json } => {
+                commands::run(async |settings| commands::keys::rotate(settings, &id, json).await)
+            }
+        },
         Command::Status { json } => commands::run(async |settings| commands::status::status(settings, json).await),
         Command::Config { command: ConfigCommand::Check { json } } => {
             commands::end(commands::config_check::check(json))

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::adapters::postgres::PostgresWatch;
-use crate::config::{Settings, Storage};
+use crate::config::{Problem, Settings, Storage};
 use crate::demo;
 use crate::exit::End;
 use crate::http::admin::Bench;
@@ -82,6 +82,7 @@ fn configure() -> Result<Settings, End> {
 }
 
 async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
+    refuse_openings(settings).await?;
     let api = Api::new(settings);
     let listener =
         TcpListener::bind(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
@@ -126,13 +127,47 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     }
 }
 
+/// Without DEBUG nothing is served that is open to everyone. All that is wrong is said at once; whether there are keys is
+/// looked up where the store can be reached.
+async fn refuse_openings(settings: &Settings) -> Result<(), End> {
+    let mut problems = settings.openings();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if settings.admin_token.is_none()
+        && let Ok(keys) = storage::keys(settings).await
+        && keys.all().await.is_ok_and(|keys| keys.iter().all(|key| key.revoked_at.is_some()))
+    {
+        problems.push(no_keys());
+    }
+    Err(End::Configuration(problems))
+}
+
+/// Nobody could do anything.
+fn no_keys() -> Problem {
+    Problem {
+        name: "API keys".to_owned(),
+        wrong: "are none that hold, and without DEBUG every request needs one".to_owned(),
+        remedy:
+            "make one with these settings: pricetime keys make first --scopes admin; or set ADMIN_TOKEN; or DEBUG=true \
+                 where nobody else can connect"
+                .to_owned(),
+    }
+}
+
 /// Becomes the writer, recovers the state and starts the engine behind `api`.
 async fn start(
     settings: &Settings,
     api: &Arc<Api>,
     forget_stops: bool,
 ) -> Result<(Pipeline, mpsc::UnboundedReceiver<Fatal>), End> {
-    let Stores { queue, log, snapshots, projection, history, consumers, watch } = storage::open(settings).await?;
+    let Stores { queue, log, snapshots, projection, history, consumers, watch, keys } = storage::open(settings).await?;
+    let keyring = Arc::clone(&api.gate.keyring);
+    keyring.fill(&*keys).await?;
+    if !settings.debug && settings.admin_token.is_none() && keyring.is_empty() {
+        return Err(End::Configuration(vec![no_keys()]));
+    }
+    actix_web::rt::spawn(keyring.follow(keys));
     last_words::note_panics(settings);
     let TakeOver { writer, clean } = standby::become_writer(&*log).await?;
     api.recovering();
@@ -290,10 +325,15 @@ fn announce(settings: &Settings, address: SocketAddr) {
     if settings.demo {
         info!("DEMO: made-up orders are traded here, as `serve --demo` asks");
     }
-    let opened = if settings.debug { "DEBUG opens /api/debug/ and any symbol to everyone" } else { "DEBUG is off" };
+    let opened = if settings.debug {
+        "DEBUG opens every route and any symbol to everyone"
+    } else {
+        "DEBUG is off: requests need a key"
+    };
+    let key = if settings.debug { "" } else { "-H 'Authorization: Bearer <token>' " };
     info!(
         "ready on http://{address}/ ({storage}; {opened}); try: curl -d '{{\"symbol\":\"BTC_USDT\",\"side\":\"BUY\",\"price\":100,\"quantity\":1}}' \
-         -H 'Content-Type: application/json' http://{address}/api/orders/"
+         {key}-H 'Content-Type: application/json' http://{address}/api/orders/"
     );
 }
 

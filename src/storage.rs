@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, Projection, Shelves, SnapshotStore};
+use journal::{CommandQueue, Consumers, EventLog, FatalRecord, History, KeyStore, Projection, Shelves, SnapshotStore};
 
 use crate::adapters::embedded::{
-    Embedded, EmbeddedConsumers, EmbeddedFatalRecord, EmbeddedLog, EmbeddedProjection, EmbeddedQueue, EmbeddedShelves,
-    EmbeddedSnapshots,
+    Embedded, EmbeddedConsumers, EmbeddedError, EmbeddedFatalRecord, EmbeddedKeys, EmbeddedLog, EmbeddedProjection,
+    EmbeddedQueue, EmbeddedShelves, EmbeddedSnapshots,
 };
 use crate::adapters::postgres::{
-    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresLog, PostgresShelves, PostgresSnapshots,
-    PostgresWatch,
+    Postgres, PostgresConsumers, PostgresFatalRecord, PostgresHistory, PostgresKeys, PostgresLog, PostgresShelves,
+    PostgresSnapshots, PostgresWatch,
 };
 use crate::adapters::redis::{RedisProjection, RedisQueue, check_durability};
 use crate::archive::{Archive, ArchivedLog};
@@ -35,6 +35,8 @@ pub struct Stores {
     pub history: Option<Arc<dyn History>>,
     /// The positions of named consumers.
     pub consumers: Arc<dyn Consumers>,
+    /// The API keys.
+    pub keys: Arc<dyn KeyStore>,
     /// Looks at what else goes on in PostgreSQL, where there is one.
     pub watch: Option<PostgresWatch>,
 }
@@ -95,12 +97,35 @@ pub async fn empty(settings: &Settings) -> Result<(Stores, Arc<dyn Shelves>), En
     }
 }
 
-/// The positions of named consumers, for tools.
-pub async fn consumers(settings: &Settings) -> Result<Arc<dyn Consumers>, End> {
+/// The positions of named consumers and the API keys, as they are, for a backup.
+pub async fn small_tables(settings: &Settings) -> Result<(Arc<dyn Consumers>, Arc<dyn KeyStore>), End> {
     match &settings.storage {
-        Storage::Embedded { data_dir } => Ok(Arc::new(EmbeddedConsumers::new(&Embedded::open_beside(data_dir).await?))),
+        Storage::Embedded { data_dir } => {
+            let file = Embedded::open_beside(data_dir).await?;
+            Ok((Arc::new(EmbeddedConsumers::new(&file)), Arc::new(EmbeddedKeys::new(&file))))
+        }
         Storage::Full { database_url, .. } => {
-            Ok(Arc::new(PostgresConsumers::new(&Postgres::attach(database_url.expose(), TOOL_NAME)?)))
+            let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
+            Ok((Arc::new(PostgresConsumers::new(&postgres)), Arc::new(PostgresKeys::new(&postgres))))
+        }
+    }
+}
+
+/// Opens the API keys for a tool, beside a running service or before the first start, which needs a key: what holds them
+/// is made or brought up to date where no service runs on it.
+pub async fn keys(settings: &Settings) -> Result<Arc<dyn KeyStore>, End> {
+    match &settings.storage {
+        Storage::Embedded { data_dir } => {
+            let file = match Embedded::open(data_dir).await {
+                Err(EmbeddedError::Locked { .. }) => Embedded::open_beside(data_dir).await?,
+                opened => opened?,
+            };
+            Ok(Arc::new(EmbeddedKeys::new(&file)))
+        }
+        Storage::Full { database_url, .. } => {
+            let allow_unsafe = settings.allow_unsafe_durability;
+            let postgres = Postgres::prepare(database_url.expose(), TOOL_NAME, allow_unsafe).await?;
+            Ok(Arc::new(PostgresKeys::new(&postgres)))
         }
     }
 }
@@ -147,6 +172,7 @@ async fn embedded(file: &Embedded) -> Result<Stores, End> {
         snapshots: Arc::new(EmbeddedSnapshots::new(file)),
         history: None,
         consumers: Arc::new(EmbeddedConsumers::new(file)),
+        keys: Arc::new(EmbeddedKeys::new(file)),
     })
 }
 
@@ -158,6 +184,7 @@ async fn full(redis_url: &str, postgres: &Postgres, replicas_ack: u32) -> Result
         projection: Arc::new(RedisProjection::connect(redis_url).await?),
         history: Some(Arc::new(PostgresHistory::new(postgres))),
         consumers: Arc::new(PostgresConsumers::new(postgres)),
+        keys: Arc::new(PostgresKeys::new(postgres)),
         watch: Some(PostgresWatch::new(postgres)),
     })
 }

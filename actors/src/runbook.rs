@@ -58,7 +58,7 @@ impl Runbook {
             Runbook::TakeOver => "a-take-over",
             Runbook::ReadersBehind => "readers-are-behind",
             Runbook::NoSnapshot => "no-snapshot-is-taken",
-            Runbook::Backup => "backup-restore-archive",
+            Runbook::Backup => "restore",
         }
     }
 }

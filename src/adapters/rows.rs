@@ -1,8 +1,8 @@
 //! Between the types of the journal and the columns of the tables, which PostgreSQL and SQLite name alike.
 
 use journal::{
-    Chain, ConsumerPosition, Epoch, HistoryError, LastFatal, LogError, Position, Record, Snapshot, SnapshotError,
-    SnapshotSummary, WriterPosition,
+    Chain, ConsumerPosition, Epoch, HistoryError, KeyRecord, KeyStoreError, LastFatal, LogError, Position, Record,
+    Snapshot, SnapshotError, SnapshotSummary, WriterPosition,
 };
 use matching::{Micros, Seq, StateHash, Symbol};
 use sqlx::FromRow;
@@ -60,6 +60,37 @@ impl ConsumerRow {
             name: self.name.parse().map_err(|_| wrong())?,
             position: number(self.position).and_then(Seq::new).ok_or_else(wrong)?,
             updated_at: number(self.updated_at).and_then(Micros::new).ok_or_else(wrong)?,
+        })
+    }
+}
+
+/// A row of `api_key`.
+#[derive(FromRow)]
+pub(super) struct KeyRow {
+    id: String,
+    generation: i64,
+    name: String,
+    scopes: String,
+    account: Option<String>,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl KeyRow {
+    pub(super) fn read(self) -> Result<KeyRecord, KeyStoreError> {
+        let wrong = |what: &str| KeyStoreError(format!("the {what} of the key {:?} is none", self.id));
+        let time = |value: i64, what: &str| number(value).and_then(Micros::new).ok_or_else(|| wrong(what));
+        let generation = number(self.generation).and_then(|generation| u32::try_from(generation).ok());
+        Ok(KeyRecord {
+            generation: generation.ok_or_else(|| wrong("generation"))?,
+            account: self.account.as_deref().map(str::parse).transpose().map_err(|_| wrong("account"))?,
+            created_at: time(self.created_at, "created_at")?,
+            expires_at: self.expires_at.map(|at| time(at, "expires_at")).transpose()?,
+            revoked_at: self.revoked_at.map(|at| time(at, "revoked_at")).transpose()?,
+            id: self.id,
+            name: self.name,
+            scopes: self.scopes,
         })
     }
 }

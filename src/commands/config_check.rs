@@ -19,9 +19,14 @@ struct Shown<'a> {
     origin: String,
 }
 
-/// Prints every setting with its value and where it is from; secrets are redacted.
+/// Prints every setting with its value and where it is from; secrets are redacted. What only keeps the service from starting,
+/// and no tool from running, is a problem here too.
 pub fn check(json: bool) -> Result<(), End> {
     let (settings, warnings) = Settings::load().map_err(End::Configuration)?;
+    let openings = settings.openings();
+    if !openings.is_empty() {
+        return Err(End::Configuration(openings));
+    }
     if json {
         let shown = |line: &'_ crate::config::Effective| (line.name, line.value.clone(), line.origin.to_string());
         let lines: Vec<_> = settings.effective.iter().map(shown).collect();

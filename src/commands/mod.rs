@@ -8,6 +8,7 @@ pub mod config_check;
 pub mod doctor;
 pub mod export;
 pub mod healthcheck;
+pub mod keys;
 pub mod log;
 pub mod openapi;
 pub mod recover;

@@ -8,7 +8,7 @@ use crate::http;
 
 /// Prints the schema as JSON or YAML.
 pub fn openapi(yaml: bool) -> Result<(), End> {
-    let schema = http::openapi();
+    let schema = http::openapi(false);
     let text = if yaml {
         schema.to_yaml().map_err(io::Error::other)
     } else {

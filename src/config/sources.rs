@@ -89,9 +89,6 @@ impl Reader {
             if let Some(given) = names.filter_map(|name| variables.get(name)).next() {
                 let value = given.value.trim().to_owned();
                 reader.given.insert(setting.name, Given { value, origin: given.origin });
-                if setting.kind == Kind::Later {
-                    reader.warn(&format!("{} is accepted and has no effect in this release", setting.name));
-                }
             }
             reader.read_file(setting, &variables);
         }
@@ -206,9 +203,8 @@ impl Reader {
         let url = setting.name.ends_with("_URL");
         let value = match setting.kind {
             Kind::Plain => given.value,
-            Kind::Secret | Kind::Later if url => super::Secret::url(given.value).to_string(),
-            // What is not used yet may hold a key as well.
-            Kind::Secret | Kind::Later => super::Secret::hidden(given.value).to_string(),
+            Kind::Secret if url => super::Secret::url(given.value).to_string(),
+            Kind::Secret => super::Secret::hidden(given.value).to_string(),
         };
         Effective { name: setting.name, value, origin: given.origin }
     }

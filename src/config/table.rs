@@ -13,7 +13,7 @@ pub struct Setting {
     pub default: Default,
     /// What it does, and for a limit why it is there.
     pub meaning: &'static str,
-    /// What this release does with it.
+    /// How it is shown.
     pub kind: Kind,
 }
 
@@ -28,15 +28,13 @@ pub enum Default {
     Unset,
 }
 
-/// What this release does with a setting.
+/// How a setting is shown.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// It has an effect and may be shown.
+    /// As it is.
     Plain,
-    /// It has an effect and is never shown.
+    /// Never.
     Secret,
-    /// The name belongs to the service, and this release makes nothing of it yet: a warning says so.
-    Later,
 }
 
 /// All settings, in the order in which they are documented.
@@ -72,14 +70,20 @@ pub const SETTINGS: &[Setting] = &[
         "The folder of archived rows of the log, which `pricetime archive` fills and everything that reads the log reads too. \
          Not given, it is `archive` in DATA_DIR.",
     ),
-    later("SECRET_KEY", &["DJANGO_SECRET_KEY"], "The key that the original signs sessions with."),
+    secret(
+        "SECRET_KEY",
+        &["DJANGO_SECRET_KEY"],
+        "What the secrets of API keys are made of: 32 random characters or more. Whoever has it has all keys; another one ends \
+         them all. Must be given without DEBUG.",
+    ),
     Setting {
         aliases: &["DJANGO_DEBUG"],
         ..plain(
             "DEBUG",
             "",
             Default::Text("false"),
-            "Opens the debug routes to everyone, allows ALLOWED_HOSTS=* and switches AUTO_LIST_SYMBOLS on. It never touches durability. \
+            "Opens every route to everyone, allows ALLOWED_HOSTS=*, switches AUTO_LIST_SYMBOLS on and the limits of rates off. It never \
+             touches durability. \
              Not given, it is true in embedded mode on a loopback address, where nobody else can connect.",
         )
     },
@@ -96,7 +100,7 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "ADMIN_TOKEN",
         &[],
-        "The administrator's credential, 32 characters or more: opens the debug routes without DEBUG.",
+        "The administrator's credential, 32 characters or more: allows everything, beside API keys with the scope admin.",
     ),
     plain(
         "SYMBOLS",
@@ -184,6 +188,27 @@ pub const SETTINGS: &[Setting] = &[
         "How many clients may be connected at once; others wait until one leaves. Bounds memory and open files.",
     ),
     plain(
+        "MAX_SOCKETS",
+        "sockets",
+        Default::Text("3000"),
+        "How many WebSockets may be open at once; others are refused with 503 OVERLOADED. Below MAX_CONNECTIONS, so that idle \
+         sockets leave room for requests.",
+    ),
+    plain(
+        "RATE_LIMIT_ORDERS",
+        "orders/s",
+        Default::Unset,
+        "How many orders and amends a second one key may send, and as many at once; above, they are refused with 429 \
+         RATE_LIMITED. Where no key is asked for, each address. 0 is no limit. Not given, it is 1000, and 0 with DEBUG.",
+    ),
+    plain(
+        "RATE_LIMIT_CANCELS",
+        "cancels/s",
+        Default::Unset,
+        "The same for cancels, which have a limit of their own: whoever sent too many orders can still cancel. Not given, it \
+         is 2000, and 0 with DEBUG.",
+    ),
+    plain(
         "ALLOW_UNSAFE_DURABILITY",
         "",
         Default::Text("false"),
@@ -212,8 +237,6 @@ pub const SETTINGS: &[Setting] = &[
     ),
     plain("RUST_LOG", "", Default::Text("info,actix_server=warn"), "What is logged, for example info,pricetime=debug."),
     plain("LOG_FORMAT", "", Default::Text("pretty"), "pretty, for people, or json, one object a line."),
-    later("RATE_LIMIT_ORDERS", &[], "Orders a second, per key and address."),
-    later("RATE_LIMIT_CANCELS", &[], "Cancels a second, per key and address."),
 ];
 
 const fn plain(name: &'static str, unit: &'static str, default: Default, meaning: &'static str) -> Setting {
@@ -222,10 +245,6 @@ const fn plain(name: &'static str, unit: &'static str, default: Default, meaning
 
 const fn secret(name: &'static str, aliases: &'static [&'static str], meaning: &'static str) -> Setting {
     Setting { name, aliases, unit: "", default: Default::Unset, meaning, kind: Kind::Secret }
-}
-
-const fn later(name: &'static str, aliases: &'static [&'static str], meaning: &'static str) -> Setting {
-    Setting { name, aliases, unit: "", default: Default::Unset, meaning, kind: Kind::Later }
 }
 
 /// The setting that a bare name or alias means.

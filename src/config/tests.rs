@@ -83,7 +83,9 @@ fn the_originals_file_works_as_it_is() {
     assert!(settings.debug && settings.auto_list_symbols);
     assert_eq!(settings.allowed_hosts, AllowedHosts::Any);
     let warned = |name: &str| warnings.iter().any(|warning| warning.0.contains(name));
-    assert!(warned("DJANGO_SETTINGS_MODULE") && warned("SECRET_KEY"));
+    assert!(warned("DJANGO_SETTINGS_MODULE"));
+    assert_eq!(settings.secret_key.as_ref().map(Secret::expose), Some("change-me"));
+    assert_eq!(settings.openings(), [], "with DEBUG nothing is asked for");
 }
 
 #[test]
@@ -138,7 +140,6 @@ fn each_value_is_checked() {
     bad_setting("HOST=nowhere", "HOST is \"nowhere\", which is no IP address; give an IP address");
     bad_setting("PORT=-1", "PORT is \"-1\"; give a whole number");
     bad_setting("DEBUG=maybe", "DEBUG is \"maybe\"; give true or false");
-    bad_setting("ALLOWED_HOSTS=*", "ALLOWED_HOSTS is * without DEBUG; list the names");
     bad_setting("ALLOWED_HOSTS=a:80", "ALLOWED_HOSTS has the entry \"a:80\"");
     bad_setting("SYMBOLS=BTC_USDT,btc_usdt", "SYMBOLS holds \"btc_usdt\"");
     bad_setting("SYMBOLS=BTC_USDT,BTC_USDT", "SYMBOLS holds BTC_USDT twice");
@@ -153,8 +154,8 @@ fn each_value_is_checked() {
 #[test]
 fn names_of_the_environment_that_are_not_ours_are_left_alone() {
     good("PATH=/bin DJANGO_X=1 TYPO=1 COMPOSE_FILE=x", "");
-    let (_, warnings) = read(FULL, "RATE_LIMIT_CANCELS=1 RATE_LIMIT_ORDERS=1 REDIS_PORT=1").expect("settings");
-    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    let (_, warnings) = read(FULL, "REDIS_PORT=1").expect("settings");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
 }
 
 #[test]
@@ -165,6 +166,55 @@ fn orders_go_stale_after_five_seconds_unless_debug_or_the_setting_says_otherwise
     assert_eq!(seconds("DEBUG=true MAX_QUEUE_AGE=7"), Some(7));
     assert_eq!(seconds("MAX_QUEUE_AGE=0"), None);
     bad_setting("MAX_QUEUE_AGE=-1", "MAX_QUEUE_AGE is \"-1\"; give a whole number from 0");
+}
+
+#[test]
+fn rates_are_limited_unless_debug_or_the_setting_says_otherwise() {
+    let limits = |given| {
+        let settings = good(given, "");
+        [settings.rate_limit_orders, settings.rate_limit_cancels].map(|limit| limit.map_or(0, NonZero::get))
+    };
+    assert_eq!(limits(""), [1_000, 2_000]);
+    assert_eq!(limits("DEBUG=true"), [0, 0]);
+    assert_eq!(limits("DEBUG=true RATE_LIMIT_ORDERS=7"), [7, 0]);
+    assert_eq!(limits("RATE_LIMIT_ORDERS=0 RATE_LIMIT_CANCELS=1"), [0, 1]);
+    bad_setting("RATE_LIMIT_ORDERS=-1", "RATE_LIMIT_ORDERS is \"-1\"; give a whole number from 0");
+}
+
+/// What DEBUG excuses keeps a service without it from starting, all at once and with the remedy.
+#[test]
+fn without_debug_nothing_may_be_left_open() {
+    let openings = |given: &str| good(given, "").openings().iter().map(Problem::to_string).collect::<Vec<_>>();
+    let random = "SECRET_KEY=5f1d7a8e90b3c24d6e7f8091a2b3c4d5";
+    assert_eq!(openings(random), [""; 0]);
+    assert_eq!(openings("DEBUG=true ALLOWED_HOSTS=*"), [""; 0]);
+    let hosts = format!("{random} ALLOWED_HOSTS=*");
+    assert!(
+        openings(&hosts)[0].starts_with("ALLOWED_HOSTS is * without DEBUG; list the names"),
+        "{:?}",
+        openings(&hosts)
+    );
+    for (given, expected) in [
+        ("", "SECRET_KEY is not set; "),
+        ("SECRET_KEY=short", "SECRET_KEY has 5 characters; "),
+        (
+            "DJANGO_SECRET_KEY=django-insecure-5f1d7a8e90b3c24d6e7f8091a2b3c4d5",
+            "SECRET_KEY is the default of a template; ",
+        ),
+        ("SECRET_KEY=change-me-change-me-change-me-change-me", "SECRET_KEY is the default of a template; "),
+        ("SECRET_KEY=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "SECRET_KEY is not random; "),
+    ] {
+        let found = openings(given);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{given}: {found:?}");
+        assert!(found[0].contains("openssl rand -hex 32"), "{found:?}");
+    }
+    let both = format!("{random} ADMIN_TOKEN=5f1d7a8e90b3c24d6e7f8091a2b3c4d5");
+    assert!(openings(&both)[0].starts_with("ADMIN_TOKEN is the same as SECRET_KEY; "), "{:?}", openings(&both));
+    let demo = Settings { demo: true, ..good(random, "") };
+    assert!(demo.openings()[0].to_string().starts_with("ADMIN_TOKEN is not set"), "{:?}", demo.openings());
+    let poor = "ADMIN_TOKEN=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let found = openings(poor);
+    assert!(found.len() == 2 && found[1].starts_with("ADMIN_TOKEN is not random"), "{found:?}");
 }
 
 #[test]

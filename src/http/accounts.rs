@@ -7,7 +7,7 @@ use matching::{Account, Command, Event, Micros};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::check_admin;
+use super::access::Caller;
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::fields::{self, required};
@@ -102,12 +102,14 @@ pub fn unblock_endpoint() -> Endpoint {
     path = "/api/accounts/{account}/cancel-after/",
     tag = "accounts",
     operation_id = "cancel_after",
+    security(("trade" = ["cancels"])),
     params(("account" = String, Path, description = "The account.", example = "desk")),
     request_body = CancelAfter,
     responses((status = 200, description = "It is armed or disarmed, committed.", body = CancelAfterSet), CancelAfterProblems)
 )]
 pub async fn cancel_after(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
     body: JsonBody,
@@ -116,6 +118,7 @@ pub async fn cancel_after(
     let permit = submit::admit(engine, Lane::Cancels)?;
     query::refuse(&request)?;
     let account: Account = named("account", &path)?;
+    caller.acts_for(Some(account.clone()))?;
     let [timeout] = fields::read(&body.0, &FIELDS)?;
     let timeout_ms = required(timeout, FIELDS[0])?.whole()?;
     if timeout_ms > LONGEST_MS {
@@ -137,15 +140,15 @@ pub async fn cancel_after(
 
 /// Block an account
 ///
-/// The kill switch: refuses the account's orders from here on and cancels those that are open, in one command. Needs DEBUG
-/// or the administrator's credential.
+/// The kill switch: refuses the account's orders from here on and cancels those that are open, in one command. Needs the
+/// scope admin.
 #[utoipa::path(
     post,
     path = "/api/accounts/{account}/block/",
     tag = "accounts",
     operation_id = "block_account",
+    security(("admin" = [])),
     params(("account" = String, Path, description = "The account.", example = "desk")),
-    security((), ("admin" = [])),
     responses((status = 200, description = "It is blocked, committed.", body = AccountState), BlockProblems)
 )]
 pub async fn block(
@@ -158,14 +161,14 @@ pub async fn block(
 
 /// Unblock an account
 ///
-/// Takes the account's orders again. Needs DEBUG or the administrator's credential.
+/// Takes the account's orders again. Needs the scope admin.
 #[utoipa::path(
     post,
     path = "/api/accounts/{account}/unblock/",
     tag = "accounts",
     operation_id = "unblock_account",
+    security(("admin" = [])),
     params(("account" = String, Path, description = "The account.", example = "desk")),
-    security((), ("admin" = [])),
     responses((status = 200, description = "It is unblocked, committed.", body = AccountState), BlockProblems)
 )]
 pub async fn unblock(
@@ -177,7 +180,6 @@ pub async fn unblock(
 }
 
 async fn set_blocked(api: &Api, request: &HttpRequest, path: &str, blocked: bool) -> Result<HttpResponse, Problem> {
-    check_admin(api, request)?;
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     query::refuse(request)?;

@@ -7,6 +7,7 @@ use matching::{Command, Decimal, Event, OrderId, Reason, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::body::JsonBody;
 use super::cancel::{no_outcome, not_there, order_id};
 use super::endpoint::Endpoint;
@@ -14,7 +15,7 @@ use super::fields::{self, Field, optional};
 use super::order_schema::DecimalInput;
 use super::placed::fills;
 use super::problem::{Code, Problem, problems};
-use super::{Api, Engine, query, submit};
+use super::{Api, Engine, lookup, query, submit};
 use crate::views::answers::{Fill, OrderAnswer};
 
 /// The fields of an amend, as [`Amend`] documents them.
@@ -85,12 +86,14 @@ pub fn add_to(endpoint: Endpoint) -> Endpoint {
     path = "/api/orders/{order_id}/",
     tag = "orders",
     operation_id = "amend_order",
+    security(("trade" = ["orders"])),
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     request_body = Amend,
     responses((status = 200, description = "The order is amended, committed.", body = Amended), AmendProblems)
 )]
 pub async fn amend(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
     body: JsonBody,
@@ -99,7 +102,9 @@ pub async fn amend(
     let permit = submit::admit(engine, Lane::Orders)?;
     query::refuse(&request)?;
     let order_id = order_id(&path)?;
-    let command = command(engine, order_id, fields::read(&body.0, &FIELDS)?)?;
+    let fields = fields::read(&body.0, &FIELDS)?;
+    lookup::check_owner(engine, &caller, order_id).await?;
+    let command = command(engine, order_id, fields)?;
     let outcome = submit::commit(engine, permit, &command, Some(order_id)).await?;
     Ok(HttpResponse::Ok().json(amended(&command, order_id, outcome)?))
 }

@@ -2,20 +2,22 @@
 //! order, one after the other and nothing between them, and each succeeds or fails for itself.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use actors::{Lane, Outcome};
 use matching::{Command, OrderId};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::access::Caller;
+use super::access::limits::Left;
 use super::batch_items::{BatchRequest, Item, Op, Operation, read_items};
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::submit::NoOutcome;
 use super::wait::{Wait, idempotency_key};
-use super::{Api, Engine, amend, cancel, placed, submit};
+use super::{Api, Engine, amend, cancel, lookup, placed, submit};
 
 /// What became of a batch.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +60,7 @@ pub fn endpoint() -> Endpoint {
     path = "/api/orders/batch/",
     tag = "orders",
     operation_id = "batch",
+    security(("trade" = [])),
     params(
         ("ack" = Option<String>, Query, description = "What to wait for: `queued` or `committed`.", example = "committed"),
         ("timeout_ms" = Option<u64>, Query, description = "How long to wait for the commit, 1 to 10000; 2000 if it is not sent.", example = 2000),
@@ -70,7 +73,12 @@ pub fn endpoint() -> Endpoint {
         BatchProblems
     )
 )]
-pub async fn batch(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
+pub async fn batch(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Result<HttpResponse, Problem> {
     // A process that does not serve says so first.
     api.engine()?;
     let wait = Wait::read(&request)?;
@@ -78,17 +86,34 @@ pub async fn batch(api: web::Data<Api>, request: HttpRequest, body: JsonBody) ->
         let detail = "a batch has no name of its own; give each order a client_order_id instead of an Idempotency-Key";
         return Err(Problem::new(Code::InvalidBatch, detail).field("Idempotency-Key"));
     }
-    execute(&api, wait, &body.0).await
+    let operations = read_items(&body.0)?;
+    if let Some(left) = count(&api, &caller, &operations)? {
+        request.extensions_mut().insert(left);
+    }
+    execute(&api, &caller, wait, &operations).await
+}
+
+/// Counts each item as a request of its own; what is left to the caller in the lane that the batch takes.
+pub fn count(api: &Api, caller: &Caller, operations: &[Operation<'_>]) -> Result<Option<Left>, Problem> {
+    let counted = caller.counted();
+    let cancels = operations.iter().filter(|operation| operation.op == Some(Op::Cancel)).count();
+    let orders = api.gate.limits.take(&counted, Lane::Orders, operations.len() - cancels)?;
+    let cancels = api.gate.limits.take(&counted, Lane::Cancels, cancels)?;
+    Ok(orders.or(cancels))
 }
 
 /// Does what a batch asks: the body of a request, or a message of a socket.
-pub async fn execute(api: &Api, wait: Wait, body: &[u8]) -> Result<HttpResponse, Problem> {
+pub async fn execute(
+    api: &Api,
+    caller: &Caller,
+    wait: Wait,
+    operations: &[Operation<'_>],
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
-    let operations = read_items(body)?;
     let only_cancels = operations.iter().all(|operation| operation.op == Some(Op::Cancel));
     let lane = if only_cancels { Lane::Cancels } else { Lane::Orders };
     let permit = submit::admit_entry(engine, lane, operations.len())?;
-    let items = check(engine, api.auto_list_symbols(), &operations);
+    let items = check(engine, caller, api.auto_list_symbols(), operations).await;
     let commands: Vec<Command> = items.iter().flatten().map(|item| item.command.clone()).collect();
     let for_commit = wait.is_for_commit() || operations.iter().any(|operation| operation.is_named);
     let fate = if commands.is_empty() {
@@ -137,11 +162,21 @@ impl From<Result<Vec<Outcome>, NoOutcome>> for Fate {
 }
 
 /// Checks every item for itself, and makes commands of those that are good.
-fn check(engine: &Engine, auto_list: bool, operations: &[Operation<'_>]) -> Vec<Result<Item, Problem>> {
+async fn check(
+    engine: &Engine,
+    caller: &Caller,
+    auto_list: bool,
+    operations: &[Operation<'_>],
+) -> Vec<Result<Item, Problem>> {
     let mut placed: Vec<Option<OrderId>> = Vec::with_capacity(operations.len());
     let mut items = Vec::with_capacity(operations.len());
     for operation in operations {
-        let item = operation.check(engine, auto_list, &placed);
+        let mut item = operation.check(engine, caller, auto_list, &placed);
+        if let Ok(Item { op: Op::Cancel | Op::Amend, order_id: Some(order_id), .. }) = &item
+            && let Err(problem) = lookup::check_owner(engine, caller, *order_id).await
+        {
+            item = Err(problem);
+        }
         placed.push(item.as_ref().ok().filter(|item| item.op == Op::Place).and_then(|item| item.order_id));
         items.push(item);
     }

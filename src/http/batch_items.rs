@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{AllOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBu
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::access::Caller;
 use super::fields::{self, Field, optional, required};
 use super::order_request::{self, FIELD_COUNT, OrderRequest, order_id};
 use super::problem::{Code, Problem};
@@ -101,12 +102,20 @@ impl<'a> Operation<'a> {
     }
 
     /// Checks everything that the item alone shows, and makes it a command. `placed`: the orders of the items before it.
-    pub fn check(&self, engine: &Engine, auto_list: bool, placed: &[Option<OrderId>]) -> Result<Item, Problem> {
+    /// `caller`: whose account it must be.
+    pub fn check(
+        &self,
+        engine: &Engine,
+        caller: &Caller,
+        auto_list: bool,
+        placed: &[Option<OrderId>],
+    ) -> Result<Item, Problem> {
         let body = self.text.as_bytes();
         match self.op {
             Some(Op::Place) => {
                 let [_, linked_item, order @ ..] = fields::read(body, &PLACE_FIELDS)?;
                 let mut new = OrderRequest::of(order)?.check(engine, auto_list, None)?;
+                new.order.account = caller.acts_for(new.order.account)?;
                 if let Some(field) = optional(linked_item) {
                     order_request::link(&mut new, linked(field, placed)?)?;
                 }
@@ -116,7 +125,7 @@ impl<'a> Operation<'a> {
             Some(Op::Cancel) => {
                 let [_, id, symbol, account, client_order_id, reason] = fields::read(body, &CANCEL_FIELDS)?;
                 let Some(id) = optional(id) else {
-                    let command = cancel::by_name(engine, [symbol, account, client_order_id, reason])?;
+                    let command = cancel::by_name(engine, caller, [symbol, account, client_order_id, reason])?;
                     return Ok(Item { op: Op::Cancel, command, order_id: None });
                 };
                 if let Some(field) = [symbol, account, client_order_id].into_iter().find_map(optional) {

@@ -46,7 +46,8 @@ impl FromRequest for OptionalJsonBody {
     }
 }
 
-fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
+/// The bytes of a body.
+pub fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, Problem>> + use<> {
     let limit = request.app_data::<web::Data<Api>>().map_or(0, |api| api.max_body_bytes());
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let payload = payload.take();

@@ -9,12 +9,13 @@ use matching::{Command, CommandId, Decimal, Event, OrderId, Reason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::body::{JsonBody, OptionalJsonBody};
 use super::endpoint::Endpoint;
 use super::fields::{Field, optional, required};
 use super::order_request::{name, symbol};
 use super::problem::{Code, Problem, problems};
-use super::{Api, Engine, fields, query, submit};
+use super::{Api, Engine, fields, lookup, query, submit};
 
 /// The fields of a cancel, as [`Cancel`] documents them.
 const FIELDS: [&str; 1] = ["reason"];
@@ -97,12 +98,14 @@ pub fn named_endpoint() -> Endpoint {
     path = "/api/orders/{order_id}/cancel/",
     tag = "orders",
     operation_id = "cancel_order",
+    security(("trade" = ["cancels"])),
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     request_body(content = inline(Option<Cancel>), description = "May be left out."),
     responses((status = 200, description = "The order is cancelled, committed.", body = Cancelled), CancelProblems)
 )]
 pub async fn cancel(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
     body: OptionalJsonBody,
@@ -117,6 +120,7 @@ pub async fn cancel(
         let [reason] = fields::read(&body.0, &FIELDS)?;
         reason_text(reason)?
     };
+    lookup::check_owner(engine, &caller, order_id).await?;
     let command = by_id(engine, order_id, reason_text)?;
     let outcome = submit::commit(engine, permit, &command, Some(order_id)).await?;
     Ok(HttpResponse::Ok().json(cancelled(&command, Some(order_id), &outcome)?))
@@ -130,15 +134,21 @@ pub async fn cancel(
     path = "/api/orders/cancel/",
     tag = "orders",
     operation_id = "cancel_order_by_name",
+    security(("trade" = ["cancels"])),
     request_body = CancelNamed,
     responses((status = 200, description = "The order is cancelled, committed.", body = Cancelled), CancelNamedProblems)
 )]
-pub async fn cancel_named(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
+pub async fn cancel_named(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     query::refuse(&request)?;
     let fields = fields::read(&body.0, &NAMED_FIELDS)?;
-    let command = by_name(engine, fields)?;
+    let command = by_name(engine, &caller, fields)?;
     let outcome = submit::commit(engine, permit, &command, None).await?;
     Ok(HttpResponse::Ok().json(cancelled(&command, None, &outcome)?))
 }
@@ -150,10 +160,10 @@ pub fn by_id(engine: &Engine, order_id: OrderId, reason_text: Option<String>) ->
 }
 
 /// The command that cancels an order by its name: `fields` are market, account, name and reason.
-pub fn by_name(engine: &Engine, fields: [Option<Field<'_>>; 4]) -> Result<Command, Problem> {
+pub fn by_name(engine: &Engine, caller: &Caller, fields: [Option<Field<'_>>; 4]) -> Result<Command, Problem> {
     let [market, account, client_order_id, reason] = fields;
     let symbol = symbol(required(market, "symbol")?)?;
-    let account = optional(account).map(name).transpose()?;
+    let account = caller.acts_for(optional(account).map(name).transpose()?)?;
     let client_order_id = name(required(client_order_id, "client_order_id")?)?;
     let reason_text = reason_text(reason)?;
     let (command_id, received_at) = (engine.command_id()?, engine.clock.now());

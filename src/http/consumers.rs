@@ -9,6 +9,7 @@ use matching::{Account, Micros, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
@@ -131,10 +132,12 @@ pub fn position_endpoint() -> Endpoint {
     path = "/api/consumers/",
     tag = "feed",
     operation_id = "list_consumers",
+    security(("read" = [])),
     responses((status = 200, description = "The consumers.", body = ConsumerList), ListProblems)
 )]
-pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    caller.sees_all()?;
     query::refuse(&request)?;
     let seq = engine.feed.published.borrow().get();
     let consumers = engine.consumers.all().iter().map(|position| Consumer::new(position, seq)).collect();
@@ -147,15 +150,18 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
     path = "/api/consumers/{name}/position/",
     tag = "feed",
     operation_id = "get_position",
+    security(("read" = [])),
     params(("name" = String, Path, description = "The consumer.", example = "ledger")),
     responses((status = 200, description = "Its position.", body = Consumer), PositionProblems)
 )]
 pub async fn position(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    caller.sees_all()?;
     query::refuse(&request)?;
     let name = name(&path)?;
     let unknown = || Problem::new(Code::UnknownConsumer, "no consumer of this name has told a position").field("name");
@@ -172,17 +178,20 @@ pub async fn position(
     path = "/api/consumers/{name}/position/",
     tag = "feed",
     operation_id = "put_position",
+    security(("read" = [])),
     params(("name" = String, Path, description = "The consumer: 1 to 64 letters, digits and `.` `_` `:` `-`.", example = "ledger")),
     request_body = PutPosition,
     responses((status = 200, description = "It is kept.", body = Consumer), PutProblems)
 )]
 pub async fn put_position(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    caller.sees_all()?;
     query::refuse(&request)?;
     let name = name(&path)?;
     let [sent] = fields::read(&body.0, &FIELDS)?;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Ledger, Phase, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::check_admin;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::{Api, submit};
@@ -74,53 +73,48 @@ pub fn hash_endpoint() -> Endpoint {
 
 /// All orders
 ///
-/// Numbers are JSON numbers with every digit, times are seconds since 1970. Needs DEBUG or the administrator's
-/// credential.
+/// Numbers are JSON numbers with every digit, times are seconds since 1970. Needs the scope admin.
 #[utoipa::path(
     get,
     path = "/api/debug/orders/",
     tag = "debug",
     operation_id = "debug_orders",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     responses((status = 200, description = "The orders.", body = DebugOrders, example = json!({"orders": [order_example()]})), DebugProblems)
 )]
-pub async fn orders(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_admin(&api, &request)?;
+pub async fn orders(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let orders: Vec<OrderRecord> = read(&api, |ledger| ledger.orders().cloned().collect()).await?;
     json(move || DebugOrders { orders: orders.iter().map(DebugOrder::from).collect() }).await
 }
 
 /// All orders and trades
 ///
-/// One consistent cut: the state after row `seq` of the event log. Needs DEBUG or the administrator's credential.
+/// One consistent cut: the state after row `seq` of the event log. Needs the scope admin.
 #[utoipa::path(
     get,
     path = "/api/debug/state/",
     tag = "debug",
     operation_id = "debug_state",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     responses((status = 200, description = "The state.", body = DebugState, example = json!(state_example())), DebugProblems)
 )]
-pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_admin(&api, &request)?;
+pub async fn state(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let image = read(&api, Image::of).await?;
     json(move || image.view()).await
 }
 
 /// The hash of all orders and trades
 ///
-/// The hash of the ledger after row `seq`: what `pricetime verify` compares with the log. Needs DEBUG or the
-/// administrator's credential.
+/// The hash of the ledger after row `seq`: what `pricetime verify` compares with the log. Needs the scope admin.
 #[utoipa::path(
     get,
     path = "/api/debug/hash/",
     tag = "debug",
     operation_id = "debug_hash",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     responses((status = 200, description = "The hash.", body = DebugHash), DebugProblems)
 )]
-pub async fn hash(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    check_admin(&api, &request)?;
+pub async fn hash(api: web::Data<Api>) -> Result<HttpResponse, Problem> {
     let ledger = read(&api, Ledger::clone).await?;
     json(move || DebugHash { seq: ledger.seq().get(), ledger_hash: ledger.hash().to_string() }).await
 }

@@ -111,6 +111,7 @@ pub fn files(config: &mut web::ServiceConfig) {
     path = "/api/schema/",
     tag = "documentation",
     operation_id = "schema",
+    security(()),
     params(("format" = Option<String>, Query, description = "`json` or `yaml`; wins over `Accept`.", example = "yaml")),
     responses(
         (status = 200, description = "The schema.", content(
@@ -149,6 +150,7 @@ fn prefers_yaml(request: &HttpRequest) -> bool {
     path = "/api/docs/",
     tag = "documentation",
     operation_id = "swagger_ui",
+    security(()),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 308, description = "Without the slash at the end: the page is at the address with it."),
@@ -187,6 +189,7 @@ fn swagger_response(file: &str, documents: &Documents) -> Result<HttpResponse, P
     path = "/api/redoc/",
     tag = "documentation",
     operation_id = "redoc",
+    security(()),
     responses(
         (status = 200, description = "The page.", body = String, content_type = "text/html"),
         (status = 308, description = "Without the slash at the end: the page is at the address with it."),

@@ -1,13 +1,19 @@
-//! One resource: both forms of its path, the operations that are documented, and a 405 for every other method.
+//! One resource: both forms of its path, the operations that are documented, what each needs of its caller, and a 405 for
+//! every other method.
+
+use std::sync::Arc;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, web};
 use utoipa::openapi::path::{HttpMethod, Paths};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::OpenApiFactory;
 
+use super::access::authorize::{Needs, authorize};
+use super::access::need::Need;
 use super::problem::{Code, Problem};
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -17,7 +23,7 @@ pub struct Endpoint {
     path: String,
     /// Makes each operation's route, once for either form of the path.
     routes: Vec<Box<dyn Fn() -> Route>>,
-    methods: Vec<Method>,
+    needs: Vec<(Method, Need)>,
     documented: Paths,
     schemas: Schemas,
 }
@@ -34,7 +40,7 @@ impl Endpoint {
         let endpoint = Endpoint {
             path: D::path(),
             routes: Vec::new(),
-            methods: Vec::new(),
+            needs: Vec::new(),
             documented: Paths::new(),
             schemas: Vec::new(),
         };
@@ -54,7 +60,8 @@ impl Endpoint {
     {
         assert!(D::path() == self.path, "{} is no operation of {}", D::path(), self.path);
         let methods: Vec<Method> = D::methods().iter().flat_map(served).collect();
-        self.methods.extend(methods.iter().cloned());
+        let need = Need::of(&D::operation());
+        self.needs.extend(methods.iter().map(|method| (method.clone(), need)));
         self.routes.push(Box::new(move || {
             let none = guard::Any(guard::fn_guard(|_| false));
             let any = methods.iter().fold(none, |any, method| any.or(exactly(method)));
@@ -94,18 +101,21 @@ impl HttpServiceFactory for Endpoint {
     fn register(self, config: &mut AppService) {
         let bare = self.path.trim_end_matches('/').to_owned();
         let slash = format!("{bare}/");
-        let allow: Vec<String> = self.methods.iter().map(Method::to_string).collect();
+        let allow: Vec<String> = self.needs.iter().map(|(method, _)| method.to_string()).collect();
         let allow = allow.join(", ");
         let refuse = move |request: HttpRequest| {
             let problem = Problem::new(Code::MethodNotAllowed, format!("{} is not served here", request.method()));
             let response = problem.allowing(&allow);
             async move { response }
         };
+        let needs: Needs = self.needs.into();
         // One resource for each form: of one with two patterns, actix makes a set of regular expressions, which took longer
         // than reading the order.
         for path in [slash, bare] {
             let resource = web::resource(path).default_service(web::to(refuse.clone()));
-            self.routes.iter().map(|route| route()).fold(resource, Resource::route).register(config);
+            let resource = self.routes.iter().map(|route| route()).fold(resource, Resource::route);
+            let needs = Arc::clone(&needs);
+            resource.wrap(from_fn(move |request, next| authorize(Arc::clone(&needs), request, next))).register(config);
         }
     }
 }

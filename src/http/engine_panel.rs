@@ -162,6 +162,7 @@ pub fn endpoint() -> Endpoint {
     path = "/api/engine/",
     tag = "operation",
     operation_id = "engine",
+    security(("read" = [])),
     responses((status = 200, description = "The numbers.", body = EnginePanel), PanelProblems)
 )]
 pub async fn engine(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {

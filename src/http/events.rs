@@ -1,5 +1,6 @@
 //! `/api/events/`: the ordered log to the outside, a page at a time, by long poll, or as server-sent events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::Api;
+use super::access::Caller;
 use super::endpoint::Endpoint;
 use super::event_tail::EventTail;
 use super::order_queries::{limit_of, parsed};
@@ -58,6 +60,7 @@ pub fn endpoint() -> Endpoint {
     path = "/api/events/",
     tag = "feed",
     operation_id = "events",
+    security(("read" = [])),
     params(
         ("after" = Option<u64>, Query, description = "The last row that you have; 0, before the first, if not sent.", example = 0),
         ("limit" = Option<usize>, Query, description = "1 to 1000; 100 if not sent."),
@@ -69,8 +72,9 @@ pub fn endpoint() -> Endpoint {
         EventProblems
     )
 )]
-pub async fn events(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn events(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
+    caller.sees_all()?;
     let [after, limit, wait_ms] = query::read(&request, ["after", "limit", "wait_ms"])?;
     let remedy = "send the number of a row";
     let after = match parsed::<u64>(after, remedy)? {
@@ -80,7 +84,7 @@ pub async fn events(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRes
     let limit = limit_of(limit, PAGE, MAX_PAGE)?;
     let wait = wait(wait_ms)?;
     if wants_stream(&request) {
-        return streamed(&api, EventTail::new(engine, last_event_id(&request)?.unwrap_or(after))?);
+        return streamed(&api, caller, EventTail::new(engine, last_event_id(&request)?.unwrap_or(after))?);
     }
     let mut tail = EventTail::new(engine, after)?;
     let mut stopping = api.stopping();
@@ -122,25 +126,31 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<Seq>, Problem> {
     row.ok_or_else(wrong).and_then(cursor).map(Some)
 }
 
-/// A stream that ends when the service stops, with a word about it, or when the log cannot be read.
-fn streamed(api: &Api, tail: EventTail) -> Result<HttpResponse, Problem> {
-    let state = Some((tail, api.stopping()));
+/// A stream that ends when the service stops, with a word about it, when the log cannot be read, or with its caller's key.
+fn streamed(api: &Api, caller: Caller, tail: EventTail) -> Result<HttpResponse, Problem> {
+    let keyring = Arc::clone(&api.gate.keyring);
+    let state = Some((tail, api.stopping(), keyring, caller));
     let events = stream::unfold(state, async |state| {
-        let (mut tail, mut stopping) = state?;
+        let (mut tail, mut stopping, keyring, caller) = state?;
         let next = tokio::select! {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => {
                 return Some((Ok("event: closing\ndata: {\"code\":\"STOPPING\"}\n\n".into()), None));
             }
+            () = caller.until_ended(&keyring) => {
+                return Some((Ok("event: closing\ndata: {\"code\":\"UNAUTHORIZED\"}\n\n".into()), None));
+            }
             next = timeout(KEEP_ALIVE, tail.next(MAX_PAGE)) => next,
         };
         match next {
-            Ok(Ok(rows)) => Some((Ok::<Bytes, Problem>(written(&rows).into()), Some((tail, stopping)))),
+            Ok(Ok(rows)) => {
+                Some((Ok::<Bytes, Problem>(written(&rows).into()), Some((tail, stopping, keyring, caller))))
+            }
             Ok(Err(problem)) => {
                 let problem = serde_json::to_string(&problem).unwrap_or_default();
                 Some((Ok(format!("event: problem\ndata: {problem}\n\n").into()), None))
             }
-            Err(_) => Some((Ok(": alive\n\n".into()), Some((tail, stopping)))),
+            Err(_) => Some((Ok(": alive\n\n".into()), Some((tail, stopping, keyring, caller)))),
         }
     });
     let mut response = HttpResponse::Ok();

@@ -133,6 +133,7 @@ pub fn metrics_endpoint() -> Endpoint {
     path = "/healthz",
     tag = "operation",
     operation_id = "healthz",
+    security(()),
     responses((status = 200, description = "The process lives.", body = Health))
 )]
 pub async fn healthz() -> HttpResponse {
@@ -148,6 +149,7 @@ pub async fn healthz() -> HttpResponse {
     path = "/readyz",
     tag = "operation",
     operation_id = "readyz",
+    security(()),
     responses(
         (status = 200, description = "It does.", body = Readiness),
         (status = 503, description = "It does not: a standby, a start, a command queue that is away, or too much that waits.", body = Readiness)
@@ -179,6 +181,7 @@ pub async fn readyz(api: web::Data<Api>) -> HttpResponse {
     path = "/metrics",
     tag = "operation",
     operation_id = "metrics",
+    security(()),
     responses((status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text"))
 )]
 pub async fn metrics(metrics: web::Data<Metrics>) -> HttpResponse {

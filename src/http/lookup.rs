@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use journal::PastOrder;
 use matching::ledger::OrderRecord;
-use matching::{Order, OrderId, Seq};
+use matching::{Account, Order, OrderId, Seq};
 use tokio::time::{Instant, sleep};
 
 use super::Engine;
+use super::access::Caller;
 use super::problem::{Code, Problem};
 use super::submit::unanswered;
 
@@ -36,6 +37,34 @@ pub enum Found {
     Past(Box<PastOrder>),
 }
 
+impl Found {
+    fn account(&self) -> Option<&Account> {
+        match self {
+            Found::Pending(order) => order.account.as_ref(),
+            Found::Kept { order, .. } => order.account.as_ref(),
+            Found::Past(past) => past.order.account.as_ref(),
+        }
+    }
+}
+
+/// Finds an order that this caller may look at. Another account's is unknown to him, like one that never was.
+pub async fn find_for(engine: &Engine, caller: &Caller, order_id: OrderId) -> Result<Found, Problem> {
+    let found = find(engine, order_id).await?;
+    if caller.sees(found.account()) { Ok(found) } else { Err(unknown(order_id)) }
+}
+
+/// Holds that an order is the caller's, where he is bound to an account: others need no look.
+pub async fn check_owner(engine: &Engine, caller: &Caller, order_id: OrderId) -> Result<(), Problem> {
+    match caller.account() {
+        None => Ok(()),
+        Some(_) => find_for(engine, caller, order_id).await.map(drop),
+    }
+}
+
+fn unknown(order_id: OrderId) -> Problem {
+    Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id").order(order_id.get())
+}
+
 /// What the ledger says of an id.
 struct Asked {
     found: Option<(OrderRecord, Vec<Seq>, Vec<Seq>)>,
@@ -45,7 +74,7 @@ struct Asked {
 }
 
 /// Finds an order; a problem when there is none, or it cannot be said yet.
-pub async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> {
+async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> {
     // In this order: what is not pending any more is committed, and the ledger is asked until it has what is committed.
     let pending = engine.intake.pending(order_id);
     let committed = engine.progress.committed();
@@ -56,16 +85,14 @@ pub async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> 
     if let Some(order) = pending {
         return Ok(Found::Pending(Box::new(order)));
     }
-    let unknown =
-        || Problem::new(Code::UnknownOrder, "no order of this id is known; check the order_id").order(order_id.get());
     if order_id.get() >= engine.ids.ceiling() {
-        return Err(unknown());
+        return Err(unknown(order_id));
     }
     if *engine.projected.borrow() < engine.stream_end {
         let detail = "the service was restarted and still reads what was acknowledged before; ask again later";
         return Err(Problem::new(Code::NotReady, detail).order(order_id.get()));
     }
-    let Some(dropped_until) = asked.dropped_until else { return Err(unknown()) };
+    let Some(dropped_until) = asked.dropped_until else { return Err(unknown(order_id)) };
     let Some(history) = &engine.history else {
         let detail = "the order may have left the ledger, and the embedded mode keeps no history beyond it";
         return Err(Problem::new(Code::NeedsPostgres, detail).order(order_id.get()));
@@ -78,7 +105,7 @@ pub async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> 
             let detail = "the history is behind the ledger; ask again later";
             Err(Problem::new(Code::NotReady, detail).order(order_id.get()))
         }
-        None => Err(unknown()),
+        None => Err(unknown(order_id)),
     }
 }
 

@@ -141,6 +141,7 @@ pub fn candles_endpoint() -> Endpoint {
     path = "/api/symbols/",
     tag = "markets",
     operation_id = "list_symbols",
+    security(("read" = [])),
     responses((status = 200, description = "The markets.", body = Symbols), SymbolsProblems)
 )]
 pub async fn symbols(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -162,6 +163,7 @@ pub async fn symbols(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRe
     path = "/api/symbols/{symbol}/depth/",
     tag = "markets",
     operation_id = "get_depth",
+    security(("read" = [])),
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
         ("limit" = Option<usize>, Query, description = "Levels of each side, 1 to 5000; 100 if not sent.")
@@ -196,6 +198,7 @@ pub async fn depth(
     path = "/api/symbols/{symbol}/trades/",
     tag = "markets",
     operation_id = "list_trades",
+    security(("read" = [])),
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
@@ -265,6 +268,7 @@ const LOOKED_AT: usize = 20_000;
     path = "/api/symbols/{symbol}/ticker/",
     tag = "markets",
     operation_id = "get_ticker",
+    security(("read" = [])),
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     responses((status = 200, description = "The figures.", body = Ticker), MarketProblems)
 )]
@@ -290,6 +294,7 @@ pub async fn ticker(
     path = "/api/symbols/{symbol}/candles/",
     tag = "markets",
     operation_id = "list_candles",
+    security(("read" = [])),
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
         ("interval" = Option<String>, Query, description = "1s, 1m, 5m, 15m, 1h, 4h or 1d; 1m if not sent.", example = "1m"),

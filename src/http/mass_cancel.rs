@@ -7,6 +7,7 @@ use matching::{Account, Command, Event, Reason, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::endpoint::Endpoint;
 use super::order_request::{named, named_side, named_symbol};
 use super::problem::{Code, Problem, problems};
@@ -47,6 +48,7 @@ pub fn add_to(endpoint: Endpoint) -> Endpoint {
     path = "/api/orders/",
     tag = "orders",
     operation_id = "cancel_orders",
+    security(("trade" = ["cancels"])),
     params(
         ("account" = Option<String>, Query, description = "Of this account.", example = "desk"),
         ("symbol" = Option<String>, Query, description = "Of this market.", example = "BTC_USDT"),
@@ -54,7 +56,7 @@ pub fn add_to(endpoint: Endpoint) -> Endpoint {
     ),
     responses((status = 200, description = "They are cancelled, committed.", body = MassCancelled), MassCancelProblems)
 )]
-pub async fn cancel_all(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn cancel_all(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     let [account, symbol, side] = query::read(&request, ["account", "symbol", "side"])?;
@@ -63,6 +65,7 @@ pub async fn cancel_all(api: web::Data<Api>, request: HttpRequest) -> Result<Htt
         return Err(Problem::new(Code::MissingParameter, detail).field("account"));
     }
     let account: Option<Account> = account.map(|account| named("account", &account.value)).transpose()?;
+    let account = caller.acts_for(account)?;
     let symbol: Option<Symbol> = symbol.map(|symbol| named_symbol("symbol", &symbol.value)).transpose()?;
     let side = side.map(|side| {
         let wrong = || Problem::new(Code::InvalidSide, "send BUY or SELL, in capitals").field("side");

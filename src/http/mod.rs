@@ -32,6 +32,7 @@ pub mod placed;
 pub mod problem;
 pub mod query;
 pub mod recent;
+pub mod session;
 pub mod socket;
 pub mod submit;
 pub mod symbols;
@@ -56,11 +57,10 @@ use matching::{CommandId, OrderId};
 use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::config::{AllowedHosts, Secret, Settings};
+use crate::config::Settings;
 use crate::ids::IdAllocator;
 use docs::Documents;
 use metrics::{Counters, Metrics};
@@ -141,10 +141,9 @@ impl Role {
 pub struct Api {
     max_body_bytes: usize,
     auto_list_symbols: bool,
-    debug: bool,
+    /// What callers are judged by.
+    pub gate: access::Gate,
     demo: bool,
-    allowed_hosts: AllowedHosts,
-    admin_token: Option<Secret>,
     role: AtomicU8,
     engine: OnceLock<Engine>,
     counters: Counters,
@@ -184,16 +183,14 @@ impl Api {
         Arc::new(Api {
             max_body_bytes: settings.max_body_bytes,
             auto_list_symbols: settings.auto_list_symbols,
-            debug: settings.debug,
+            gate: access::Gate::new(settings),
             demo: settings.demo,
-            allowed_hosts: settings.allowed_hosts.clone(),
-            admin_token: settings.admin_token.clone(),
             role: AtomicU8::new(Role::Standby as u8),
             engine: OnceLock::new(),
             counters: Counters::default(),
             under_way: UnderWay::default(),
             stopping: watch::Sender::new(false),
-            sockets: socket::Counts::default(),
+            sockets: socket::Counts::new(settings.max_sockets),
             max_connections: files::room_for(settings.max_connections),
             oldest_transaction: watch::Sender::new(None),
             started: SystemTime::now(),
@@ -211,6 +208,7 @@ impl Api {
     /// If there is an engine already: a mistake in the start-up.
     pub fn open(&self, engine: Engine) {
         assert!(self.engine.set(engine).is_ok(), "the API has its engine already");
+        self.gate.open();
         self.role.store(Role::Writer as u8, Ordering::Release);
     }
 
@@ -287,10 +285,6 @@ impl Api {
         self.auto_list_symbols
     }
 
-    fn is_debug(&self) -> bool {
-        self.debug
-    }
-
     /// Whether the demonstration's desks trade here.
     pub fn is_demo(&self) -> bool {
         self.demo
@@ -304,14 +298,6 @@ impl Api {
     /// The last row of the event log; 0 before the engine runs.
     pub fn committed_seq(&self) -> u64 {
         self.running_engine().map_or(0, |engine| engine.progress.committed())
-    }
-
-    fn allowed_hosts(&self) -> &AllowedHosts {
-        &self.allowed_hosts
-    }
-
-    fn admin_token(&self) -> Option<&Secret> {
-        self.admin_token.as_ref()
     }
 }
 
@@ -356,21 +342,25 @@ fn no_ids() -> Problem {
         (name = "feed", description = "What happens, as it happens: the event stream, its consumers, and the socket."),
         (name = "accounts", description = "What is done to all orders of an account at once."),
         (name = "markets", description = "Instruments, their rules and phases."),
-        (name = "debug", description = "All orders and trades, for checks; with DEBUG or the administrator's credential."),
-        (name = "admin", description = "The log, the books as they were, the snapshots; with DEBUG or the administrator's credential."),
+        (name = "session", description = "Logging in with a browser."),
+        (name = "debug", description = "All orders and trades, for checks; with the scope admin."),
+        (name = "admin", description = "The log, the books as they were, the snapshots; with the scope admin."),
         (name = "operation", description = "For probes and scrapers."),
         (name = "documentation", description = "This description.")
     )
 )]
 struct Description;
 
-/// The schema of all routes.
-pub fn openapi() -> OpenApi {
-    let (_, mut openapi) =
-        App::new().into_utoipa_app().openapi(Description::openapi()).configure(routes).split_for_parts();
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The ADMIN_TOKEN.")).build();
-    openapi.components.get_or_insert_default().add_security_scheme("admin", SecurityScheme::Http(bearer));
+/// The schema of all routes. With DEBUG it says that no credential need be shown.
+pub fn openapi(debug: bool) -> OpenApi {
+    let mut openapi = described();
+    access::need::publish(&mut openapi, debug);
     openapi
+}
+
+/// The routes as they are declared beside their handlers.
+fn described() -> OpenApi {
+    App::new().into_utoipa_app().openapi(Description::openapi()).configure(routes).split_for_parts().1
 }
 
 /// All routes that are documented.
@@ -391,6 +381,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(consumers::list_endpoint())
         .service(consumers::position_endpoint())
         .service(socket::endpoint())
+        .service(session::endpoint())
         // Behind the routes that have a word where this one has an id.
         .service(order_queries::order_endpoint())
         .service(accounts::cancel_after_endpoint())
@@ -422,7 +413,8 @@ struct Shared {
 impl Shared {
     fn new(api: Arc<Api>) -> Shared {
         let metrics = web::Data::new(Metrics::new(Arc::clone(&api)));
-        Shared { api: web::Data::from(api), metrics, documents: web::Data::new(Documents::new(&openapi())) }
+        let documents = web::Data::new(Documents::new(&openapi(api.gate.is_debug())));
+        Shared { api: web::Data::from(api), metrics, documents }
     }
 
     /// Adds routes and state to an application.

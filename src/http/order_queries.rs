@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::cancel::order_id;
 use super::endpoint::Endpoint;
-use super::lookup::{Found, find};
+use super::lookup::{Found, find_for};
 use super::problem::{Code, Problem, problems};
 use super::query::{self, Parameter};
 use super::{Api, Engine, amend, submit};
@@ -119,17 +120,19 @@ pub fn account_endpoint() -> Endpoint {
     path = "/api/orders/{order_id}/",
     tag = "orders",
     operation_id = "get_order",
+    security(("read" = [])),
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     responses((status = 200, description = "The order.", body = OrderFound), OrderProblems)
 )]
 pub async fn order(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     query::refuse(&request)?;
-    let found = match find(engine, order_id(&path)?).await? {
+    let found = match find_for(engine, &caller, order_id(&path)?).await? {
         Found::Pending(order) => OrderFound { order: OrderAnswer::pending(&order), seq: None },
         Found::Kept { order, seq, .. } => OrderFound { order: OrderAnswer::from(&*order), seq: Some(seq.get()) },
         Found::Past(past) => OrderFound { order: OrderAnswer::from(&past.order), seq: None },
@@ -145,6 +148,7 @@ pub async fn order(
     path = "/api/orders/",
     tag = "orders",
     operation_id = "list_orders",
+    security(("read" = [])),
     params(
         ("symbol" = Option<String>, Query, description = "Of this market."),
         ("account" = Option<String>, Query, description = "Of this account."),
@@ -156,13 +160,13 @@ pub async fn order(
     ),
     responses((status = 200, description = "A page of orders.", body = OrderPage), PageProblems)
 )]
-pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let names = ["symbol", "account", "status", "side", "client_order_id", "cursor", "limit"];
     let [symbol, account, status, side, client_order_id, cursor, limit] = query::read(&request, names)?;
     let filter = OrderFilter {
         symbol: parsed(symbol, "send a symbol such as BTC_USDT")?,
-        account: parsed(account, "send an account's name")?,
+        account: caller.acts_for(parsed(account, "send an account's name")?)?,
         statuses: status.map(|status| statuses(&status)).transpose()?.unwrap_or_default(),
         side: side.map(|side| side_of(&side)).transpose()?,
         client_order_id: parsed(client_order_id, "send a client_order_id")?,
@@ -178,6 +182,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
     path = "/api/accounts/{account}/orders/",
     tag = "orders",
     operation_id = "account_orders",
+    security(("read" = [])),
     params(
         ("account" = String, Path, description = "The account.", example = "desk-1"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before."),
@@ -187,6 +192,7 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
 )]
 pub async fn account_orders(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -195,13 +201,8 @@ pub async fn account_orders(
     let account: Account = path.parse().map_err(|error: matching::names::ParseNameError| {
         Problem::new(Code::InvalidParameter, error.to_string()).field("account")
     })?;
-    page(
-        engine,
-        OrderFilter { account: Some(account), statuses: OPEN.to_vec(), ..OrderFilter::default() },
-        cursor,
-        limit,
-    )
-    .await
+    let account = caller.acts_for(Some(account))?;
+    page(engine, OrderFilter { account, statuses: OPEN.to_vec(), ..OrderFilter::default() }, cursor, limit).await
 }
 
 /// The states of an order that has not ended.
@@ -274,18 +275,20 @@ fn statuses(parameter: &Parameter) -> Result<Vec<OrderStatus>, Problem> {
     path = "/api/orders/{order_id}/explain/",
     tag = "orders",
     operation_id = "explain_order",
+    security(("read" = [])),
     params(("order_id" = u64, Path, description = "The id that the order was acknowledged with.", example = 1)),
     responses((status = 200, description = "The order's life.", body = Explanation), OrderProblems)
 )]
 pub async fn explain(
     api: web::Data<Api>,
+    caller: Caller,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     query::refuse(&request)?;
     let id = order_id(&path)?;
-    let (order, rows, mut complete) = match find(engine, id).await? {
+    let (order, rows, mut complete) = match find_for(engine, &caller, id).await? {
         Found::Pending(order) => {
             let order = OrderAnswer::pending(&order);
             let summary = "It is acknowledged and on disk, and waits to be executed.".to_owned();

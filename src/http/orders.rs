@@ -12,6 +12,7 @@ use matching::{Command, OrderId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::order_request::OrderRequest;
@@ -68,6 +69,7 @@ pub fn endpoint() -> Endpoint {
     path = "/api/orders/",
     tag = "orders",
     operation_id = "place_order",
+    security(("trade" = ["orders"])),
     params(
         ("ack" = Option<String>, Query, description = "What to wait for: `queued` or `committed`.", example = "committed"),
         ("timeout_ms" = Option<u64>, Query, description = "How long to wait for the commit, 1 to 10000; 2000 if it is not sent. After it, an order without a client_order_id is answered as queued.", example = 2000),
@@ -81,12 +83,18 @@ pub fn endpoint() -> Endpoint {
         PlaceProblems
     )
 )]
-pub async fn place(api: web::Data<Api>, request: HttpRequest, body: JsonBody) -> Result<HttpResponse, Problem> {
+pub async fn place(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: JsonBody,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Orders)?;
     let wait = Wait::read(&request)?;
     let key = idempotency_key(&request)?;
-    let order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
+    let mut order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
+    order.order.account = caller.acts_for(order.order.account)?;
     if wait.is_for_commit() || order.order.client_order_id.is_some() {
         return place_and_wait(engine, permit, order, wait).await;
     }

@@ -16,6 +16,8 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::access::limits::Left;
+
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// Seconds after which a client should try again what failed for reasons of ours: restarts and take-overs last seconds.
@@ -172,9 +174,21 @@ codes! {
     /// The request's Host header names a host that the service does not answer to.
     HostNotAllowed = "HOST_NOT_ALLOWED", BAD_REQUEST, NotTaken,
         "Use a name that ALLOWED_HOSTS lists, or list this one.";
-    /// The route needs the administrator's credential.
+    /// The route needs a credential, and none was sent, or one that does not hold.
     Unauthorized = "UNAUTHORIZED", UNAUTHORIZED, NotTaken,
-        "Send `Authorization: Bearer <ADMIN_TOKEN>`, or run the service with DEBUG.";
+        "Send `Authorization: Bearer <token>` with the token of an API key that holds, or sign the request: docs/security.md.";
+    /// The credential does not allow this.
+    Forbidden = "FORBIDDEN", FORBIDDEN, NotTaken,
+        "Use a key with the scope that the detail names.";
+    /// The key is bound to one account, and the request is about another one, or about all.
+    WrongAccount = "WRONG_ACCOUNT", FORBIDDEN, NotTaken,
+        "Leave the account out, name the key's own, or use a key that is not bound to one.";
+    /// A request with a session's cookie would change something, and does not say the session's CSRF token.
+    CsrfToken = "CSRF_TOKEN", FORBIDDEN, NotTaken,
+        "Send the header X-CSRF-Token with the csrf of /api/session/.";
+    /// A page of another site makes the request.
+    CrossSite = "CROSS_SITE", FORBIDDEN, NotTaken,
+        "Serve the page under a name in ALLOWED_HOSTS.";
     /// There is no such route.
     NotFound = "NOT_FOUND", NOT_FOUND, NotTaken,
         "Correct the path: /api/schema/ lists all routes.";
@@ -229,6 +243,9 @@ codes! {
     /// The client_order_id was used for another order.
     KeyReused = "KEY_REUSED", CONFLICT, Settled,
         "Give every new order a new client_order_id; `order_id` is the first order.";
+    /// More orders or cancels a second than one key, or one address, may send.
+    RateLimited = "RATE_LIMITED", TOO_MANY_REQUESTS, NotTaken,
+        "Send it again after Retry-After seconds, more slowly.";
     /// The body is larger than the service takes.
     BodyTooLarge = "BODY_TOO_LARGE", PAYLOAD_TOO_LARGE, NotTaken,
         "Send less, or raise MAX_BODY_BYTES.";
@@ -293,14 +310,24 @@ pub struct Problem {
     detail: Cow<'static, str>,
     field: Option<Cow<'static, str>>,
     order_id: Option<u64>,
-    order_ids: Vec<u64>,
+    order_ids: Box<[u64]>,
     order_status: Option<&'static str>,
+    /// What is left to the caller, and the seconds after which there is more.
+    limited: Option<Box<(Left, u32)>>,
 }
 
 impl Problem {
     /// A problem; `detail` says what is wrong with this request and what to do.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { code, detail: detail.into(), field: None, order_id: None, order_ids: Vec::new(), order_status: None }
+        Problem {
+            code,
+            detail: detail.into(),
+            field: None,
+            order_id: None,
+            order_ids: Box::default(),
+            order_status: None,
+            limited: None,
+        }
     }
 
     /// Names the field that is wrong.
@@ -317,13 +344,19 @@ impl Problem {
 
     /// Names the orders that it is about.
     pub fn orders(mut self, order_ids: Vec<u64>) -> Problem {
-        self.order_ids = order_ids;
+        self.order_ids = order_ids.into();
         self
     }
 
     /// Tells that order's state.
     pub fn order_status(mut self, status: &'static str) -> Problem {
         self.order_status = Some(status);
+        self
+    }
+
+    /// Tells what is left to the caller, and after how many seconds there is more.
+    pub fn limited(mut self, left: Left, retry_after: u32) -> Problem {
+        self.limited = Some(Box::new((left, retry_after)));
         self
     }
 
@@ -353,12 +386,19 @@ impl ResponseError for Problem {
         if self.code.is_temporary() {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
+        if let Some((_, retry_after)) = self.limited.as_deref() {
+            response.insert_header((header::RETRY_AFTER, *retry_after));
+        }
         if self.code == Code::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.extensions_mut().insert(self.code);
         // Nothing in a problem can fail to be written as JSON.
-        response.body(serde_json::to_vec(self).unwrap_or_default())
+        let mut response = response.body(serde_json::to_vec(self).unwrap_or_default());
+        if let Some((left, _)) = self.limited.as_deref() {
+            left.tell(response.headers_mut());
+        }
+        response
     }
 }
 

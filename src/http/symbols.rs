@@ -9,7 +9,6 @@ use matching::{Amount, Command, Decimal, Instrument, InstrumentSpec, Micros, Pha
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::check_admin;
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
 use super::fields::{self, Field, optional, required};
@@ -257,6 +256,7 @@ pub fn phase_endpoint() -> Endpoint {
     path = "/api/symbols/{symbol}/",
     tag = "markets",
     operation_id = "market",
+    security(("read" = [])),
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     responses((status = 200, description = "The market.", body = MarketAnswer), LookProblems)
 )]
@@ -274,15 +274,15 @@ pub async fn market(
 /// List or change an instrument
 ///
 /// Lists the symbol, or gives it these rules instead of those it had. Orders that are open stay as they are. The answer comes
-/// once that is committed. Needs DEBUG or the administrator's credential.
+/// once that is committed. Needs the scope admin.
 #[utoipa::path(
     put,
     path = "/api/symbols/{symbol}/",
     tag = "markets",
     operation_id = "put_instrument",
+    security(("admin" = [])),
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     request_body = PutInstrument,
-    security((), ("admin" = [])),
     responses((status = 200, description = "The market as it is now, committed.", body = MarketAnswer), PutProblems)
 )]
 pub async fn put(
@@ -291,7 +291,6 @@ pub async fn put(
     path: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
-    check_admin(&api, &request)?;
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     query::refuse(&request)?;
@@ -309,15 +308,15 @@ pub async fn put(
 /// Change a market's phase
 ///
 /// From here on, in place of what was to come. Leaving AUCTION for CONTINUOUS ends the auction: its orders trade at one
-/// price. The answer comes once that is committed. Needs DEBUG or the administrator's credential.
+/// price. The answer comes once that is committed. Needs the scope admin.
 #[utoipa::path(
     post,
     path = "/api/symbols/{symbol}/phase/",
     tag = "markets",
     operation_id = "set_phase",
+    security(("admin" = [])),
     params(("symbol" = String, Path, description = "The market.", example = "BTC_USDT")),
     request_body = PutPhase,
-    security((), ("admin" = [])),
     responses((status = 200, description = "The market as it is now, committed.", body = MarketAnswer), PhaseProblems)
 )]
 pub async fn set_phase(
@@ -326,7 +325,6 @@ pub async fn set_phase(
     path: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
-    check_admin(&api, &request)?;
     let engine = api.engine()?;
     let permit = submit::admit(engine, Lane::Cancels)?;
     query::refuse(&request)?;

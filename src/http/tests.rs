@@ -1,5 +1,6 @@
 //! The API against an engine in memory: what it refuses and how, what it enqueues, what it answers.
 
+mod access;
 mod forms;
 mod market;
 
@@ -11,14 +12,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::openapi;
 use super::problem::Code;
-use market::{Market, Mood, Service, coarse, is_documented, order, request};
-
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+use market::{Market, Mood, Service, TOKEN, coarse, is_documented, order, request};
 
 #[actix_web::test]
 async fn every_bad_order_gets_a_precise_answer() {
     let market = Market::start("MAX_BODY_BYTES=2000").await;
-    let schema = serde_json::to_value(openapi()).expect("JSON");
+    let schema = serde_json::to_value(openapi(false)).expect("JSON");
     let long = format!(r#"{{"symbol":"{}"}}"#, "X".repeat(2_000));
     let good = order("1", "1");
     let with = |from: &str, to: &str| good.replace(from, to);
@@ -260,7 +259,7 @@ async fn an_order_that_may_be_lost_is_told_so() {
 #[actix_web::test]
 async fn a_cancel_is_answered_with_what_became_of_it() {
     let market = Market::start("").await;
-    let schema = serde_json::to_value(openapi()).expect("JSON");
+    let schema = serde_json::to_value(openapi(false)).expect("JSON");
     for body in [order("5", "2"), order("5", "0.5").replace("BUY", "SELL"), order("4", "1")] {
         assert_eq!(market.post("/api/orders/", &body).await.status, 202);
     }
@@ -352,7 +351,7 @@ async fn the_state_is_one_exact_image() {
 
 #[actix_web::test]
 async fn debug_routes_need_debug_or_the_credential() {
-    let market = Market::start(&format!("ADMIN_TOKEN={TOKEN}")).await;
+    let market = Market::start("").await;
     for path in ["/api/debug/orders/", "/api/debug/state/"] {
         for (sent, status) in [
             (String::new(), 401),
@@ -507,7 +506,7 @@ async fn the_schema_is_yaml_for_those_who_ask_for_it() {
 
 #[test]
 fn the_schema_lists_every_route_with_its_answers() {
-    let schema: Value = serde_json::to_value(openapi()).expect("JSON");
+    let schema: Value = serde_json::to_value(openapi(false)).expect("JSON");
     assert_eq!(schema["info"]["license"]["name"], "MIT");
     assert!(schema["openapi"].as_str().is_some_and(|version| version.starts_with("3.")));
     let paths = schema["paths"].as_object().expect("paths");
@@ -534,6 +533,7 @@ fn the_schema_lists_every_route_with_its_answers() {
         "/api/consumers/",
         "/api/consumers/{name}/position/",
         "/api/ws/",
+        "/api/session/",
         "/api/admin/books/{symbol}/",
         "/api/admin/health/",
         "/api/admin/log/",
@@ -611,7 +611,7 @@ async fn a_head_request_is_a_get_without_its_body() {
 /// What a socket adds: requests in pieces, without a length, without an end.
 #[actix_web::test]
 async fn a_server_on_a_socket_keeps_to_its_limits() {
-    let api = Service::standby("MAX_BODY_BYTES=2000").await.api;
+    let api = Service::standby("MAX_BODY_BYTES=2000 DEBUG=true").await.api;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let server = super::serve(api, listener).expect("a server");

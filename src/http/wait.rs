@@ -10,7 +10,7 @@ use super::query::{self, Parameter};
 use super::submit::COMMITTED_WITHIN;
 
 /// The header that is another way to send the client_order_id.
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header of RFC 7240.
 static PREFER: HeaderName = HeaderName::from_static("prefer");
 /// The parameters that say what is waited for.

@@ -7,7 +7,7 @@ use std::process::Command;
 use journal::{Epoch, Position, Record, StreamId, encoding};
 use matching::{Engine, Micros, Reason, Seq, Sequenced};
 use pricetime::config::Settings;
-use pricetime::config::table::{Default, Kind, SETTINGS, Setting};
+use pricetime::config::table::{Default, SETTINGS, Setting};
 use pricetime::http::problem::{Code, Taken};
 use testbed::Service;
 
@@ -44,9 +44,8 @@ fn the_settings_are_current() {
     );
     for setting in SETTINGS {
         let aliases: String = setting.aliases.iter().map(|alias| format!(" Also `{alias}`.")).collect();
-        let later = if setting.kind == Kind::Later { " Accepted, and without effect in this release." } else { "" };
         let (name, unit, meaning) = (setting.name, setting.unit, setting.meaning);
-        let _ = writeln!(page, "| `{name}` | {} | {unit} | {meaning}{aliases}{later} |", default(setting));
+        let _ = writeln!(page, "| `{name}` | {} | {unit} | {meaning}{aliases} |", default(setting));
     }
     is_current("docs/settings.md", &page);
 }
@@ -62,7 +61,7 @@ fn default(setting: &Setting) -> String {
 /// A copy of the schema in the repository shows in every change what it does to clients.
 #[test]
 fn the_copy_of_the_schema_is_current() {
-    let mut schema = pricetime::http::openapi().to_pretty_json().expect("JSON");
+    let mut schema = pricetime::http::openapi(false).to_pretty_json().expect("JSON");
     schema.push('\n');
     is_current("docs/openapi.json", &schema);
 }
@@ -72,9 +71,9 @@ fn the_example_of_an_env_file_is_current_and_good() {
     let mut file = format!(
         "# Settings of pricetime, for `make run` and, with the addresses below, for `docker compose up`.\n\
          # docs/settings.md explains them. Made from src/config/table.rs by\n# {UPDATE}\n\n\
-         # Opens the debug routes to everyone, for trying things out; leave it out where others can connect.\nDEBUG=true\n"
+         # Asks nobody for a key, for trying things out; leave it out where others can connect: docs/security.md.\nDEBUG=true\n"
     );
-    for setting in SETTINGS.iter().filter(|setting| setting.name != "DEBUG" && setting.kind != Kind::Later) {
+    for setting in SETTINGS.iter().filter(|setting| setting.name != "DEBUG") {
         let value = match setting.default {
             Default::Text(text) => text,
             Default::Of(_) | Default::Unset => "",
@@ -262,6 +261,7 @@ fn links_lead_somewhere() {
         "docs/operations.md",
         "docs/settings.md",
         "docs/errors.md",
+        "docs/security.md",
         "docs/log-format.md",
     ] {
         let folder = root().join(page).parent().expect("a folder").to_owned();

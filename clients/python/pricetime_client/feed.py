@@ -11,6 +11,7 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from .auth import Bearer, Signed
 from .book import Book
 
 Message = dict[str, Any]
@@ -23,8 +24,18 @@ class GapError(Exception):
 class Feed:
     """An endless iterator over the messages of some channels."""
 
-    def __init__(self, url: str, channels: Iterable[str], patience: float = 60.0) -> None:
-        """``url``: ws://host:port. ``patience``: how long to try to connect before giving up, in seconds."""
+    def __init__(
+        self,
+        url: str,
+        channels: Iterable[str],
+        patience: float = 60.0,
+        *,
+        key: str | None = None,
+        sign: bool = False,
+    ) -> None:
+        """``url``: ws://host:port. ``patience``: how long to try to connect before giving up, in seconds. ``key`` and
+        ``sign`` are those of ``Client``."""
+        self._credential = None if key is None else Signed(key) if sign else Bearer(key)
         self._url = url.rstrip("/") + "/api/ws/"
         self._patience = patience
         self._connection: ClientConnection | None = None
@@ -82,7 +93,10 @@ class Feed:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                connection = connect(self._url, max_size=None, close_timeout=1)
+                shown = {}
+                if self._credential is not None:
+                    shown["Authorization"] = self._credential.header("GET", "/api/ws/")
+                connection = connect(self._url, max_size=None, close_timeout=1, additional_headers=shown)
                 wanted = [{"channel": channel, "after": cursor} for channel, cursor in self.cursors.items()]
                 connection.send(json.dumps({"op": "subscribe", "channels": wanted}))
                 self._connection = connection

@@ -10,6 +10,8 @@ from typing import Any
 
 import requests
 
+from .auth import Bearer, Signed
+
 
 class ProblemError(Exception):
     """The service refused a request (RFC 9457)."""
@@ -37,12 +39,17 @@ class Placed:
 class Client:
     """A connection to one service. Not to be shared between threads."""
 
-    def __init__(self, url: str, patience: float = 60.0, timeout: float = 10.0) -> None:
-        """``patience``: how long a request that is safe to repeat is repeated, in seconds."""
+    def __init__(
+        self, url: str, patience: float = 60.0, timeout: float = 10.0, *, key: str | None = None, sign: bool = False
+    ) -> None:
+        """``patience``: how long a request that is safe to repeat is repeated, in seconds. ``key``: the token of an API
+        key; with ``sign`` it is not sent, but signs each request."""
         self._url = url.rstrip("/")
         self._patience = patience
         self._timeout = timeout
         self._session = requests.Session()
+        if key is not None:
+            self._session.auth = Signed(key) if sign else Bearer(key)
 
     def place(self, symbol: str, side: str, *, client_order_id: str | None = None, **fields: Any) -> Placed:
         """Places an order once, however often it is sent. Other fields are those of the API, decimals as text."""
@@ -100,7 +107,9 @@ class Client:
                 answer = self._session.request(
                     method, self._url + path, json=body, params=parameters, timeout=self._timeout + wait_ms / 1000
                 )
-                if answer.status_code < 500 or answer.status_code == 501:
+                if answer.status_code == 429:
+                    pause = float(answer.headers.get("Retry-After", pause))
+                elif answer.status_code < 500 or answer.status_code == 501:
                     return self._read(answer)
                 failure: str = answer.text
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:

@@ -4,6 +4,7 @@
 pub mod chain;
 pub mod clock;
 pub mod encoding;
+pub mod keys;
 pub mod order_changes;
 pub mod ports;
 pub mod position;
@@ -13,6 +14,7 @@ mod trace;
 
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
+pub use keys::{KeyRecord, KeyStore, KeyStoreError};
 pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,

@@ -30,13 +30,15 @@ pub struct Service {
     /// Behind `serve`, at every start.
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
+    key: Option<String>,
     folder: Folder,
 }
 
 impl Service {
     /// Runs `binary serve` on a free port of 127.0.0.1 and waits until `/readyz` answers 200.
     ///
-    /// The environment is exactly the given one with `PATH`, `HOST` and `PORT`; the working directory is empty, so no
+    /// A service that is given a SECRET_KEY and no DEBUG asks for keys: one that allows everything is made first, see
+    /// [`Service::key`]. The environment is exactly the given one with `PATH`, `HOST` and `PORT`; the working directory is empty, so no
     /// `.env` is read.
     pub fn start<K: Into<String>, V: Into<String>>(
         binary: impl AsRef<Path>,
@@ -77,9 +79,15 @@ impl Service {
         // The process runs in another folder, where a relative path would mean something else.
         let binary = binary.canonicalize().map_err(Error::io(format!("find the service {}", binary.display())))?;
         let folder = Folder::temporary("service")?;
+        let asks_for_keys = environment.get("DEBUG").is_some_and(|debug| debug == "false");
+        let key = if asks_for_keys && environment.contains_key("SECRET_KEY") {
+            Some(make_key(&binary, &environment, &folder)?)
+        } else {
+            None
+        };
         let process = launch(&binary, arguments, port, &environment, &folder)?;
         let arguments = arguments.iter().copied().map(str::to_owned).collect();
-        Ok(Service { process, port, binary, arguments, environment, folder })
+        Ok(Service { process, port, binary, arguments, environment, key, folder })
     }
 
     /// Waits until `/readyz` answers 200; an error at once, with the end of the log, when the service has ended.
@@ -116,6 +124,11 @@ impl Service {
     /// The folder that the service runs in.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The token of a key that allows everything, where the service asks for one.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// What the service is run with.
@@ -190,6 +203,26 @@ impl Drop for Service {
         if std::thread::panicking() {
             self.folder.keep();
             eprintln!("the service's log: {}", self.log_path().display());
+        }
+    }
+}
+
+/// Makes a key as an operator does before the first start; its token.
+fn make_key(binary: &Path, environment: &BTreeMap<String, String>, folder: &Folder) -> Result<String, Error> {
+    let program = "pricetime keys make";
+    let output = process::command(binary)
+        .args(["keys", "make", "tests", "--scopes", "admin"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(environment)
+        .output()
+        .map_err(Error::io(format!("run {program}")))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    match said.lines().last() {
+        Some(token) if output.status.success() => Ok(token.to_owned()),
+        _ => {
+            let log = String::from_utf8_lossy(&output.stderr).into_owned();
+            Err(Error::Ended { program: program.to_owned(), status: output.status, log })
         }
     }
 }

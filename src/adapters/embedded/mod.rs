@@ -6,6 +6,7 @@
 
 mod consumers;
 mod file;
+mod keys;
 mod last_fatal;
 mod log;
 mod projection;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use consumers::EmbeddedConsumers;
 pub use file::{Embedded, EmbeddedError};
+pub use keys::EmbeddedKeys;
 pub use last_fatal::EmbeddedFatalRecord;
 pub use log::EmbeddedLog;
 pub use projection::EmbeddedProjection;

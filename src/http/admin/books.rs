@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use matching::{Seq, Symbol};
 
-use super::{AdminProblems, admitted};
+use super::AdminProblems;
 use crate::exit::End;
 use crate::http::endpoint::Endpoint;
 use crate::http::fields::shortened;
@@ -26,7 +26,7 @@ pub fn endpoint() -> Endpoint {
     path = "/api/admin/books/{symbol}/",
     tag = "admin",
     operation_id = "admin_book",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     params(
         ("symbol" = String, Path, description = "The market.", example = "BTC_USDT"),
         ("at_seq" = Option<u64>, Query, description = "The row; the last one if not sent.")
@@ -34,7 +34,7 @@ pub fn endpoint() -> Endpoint {
     responses((status = 200, description = "The book.", body = LevelsThen), AdminProblems)
 )]
 pub async fn book(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     let [at_seq] = query::read(&request, ["at_seq"])?;
     let at_seq: Option<Seq> =
         parsed::<u64>(at_seq, "send a row's number")?.map(|seq| Seq::new(seq).unwrap_or(Seq::LAST));

@@ -11,7 +11,7 @@ use matching::{Micros, OrderId, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AdminProblems, admitted, row_in_path};
+use super::{AdminProblems, row_in_path};
 use crate::exit::End;
 use crate::http::endpoint::Endpoint;
 use crate::http::order_queries::{limit_of, parsed};
@@ -66,7 +66,7 @@ pub fn row_endpoint() -> Endpoint {
     path = "/api/admin/log/",
     tag = "admin",
     operation_id = "admin_log",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     params(
         ("symbol" = Option<String>, Query, description = "Of this market."),
         ("order_id" = Option<u64>, Query, description = "With an event of this order."),
@@ -85,7 +85,7 @@ pub fn row_endpoint() -> Endpoint {
     )
 )]
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     let [symbol, order_id, kind, from_time, to_time, from_seq, to_seq, cursor, limit, format] =
         query::read(&request, PARAMETERS)?;
     let filter = Filter {
@@ -135,12 +135,12 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
     path = "/api/admin/log/{seq}/",
     tag = "admin",
     operation_id = "admin_log_row",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     params(("seq" = u64, Path, description = "The row.", example = 5)),
     responses((status = 200, description = "The row.", body = LogRowDetail), AdminProblems)
 )]
 pub async fn row(api: web::Data<Api>, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     query::refuse(&request)?;
     let seq = row_in_path(&path)?;
     let retain_closed = engine.bench.settings().retain_closed_orders;

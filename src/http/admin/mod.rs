@@ -9,13 +9,10 @@ mod stores;
 
 pub use bench::Bench;
 
-use actix_web::HttpRequest;
 use matching::Seq;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use super::access::check_admin;
 use super::problem::{Code, Problem, problems};
-use super::{Api, Engine};
 
 problems! {
     /// What a question of the administrator's may be refused with.
@@ -34,12 +31,6 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(snapshots::compare_endpoint())
         .service(snapshots::verify_endpoint())
         .service(stores::endpoint());
-}
-
-/// The engine, for whoever has the administrator's credential.
-fn admitted<'a>(api: &'a Api, request: &HttpRequest) -> Result<&'a Engine, Problem> {
-    check_admin(api, request)?;
-    api.engine()
 }
 
 /// A row's number in a path.

@@ -5,7 +5,7 @@ use matching::Seq;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{AdminProblems, admitted, row_in_path};
+use super::{AdminProblems, row_in_path};
 use crate::http::endpoint::Endpoint;
 use crate::http::problem::{Code, Problem, problems};
 use crate::http::query::Parameter;
@@ -48,11 +48,11 @@ pub fn verify_endpoint() -> Endpoint {
     path = "/api/admin/snapshots/",
     tag = "admin",
     operation_id = "admin_snapshots",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     responses((status = 200, description = "The snapshots.", body = SnapshotList), AdminProblems)
 )]
 pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     query::refuse(&request)?;
     Ok(HttpResponse::Ok().json(SnapshotList { snapshots: listed(engine).await? }))
 }
@@ -71,11 +71,11 @@ async fn listed(engine: &Engine) -> Result<Vec<SnapshotView>, Problem> {
     path = "/api/admin/snapshots/",
     tag = "admin",
     operation_id = "admin_take_snapshot",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     responses((status = 200, description = "It is there.", body = SnapshotView), TakeProblems)
 )]
 pub async fn take(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     query::refuse(&request)?;
     let before = listed(engine).await?.first().map(|snapshot| snapshot.at_seq);
     let seq = engine.snapshots.take().await?;
@@ -97,7 +97,7 @@ pub async fn take(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
     path = "/api/admin/snapshots/{at_seq}/verify/",
     tag = "admin",
     operation_id = "admin_verify_snapshot",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     params(("at_seq" = u64, Path, description = "The row of the snapshot.", example = 1000)),
     responses((status = 200, description = "What was found.", body = Verification), AdminProblems)
 )]
@@ -106,7 +106,7 @@ pub async fn verify(
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     query::refuse(&request)?;
     let at_seq = row_in_path(&path)?;
     let verified = engine.bench.work(async move |records| snapshots::verify(&records, at_seq).await);
@@ -121,7 +121,7 @@ pub async fn verify(
     path = "/api/admin/snapshots/compare/",
     tag = "admin",
     operation_id = "admin_compare_snapshots",
-    security((), ("admin" = [])),
+    security(("admin" = [])),
     params(
         ("a" = u64, Query, description = "The row of one snapshot.", example = 1000),
         ("b" = u64, Query, description = "The row of the other.", example = 2000)
@@ -129,7 +129,7 @@ pub async fn verify(
     responses((status = 200, description = "The differences.", body = SnapshotDifference), CompareProblems)
 )]
 pub async fn compare(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let engine = admitted(&api, &request)?;
+    let engine = api.engine()?;
     let [a, b] = query::read(&request, ["a", "b"])?;
     let (a, b) = (row(a, "a")?, row(b, "b")?);
     let compared = engine.bench.work(async move |records| snapshots::compare(&records, a, b).await);

@@ -11,6 +11,7 @@ use actors::feed::{Outbox, SessionId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
 use super::{Api, query};
@@ -20,18 +21,22 @@ use session::Session;
 const QUEUE: usize = 1_024;
 /// The longest message of a client: an order is a few hundred bytes.
 const MAX_FRAME: usize = 64 * 1_024;
-/// The sockets of one process: each holds a file, and at most its queue.
-const MAX_SOCKETS: u64 = 10_000;
-
 /// How many sockets there are and were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counts {
+    /// As many as may be open: each holds a connection, and at most its queue.
+    most: u64,
     open: AtomicU64,
     opened: AtomicU64,
     slow: AtomicU64,
 }
 
 impl Counts {
+    /// None yet; as many as `most` may be.
+    pub fn new(most: usize) -> Counts {
+        Counts { most: most as u64, open: AtomicU64::new(0), opened: AtomicU64::new(0), slow: AtomicU64::new(0) }
+    }
+
     /// Sockets that are open.
     pub fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
@@ -43,7 +48,7 @@ impl Counts {
     }
 
     fn enter(&self) -> Option<SessionId> {
-        if self.open.fetch_add(1, Ordering::Relaxed) >= MAX_SOCKETS {
+        if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {
             self.leave();
             return None;
         }
@@ -81,16 +86,22 @@ pub fn endpoint() -> Endpoint {
 /// The socket
 ///
 /// A WebSocket: channels of books, trades, tickers, candles, orders and events to subscribe to, and orders, cancels and
-/// amends to send. The page `docs/feed.md` has its protocol.
+/// amends to send. The page `docs/feed.md` has its protocol. Whoever shows no credential here sends one in the first message.
 #[utoipa::path(
     get,
     path = "/api/ws/",
     tag = "feed",
     operation_id = "socket",
+    security(("socket" = [])),
     params(("cancel_on_disconnect" = Option<bool>, Query, description = "Whether what was placed over this socket and is open is cancelled when it closes; false if not sent.")),
     responses((status = 101, description = "The socket is open."), SocketProblems)
 )]
-pub async fn socket(api: web::Data<Api>, request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Problem> {
+pub async fn socket(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [cancel_on_disconnect] = query::read(&request, ["cancel_on_disconnect"])?;
     let cancel_on_disconnect =
@@ -99,12 +110,15 @@ pub async fn socket(api: web::Data<Api>, request: HttpRequest, body: web::Payloa
         Problem::new(Code::NotASocket, "the request opens no WebSocket: send Upgrade: websocket and what belongs to it")
     })?;
     let Some(id) = api.sockets.enter() else {
-        return Err(Problem::new(Code::Overloaded, format!("{MAX_SOCKETS} sockets are open, as many as may be")));
+        return Err(Problem::new(
+            Code::Overloaded,
+            format!("{} sockets are open, as many as may be", api.sockets.most),
+        ));
     };
     let (outbox, inbox) = Outbox::new(QUEUE);
     let feed = engine.feed.clone();
     let messages = messages.max_frame_size(MAX_FRAME).aggregate_continuations().max_continuation_size(MAX_FRAME);
-    let session = Session::new(api, handle, feed, id, outbox, cancel_on_disconnect);
+    let session = Session::new(api, caller, handle, feed, id, outbox, cancel_on_disconnect);
     actix_web::rt::spawn(session.run(messages, inbox));
     Ok(response)
 }

@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
 use super::request::Request;
+use crate::http::access::Caller;
+use crate::http::batch_items::read_items;
 use crate::http::problem::{Code, Problem};
 use crate::http::query::Parameter;
 use crate::http::wait::Wait;
@@ -55,10 +57,10 @@ pub fn refusal(id: Option<u64>, problem: &Problem) -> String {
 }
 
 /// Begins a batch; its reply goes to `replies`.
-pub fn start(api: web::Data<Api>, request: Request, replies: mpsc::Sender<Reply>) {
+pub fn start(api: web::Data<Api>, caller: Caller, request: Request, replies: mpsc::Sender<Reply>) {
     actix_web::rt::spawn(async move {
         let id = request.id;
-        let response = batch(&api, &request).await.unwrap_or_else(|problem| problem.error_response());
+        let response = batch(&api, &caller, &request).await.unwrap_or_else(|problem| problem.error_response());
         let status = response.status().as_u16();
         let body = response.into_body().try_into_bytes().unwrap_or_default();
         let placed = placed(&body);
@@ -106,13 +108,17 @@ pub async fn open_orders(api: &Api, account: Account) -> Result<(matching::Seq, 
     Ok((seq, serde_json::to_string(&snapshot).unwrap_or_default()))
 }
 
-async fn batch(api: &Api, request: &Request) -> Result<HttpResponse, Problem> {
+async fn batch(api: &Api, caller: &Caller, request: &Request) -> Result<HttpResponse, Problem> {
     let parameter = |name, value: Option<String>| value.map(|value| Parameter { name, value });
     let timeout = request.timeout_ms.map(|timeout| timeout.to_string());
     let wait = Wait::of(parameter("ack", request.ack.clone()), parameter("timeout_ms", timeout), None)?;
     let items = request.items.as_ref().map_or("null", |items| items.get());
     let body = format!(r#"{{"items":{items}}}"#);
-    let executed = batch::execute(api, wait, body.as_bytes());
+    let executed = async {
+        let operations = read_items(body.as_bytes())?;
+        batch::count(api, caller, &operations)?;
+        batch::execute(api, caller, wait, &operations).await
+    };
     // What is no id is passed over, as in the header.
     match request.request_id.as_ref().and_then(|id| id.parse().ok()) {
         Some(id) => trace::with(id, executed).await,
@@ -120,8 +126,8 @@ async fn batch(api: &Api, request: &Request) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// Cancels what is still open of these orders: as many at a time as a batch may have.
-pub async fn cancel_all(api: &Api, placed: &[OrderId]) {
+/// Cancels what is still open of these orders, which this caller has placed: as many at a time as a batch may have.
+pub async fn cancel_all(api: &Api, caller: &Caller, placed: &[OrderId]) {
     let Ok(engine) = api.engine() else { return };
     let ids = placed.to_vec();
     let is_open = |ledger: &matching::Ledger, id: OrderId| ledger.order(id).is_none_or(|order| order.status.is_open());
@@ -133,7 +139,12 @@ pub async fn cancel_all(api: &Api, placed: &[OrderId]) {
             ids.iter().map(|id| format!(r#"{{"op":"cancel","order_id":{id},"reason":"its socket was closed"}}"#));
         let items = items.collect::<Vec<_>>().join(",");
         let wait = Wait::Queued { within: submit::COMMITTED_WITHIN };
-        if let Err(problem) = batch::execute(api, wait, format!(r#"{{"items":[{items}]}}"#).as_bytes()).await {
+        let body = format!(r#"{{"items":[{items}]}}"#);
+        let cancelled = match read_items(body.as_bytes()) {
+            Ok(operations) => batch::execute(api, caller, wait, &operations).await,
+            Err(problem) => Err(problem),
+        };
+        if let Err(problem) = cancelled {
             tracing::warn!(%problem, orders = ids.len(), "the orders of a socket that was closed are not cancelled");
         }
     }

@@ -12,8 +12,8 @@ use crate::http::problem::{Code, Problem};
 /// The channels of one subscription.
 pub const MAX_CHANNELS: usize = 200;
 
-/// A request. `id` comes back with its reply.
-#[derive(Debug, Deserialize)]
+/// A request. `id` comes back with its reply. It may hold a credential, so it is shown nowhere.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// What to do.
@@ -24,6 +24,9 @@ pub struct Request {
     /// Of subscribe and unsubscribe.
     #[serde(default)]
     pub channels: Vec<Wanted>,
+    /// Of auth: the token of an API key, or the ADMIN_TOKEN.
+    #[serde(default)]
+    pub token: Option<String>,
     /// Of batch: what the HTTP request has as its items.
     #[serde(default)]
     pub items: Option<Box<RawValue>>,
@@ -42,6 +45,8 @@ pub struct Request {
 #[derive(Debug, Copy, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
+    /// Show a credential.
+    Auth,
     /// Subscribe to channels.
     Subscribe,
     /// End subscriptions.

@@ -3,6 +3,7 @@
 //! Invariant: a client gets every message of its channels in order, or is told its last cursors and closed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
@@ -13,21 +14,26 @@ use futures_util::StreamExt;
 use matching::{OrderId, Seq};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::Hello;
 use super::operation::{self, Reply};
 use super::request::{self, Op, Request, Source, Wanted};
 use crate::http::Api;
+use crate::http::access::Caller;
+use crate::http::access::authorize::{by_token, forbidden, unauthorized};
 use crate::http::event_tail::EventTail;
 use crate::http::problem::{Code, Problem};
 use crate::http::recent::{WrittenRow, array};
+use crate::keys::Scope;
 
 /// How long a client may take to make room for one message.
 const SENT_WITHIN: Duration = Duration::from_secs(5);
 /// How often a client is asked for a sign of life, and after how long without one it is gone.
 const PING: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(45);
+/// A client that shows no credential within this time only holds a connection.
+const AUTH_WITHIN: Duration = Duration::from_secs(10);
 /// Operations of one socket that may be under way.
 const UNDER_WAY: usize = 64;
 /// The orders that are remembered for when the socket closes: the last ones.
@@ -45,11 +51,14 @@ enum End {
     Wrong,
     /// The service stops.
     Stopping,
+    /// It has not shown a credential, or that does not hold any more.
+    Unknown,
 }
 
 /// A session.
 pub struct Session {
     api: web::Data<Api>,
+    caller: Caller,
     handle: actix_ws::Session,
     feed: Feed,
     id: SessionId,
@@ -76,6 +85,7 @@ impl Session {
     /// A session that begins.
     pub fn new(
         api: web::Data<Api>,
+        caller: Caller,
         handle: actix_ws::Session,
         feed: Feed,
         id: SessionId,
@@ -84,6 +94,7 @@ impl Session {
     ) -> Session {
         Session {
             api,
+            caller,
             handle,
             feed,
             id,
@@ -109,6 +120,7 @@ impl Session {
             End::Slow => (Some("SLOW_READER"), Some(CloseCode::Policy)),
             End::Wrong => (None, Some(CloseCode::Invalid)),
             End::Stopping => (Some("STOPPING"), Some(CloseCode::Away)),
+            End::Unknown => (Some(Code::Unauthorized.as_str()), Some(CloseCode::Policy)),
         };
         if matches!(end, End::Slow) {
             self.api.sockets.slow.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -121,7 +133,7 @@ impl Session {
         let reason = reason.map(|code| CloseReason { code, description: told.map(str::to_owned) });
         let _ = timeout(SENT_WITHIN, self.handle.clone().close(reason)).await;
         if self.cancel_on_disconnect {
-            operation::cancel_all(&self.api, &self.placed).await;
+            operation::cancel_all(&self.api, &self.caller, &self.placed).await;
         }
     }
 
@@ -137,10 +149,15 @@ impl Session {
         let mut under_way = 0;
         let mut pings = interval(PING);
         let mut heard = Instant::now();
+        let stranger_until = heard + AUTH_WITHIN;
+        let keyring = Arc::clone(&self.api.gate.keyring);
         loop {
+            let caller = self.caller.clone();
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stopping| *stopping) => return Err(End::Stopping),
+                () = caller.until_ended(&keyring) => return Err(End::Unknown),
+                () = sleep_until(stranger_until), if caller.is_stranger() => return Err(End::Unknown),
                 Some(reply) = replied.recv() => {
                     under_way -= 1;
                     self.placed(&reply);
@@ -152,7 +169,7 @@ impl Session {
                         Some(Ok(AggregatedMessage::Text(text))) => {
                             if let Some(batch) = self.request(&text).await? {
                                 under_way += 1;
-                                operation::start(self.api.clone(), batch, replies.clone());
+                                operation::start(self.api.clone(), self.caller.clone(), batch, replies.clone());
                             }
                         }
                         Some(Ok(AggregatedMessage::Ping(data))) => {
@@ -194,7 +211,20 @@ impl Session {
             }
         };
         let id = request.id;
+        if let Err(problem) = self.may(request.op) {
+            self.send_text(operation::refusal(id, &problem)).await?;
+            return Ok(None);
+        }
         match request.op {
+            Op::Auth => match self.authenticate(request.token.as_deref()) {
+                Ok(()) => self.send_text(operation::done(id)).await?,
+                Err(problem) => {
+                    self.send_text(operation::refusal(id, &problem)).await?;
+                    if self.caller.is_stranger() {
+                        return Err(End::Unknown);
+                    }
+                }
+            },
             Op::Ping => self.send_text(operation::done(id)).await?,
             Op::Subscribe => self.subscribe(id, &request.channels).await?,
             Op::Unsubscribe => match self.unsubscribe(&request.channels) {
@@ -206,11 +236,52 @@ impl Session {
         Ok(None)
     }
 
+    /// Whether the client has shown a credential for this.
+    fn may(&self, op: Op) -> Result<(), Problem> {
+        let scope = match op {
+            Op::Auth => return Ok(()),
+            Op::Ping | Op::Subscribe | Op::Unsubscribe => Scope::Read,
+            Op::Batch => Scope::Trade,
+        };
+        match (self.caller.may(scope), self.caller.is_stranger(), op) {
+            (true, ..) | (_, false, Op::Ping) => Ok(()),
+            (false, true, _) => {
+                let detail = "show a credential first: {\"op\":\"auth\",\"token\":\"…\"}";
+                Err(Problem::new(Code::Unauthorized, detail))
+            }
+            (false, false, _) => Err(forbidden(scope)),
+        }
+    }
+
+    /// Takes a credential. With DEBUG none is looked at; who is known already does not become another.
+    fn authenticate(&mut self, token: Option<&str>) -> Result<(), Problem> {
+        let token =
+            token.ok_or_else(|| Problem::new(Code::MissingField, "token is missing; send it").field("token"))?;
+        if self.api.gate.is_debug() {
+            return Ok(());
+        }
+        if !self.caller.is_stranger() {
+            return Err(Problem::new(Code::Incoherent, "this socket has shown its credential already").field("op"));
+        }
+        self.caller = by_token(&self.api.gate, token).ok_or_else(unauthorized)?;
+        Ok(())
+    }
+
+    /// Whether the client may follow this.
+    fn sees(&self, source: &Source) -> Result<(), Problem> {
+        match source {
+            Source::Events => self.caller.sees_all(),
+            Source::Channel(Channel::Orders(account)) => self.caller.acts_for(Some(account.clone())).map(drop),
+            Source::Channel(_) => Ok(()),
+        }
+    }
+
     /// Subscribes to each channel; the reply comes first, then what was missed or the snapshots.
     async fn subscribe(&mut self, id: Option<u64>, wanted: &[Wanted]) -> Result<(), End> {
         let mut sources = Vec::new();
         for wanted in wanted {
-            match wanted.read() {
+            let source = wanted.read().and_then(|source| self.sees(&source.0).map(|()| source));
+            match source {
                 Ok(source) => sources.push(source),
                 Err(problem) => return self.send_text(operation::refusal(id, &problem)).await,
             }

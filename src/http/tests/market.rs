@@ -277,7 +277,16 @@ impl Market {
     }
 }
 
+/// What the administrator of every service of these tests has.
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A request of the administrator.
 pub fn request(method: &str, path: &str) -> TestRequest {
+    anonymous(method, path).insert_header((header::AUTHORIZATION, format!("Bearer {TOKEN}")))
+}
+
+/// A request without a credential.
+pub fn anonymous(method: &str, path: &str) -> TestRequest {
     let method: Method = method.parse().expect("a method");
     TestRequest::with_uri(path).method(method).insert_header((header::HOST, "localhost:8000"))
 }
@@ -308,7 +317,7 @@ impl Answer {
         for member in ["type", "title", "detail"] {
             assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {body}");
         }
-        let temporary = status == 503 || status == 504;
+        let temporary = [429, 503, 504].contains(&status);
         assert_eq!(self.header(header::RETRY_AFTER).is_empty(), !temporary);
         assert!(!self.text.contains("secret words"), "{}", self.text);
     }
@@ -333,7 +342,7 @@ pub struct Service {
 impl Service {
     /// A service without an engine.
     pub async fn standby(settings: &str) -> Service {
-        let given = format!("REDIS_URL=redis://h/0 DATABASE_URL=postgres://h/d {settings}");
+        let given = format!("REDIS_URL=redis://h/0 DATABASE_URL=postgres://h/d ADMIN_TOKEN={TOKEN} {settings}");
         let variable = |word: &str| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         let (settings, _) = Settings::from_sources(given.split(' ').filter_map(variable), []).expect("settings");
         let api = Api::new(&settings);

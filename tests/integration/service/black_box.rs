@@ -12,12 +12,18 @@ pub fn project(path: &str) -> PathBuf {
 
 /// Runs a program of the project's Python environment in the project's folder; what it printed.
 pub fn run(program: &str, arguments: &[&str], base_url: &str) -> String {
+    run_with(program, arguments, base_url, &[])
+}
+
+/// The same, with more in its environment.
+pub fn run_with(program: &str, arguments: &[&str], base_url: &str, environment: &[(&str, &str)]) -> String {
     let path = project(".venv/bin").join(program);
     assert!(path.exists(), "{} is missing: run `make prepare`", path.display());
     let output = Command::new(path)
         .args(arguments)
         .current_dir(project(""))
         .env("MATCHING_BASE_URL", base_url)
+        .envs(environment.iter().copied())
         .output()
         .expect("it runs");
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -49,6 +55,19 @@ async fn locust_sees_no_failure_and_the_invariants_hold(mode: Mode) {
 async fn the_schema_tells_the_truth() {
     let stack = Stack::on(Mode::Embedded);
     println!("{}", run("python", &["api_tests/schema_check.py"], &stack.service.base_url()));
+}
+
+/// The same without DEBUG: to nobody, and to somebody who may everything; and the other checks with a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_keys_the_schema_tells_the_truth_and_the_checks_pass() {
+    let stack = Stack::with_settings(Mode::Embedded, &[("DEBUG", "false"), ("AUTO_LIST_SYMBOLS", "true")]);
+    let (url, key) = (stack.service.base_url(), stack.service.key().expect("a key"));
+    println!("{}", run("python", &["api_tests/schema_check.py"], &url));
+    let key = [("MATCHING_API_KEY", key)];
+    // The last one also changes phases.
+    for check in ["api_tests/e2e_sanity_check.py", "api_tests/socket_check.py", "api_tests/schema_check.py"] {
+        println!("{}", run_with("python", &[check], &url, &key));
+    }
 }
 
 #[test]

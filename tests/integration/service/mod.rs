@@ -1,5 +1,6 @@
 //! The whole service as a process, from the outside.
 
+mod abuse;
 mod admin;
 mod archive;
 mod audit;
@@ -24,6 +25,7 @@ mod recovery;
 mod releases;
 mod reopening;
 mod rolling;
+mod security;
 mod stop;
 mod support;
 mod zombie;

@@ -12,6 +12,7 @@ use pricetime::adapters::embedded::{Embedded, EmbeddedLog};
 use pricetime::adapters::postgres::{Postgres, PostgresLog};
 use pricetime::config::Settings;
 use pricetime::storage::{self, Records};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use testbed::{Redis, Service, shared_postgres};
@@ -20,6 +21,18 @@ use tokio::time::{Instant, sleep};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What keys are made of in tests without DEBUG.
+pub const SECRET_KEY: &str = "5f1d7a8e90b3c24d6e7f8091a2b3c4d5";
+
+/// A client that shows this token, if any, with every request.
+pub fn client(token: Option<&str>) -> Client {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token {
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().expect("a header"));
+    }
+    Client::builder().timeout(Duration::from_secs(10)).default_headers(headers).build().expect("a client")
+}
 
 /// What the service stands on.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -111,8 +124,11 @@ impl Stack {
         }
         environment.entry("DEBUG".to_owned()).or_insert_with(|| "true".to_owned());
         environment.entry("RUST_LOG".to_owned()).or_insert_with(|| "info".to_owned());
+        if environment["DEBUG"] == "false" {
+            environment.entry("SECRET_KEY".to_owned()).or_insert_with(|| SECRET_KEY.to_owned());
+        }
         let service = Service::start_with(BINARY, arguments, environment).expect("the service");
-        let client = Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
+        let client = client(service.key());
         Stack { service, client, servers }
     }
 
