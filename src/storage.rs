@@ -97,12 +97,16 @@ pub async fn empty(settings: &Settings) -> Result<(Stores, Arc<dyn Shelves>), En
     }
 }
 
-/// The positions of named consumers, for tools.
-pub async fn consumers(settings: &Settings) -> Result<Arc<dyn Consumers>, End> {
+/// The positions of named consumers and the API keys, as they are, for a backup.
+pub async fn small_tables(settings: &Settings) -> Result<(Arc<dyn Consumers>, Arc<dyn KeyStore>), End> {
     match &settings.storage {
-        Storage::Embedded { data_dir } => Ok(Arc::new(EmbeddedConsumers::new(&Embedded::open_beside(data_dir).await?))),
+        Storage::Embedded { data_dir } => {
+            let file = Embedded::open_beside(data_dir).await?;
+            Ok((Arc::new(EmbeddedConsumers::new(&file)), Arc::new(EmbeddedKeys::new(&file))))
+        }
         Storage::Full { database_url, .. } => {
-            Ok(Arc::new(PostgresConsumers::new(&Postgres::attach(database_url.expose(), TOOL_NAME)?)))
+            let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
+            Ok((Arc::new(PostgresConsumers::new(&postgres)), Arc::new(PostgresKeys::new(&postgres))))
         }
     }
 }

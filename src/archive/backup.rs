@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use journal::{Position, Snapshot};
-use matching::StateHash;
+use journal::{KeyRecord, Position, Snapshot};
+use matching::{Account, Micros, StateHash};
 use serde::{Deserialize, Serialize};
 
 use super::{Archive, ArchiveError, Place, write_bytes_surely, write_surely};
@@ -38,6 +38,8 @@ pub struct Manifest {
     snapshots: Vec<SavedSnapshot>,
     /// The positions of named consumers.
     pub consumers: Vec<SavedConsumer>,
+    /// The API keys; their secrets are made of SECRET_KEY.
+    pub keys: Vec<SavedKey>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,6 +61,33 @@ pub struct SavedConsumer {
     pub updated_at: u64,
 }
 
+/// An API key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SavedKey {
+    id: String,
+    generation: u32,
+    name: String,
+    scopes: String,
+    account: Option<Account>,
+    created_at: Micros,
+    expires_at: Option<Micros>,
+    revoked_at: Option<Micros>,
+}
+
+impl From<KeyRecord> for SavedKey {
+    fn from(key: KeyRecord) -> SavedKey {
+        let KeyRecord { id, generation, name, scopes, account, created_at, expires_at, revoked_at } = key;
+        SavedKey { id, generation, name, scopes, account, created_at, expires_at, revoked_at }
+    }
+}
+
+impl From<SavedKey> for KeyRecord {
+    fn from(key: SavedKey) -> KeyRecord {
+        let SavedKey { id, generation, name, scopes, account, created_at, expires_at, revoked_at } = key;
+        KeyRecord { id, generation, name, scopes, account, created_at, expires_at, revoked_at }
+    }
+}
+
 impl Manifest {
     /// That of a backup of the rows from `before` to `end`.
     pub fn new(before: Position, end: Position, epoch: u64) -> Manifest {
@@ -74,6 +103,7 @@ impl Manifest {
             retain_closed_orders: 0,
             snapshots: Vec::new(),
             consumers: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }

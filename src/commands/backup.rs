@@ -8,7 +8,7 @@ use journal::{EventLog, LogError, Position, SnapshotError};
 use matching::Seq;
 
 use super::say;
-use crate::archive::backup::{BackupFolder, Manifest, SavedConsumer};
+use crate::archive::backup::{BackupFolder, Manifest, SavedConsumer, SavedKey};
 use crate::archive::{ArchiveError, SegmentWriter};
 use crate::config::Settings;
 use crate::exit::End;
@@ -38,7 +38,9 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
     }
     copy_rows(&*records.log, folder.log().folder(), before, end).await?;
     let end_at = Seq::new(end.seq.get()).unwrap_or(Seq::LAST);
-    let consumers = storage::consumers(settings).await?.all().await.map_err(|error| LogError::Unknown(error.0))?;
+    let (consumers, keys) = storage::small_tables(settings).await?;
+    manifest.keys = keys.all().await?.into_iter().map(SavedKey::from).collect();
+    let consumers = consumers.all().await.map_err(|error| LogError::Unknown(error.0))?;
     manifest.consumers = consumers
         .into_iter()
         .map(|consumer| SavedConsumer {

@@ -3,11 +3,13 @@
 //! Invariant: as long as it is not done, no service starts on what is there. The rows come first and the position last, in
 //! one step, and rows behind the position are damage to every start.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use actors::Replay;
 use journal::{
-    ConsumerPosition, Epoch, EventLog, LogError, Position, ProjectionState, QueueError, StreamId, WriterPosition,
+    ConsumerPosition, Epoch, EventLog, KeyRecord, LogError, Position, ProjectionState, QueueError, StreamId,
+    WriterPosition,
 };
 use matching::{Account, Micros, Seq};
 
@@ -48,6 +50,7 @@ pub async fn restore(settings: &Settings, from: &Path) -> Result<(), End> {
         stores.snapshots.store(snapshot, settings.retain_snapshots).await?;
     }
     put_consumers(&stores, &manifest).await?;
+    put_keys(&stores, &manifest).await?;
     let state_hash = prove(&stores, &manifest, end).await?;
     let writer = WriterPosition {
         epoch: Epoch(manifest.epoch.saturating_add(EPOCH_LEAP)),
@@ -106,6 +109,18 @@ async fn put_consumers(stores: &Stores, manifest: &Manifest) -> Result<(), End> 
             updated_at: Micros::new(consumer.updated_at).ok_or_else(wrong)?,
         };
         stores.consumers.put(&position).await.map_err(|error| LogError::Unknown(error.0))?;
+    }
+    Ok(())
+}
+
+/// Keys that are there already were made for the new stores, and stay.
+async fn put_keys(stores: &Stores, manifest: &Manifest) -> Result<(), End> {
+    let there: BTreeSet<String> = stores.keys.all().await?.into_iter().map(|key| key.id).collect();
+    for key in manifest.keys.iter().cloned().map(KeyRecord::from).filter(|key| !there.contains(&key.id)) {
+        stores.keys.add(&key).await?;
+        if let Some(at) = key.revoked_at {
+            stores.keys.revoke(&key.id, at).await?;
+        }
     }
     Ok(())
 }

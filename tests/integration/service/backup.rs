@@ -172,18 +172,28 @@ async fn no_service_starts_on_half_a_restore(mode: Mode) {
 
 async fn a_backup_moves_to_the_other_mode(mode: Mode) {
     let (_folder, backup) = place();
-    let stack = Stack::on(mode);
+    let settings = [("SECRET_KEY", "0123456789abcdef0123456789abcdef")];
+    let stack = Stack::with_settings(mode, &settings);
     some_orders(&stack, 40).await;
     stack.tool(&["snapshot", "take"]).well();
     some_orders(&stack, 40).await;
+    let made: Value =
+        serde_json::from_str(&stack.tool(&["keys", "make", "desk", "--scopes", "trade", "--json"]).well())
+            .expect("JSON");
+    let gone: Value =
+        serde_json::from_str(&stack.tool(&["keys", "make", "old", "--scopes", "read", "--json"]).well()).expect("JSON");
+    stack.tool(&["keys", "revoke", gone["id"].as_str().expect("an id")]).well();
+    let keys = stack.tool(&["keys", "list", "--json"]).well();
+    assert!(keys.contains(made["id"].as_str().expect("an id")));
     back_up(&stack, &backup);
     let other = if mode == Mode::Full { Mode::Embedded } else { Mode::Full };
-    let mut there = Stack::on(other);
+    let mut there = Stack::with_settings(other, &settings);
     lose_everything(&mut there, other).await;
     restore(&there, &backup).well();
     there.service.restart().expect("a start");
     let state = |state: Value| (state["orders"].clone(), state["trades"].clone());
     assert_eq!(state(there.get("/api/debug/state/").await), state(stack.get("/api/debug/state/").await));
+    assert_eq!(there.tool(&["keys", "list", "--json"]).well(), keys);
     some_orders(&there, 20).await;
     verified(&there);
 }

@@ -185,7 +185,7 @@ async fn recover_rebuilds_the_projection_while_no_service_runs() {
 async fn the_doctor_tells_all_but_secrets(mode: Mode) {
     let secret = "hunter2hunter2hunter2hunter2hunter2";
     let mut stack = Stack::with_settings(mode, &[("ADMIN_TOKEN", secret)]);
-    let order = json!({"account": "somebody", "metadata": "between us"});
+    let order = json!({"account": "desk-4711", "metadata": "between us"});
     let order = stack.order(order).await.order_id().expect("an id");
     stack.state_with([order]).await;
     stack.tool(&["snapshot", "take"]).well();
@@ -196,7 +196,7 @@ async fn the_doctor_tells_all_but_secrets(mode: Mode) {
         stack.tool(&["doctor", "--to", "found.json"]).well();
         let text = std::fs::read_to_string(stack.service.folder().join("found.json")).expect("a file");
         let found: Value = serde_json::from_str(&text).expect("JSON");
-        for secret in [secret, "somebody", "between us"] {
+        for secret in [secret, "desk-4711", "between us"] {
             assert!(!text.contains(secret), "{secret} is in {text}");
         }
         assert_eq!(found["stores"]["snapshots"][0]["at_seq"], found["stores"]["status"]["stores"]["seq"], "{text}");
