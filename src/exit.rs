@@ -326,8 +326,8 @@ mod tests {
         let manual = include_str!("../docs/operations.md");
         let headings: BTreeSet<String> = manual
             .lines()
-            .filter_map(|line| line.strip_prefix("### "))
-            .map(|heading| heading.to_lowercase().replace(' ', "-"))
+            .filter_map(|line| line.strip_prefix("### ").or(line.strip_prefix("## ")))
+            .map(|heading| heading.to_lowercase().replace(',', "").replace(' ', "-"))
             .collect();
         let kind = |end: &End| format!("{:?}", std::mem::discriminant(end));
         let kinds: BTreeSet<String> = ends().iter().map(kind).collect();
