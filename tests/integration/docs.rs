@@ -39,7 +39,8 @@ fn the_settings_are_current() {
         "# Settings\n\n<!-- Made from src/config/table.rs by `{UPDATE}` -->\n\n\
          From the environment or `.env` of the working directory; the environment wins, and the prefix `PRICETIME_` wins over\n\
          the bare name, that over the original service's name. `pricetime config check` shows what holds and where it is\n\
-         from. An unknown name with the prefix or in `.env` is an error; all problems are reported at once.\n\n\
+         from. An unknown name with the prefix or in `.env` is an error; all problems are reported at once. A secret (the\n\
+         addresses of the servers, passwords, keys and tokens) may stand in a file: `<NAME>_FILE` names it.\n\n\
          | name | default | unit | meaning |\n|:--|:--|:--|:--|\n"
     );
     for setting in SETTINGS {

@@ -177,6 +177,9 @@ async fn a_log_that_went_back_is_started_from_where_it_is() {
     follow(&stack, "The log went back");
     stack.service.restart().expect("a start");
     stack.state_with([later]).await;
+    let fresh = stack.place("ETH_USDT", "BUY", "7", "1").await;
+    assert!(fresh > 1 << 35, "{fresh} may have been given before");
+    stack.state_with([fresh]).await;
     stack.tool(&["verify", "--full"]).well();
 }
 
