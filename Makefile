@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
+.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
 	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
@@ -30,11 +30,21 @@ simulate: ## simulate the engine under faults; SEEDS=500 or MINUTES=n, SEED=1, R
 	cargo run --release --locked -p simulator --bin simulate -- --seed $(or $(SEED),1) \
 		$(if $(MINUTES),--minutes $(MINUTES),--seeds $(or $(SEEDS),500)) --lines $(or $(LINES),60) $(if $(RECORD),--record $(RECORD))
 
-lint: prepare ## format and warnings, of Rust and Python
+ui: ## build the pages into ui/dist, from where the next build embeds them
+	@scripts/ui.sh
+
+ui-busy: build ## the market page for a minute of 1,000 orders a second: long tasks, memory; SECONDS=60
+	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime BUSY_SECONDS=$(or $(SECONDS),60) WALL=1 node --test tests/busy.test.js
+
+screenshots: build ## the pictures of the pages in docs/images, of the demo market; ALL=1 for every part of them
+	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime ALL=$(ALL) node tests/shots.js
+
+lint: prepare ## format and warnings, of Rust, Python and TypeScript
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	.venv/bin/ruff check api_tests clients examples
 	.venv/bin/ruff format --check api_tests clients examples
+	npm --prefix ui run --silent check
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
 PLANTED := $(BINARIES)/pricetime-planted

@@ -224,6 +224,7 @@ HANDLERS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--key", help="the token of an API key with the scope read, where the service asks for one")
     parser.add_argument("--database", default="ledger.db")
     parser.add_argument("--consumer", default="ledger", help="the name under which the service keeps the position")
     parser.add_argument("--until", type=int, help="stop at this row")
@@ -233,7 +234,7 @@ def main() -> None:
     if arguments.check:
         print(ledger.check())
         return
-    client = Client(arguments.url)
+    client = Client(arguments.url, key=arguments.key)
     for rows in client.events(after=ledger.cursor()):
         ledger.take(rows)
         if rows:

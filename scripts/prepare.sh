@@ -30,6 +30,7 @@ system_packages() {
         has redis-server || missing+=(redis-server)
         has_postgres || missing+=(postgresql)
         has wrk || missing+=(wrk)
+        [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
         has valgrind || missing+=(valgrind)
         has_browser || missing+=(chromium)
         compgen -G '/usr/lib*/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)

@@ -101,6 +101,13 @@ enum Command {
         #[arg(long, value_name = "SEQ")]
         to: Option<u64>,
     },
+    /// Make, list and revoke API keys, beside a running service or without one.
+    #[command(after_help = "A running service knows of it within two seconds.\n\n\
+                            Examples:\n  pricetime keys make desk --scopes trade,read --account desk-1\n  pricetime keys list")]
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Copy everything that has to outlive the stores into a new folder, and prove the copy. Works beside a running service.
     #[command(after_help = "Examples:\n  pricetime backup --to /var/backups/pricetime-monday")]
     Backup {
@@ -134,13 +141,6 @@ enum Command {
         /// The file.
         #[arg(long, value_name = "FILE", default_value = "pricetime-doctor.json")]
         to: PathBuf,
-    },
-    /// Make, list and revoke API keys, beside a running service or without one.
-    #[command(after_help = "A running service knows of it within two seconds.\n\n\
-                            Examples:\n  pricetime keys make desk --scopes trade,read --account desk-1\n  pricetime keys list")]
-    Keys {
-        #[command(subcommand)]
-        command: KeysCommand,
     },
     /// One screen: mode, writer, positions, lags, the last snapshot.
     #[command(after_help = "Examples:\n  pricetime status\n  pricetime status --json | jq .projection_lag")]
@@ -271,12 +271,6 @@ fn main() -> ExitCode {
         Command::Export { from, to } => {
             commands::run(async |settings| commands::export::export(settings, from, to).await)
         }
-        Command::Backup { to } => commands::run(async |settings| commands::backup::backup(settings, &to).await),
-        Command::Restore { from } => commands::run(async |settings| commands::restore::restore(settings, &from).await),
-        Command::Archive { up_to, dry_run } => {
-            commands::run(async |settings| commands::archive::archive(settings, up_to, dry_run).await)
-        }
-        Command::Doctor { to } => commands::run(async |settings| commands::doctor::doctor(settings, &to).await),
         Command::Keys { command } => match command {
             KeysCommand::Make { name, scopes, account, days, json } => {
                 let wanted = NewKey { name, scopes, account, days };
@@ -288,6 +282,12 @@ fn main() -> ExitCode {
                 commands::run(async |settings| commands::keys::rotate(settings, &id, json).await)
             }
         },
+        Command::Backup { to } => commands::run(async |settings| commands::backup::backup(settings, &to).await),
+        Command::Restore { from } => commands::run(async |settings| commands::restore::restore(settings, &from).await),
+        Command::Archive { up_to, dry_run } => {
+            commands::run(async |settings| commands::archive::archive(settings, up_to, dry_run).await)
+        }
+        Command::Doctor { to } => commands::run(async |settings| commands::doctor::doctor(settings, &to).await),
         Command::Status { json } => commands::run(async |settings| commands::status::status(settings, json).await),
         Command::Config { command: ConfigCommand::Check { json } } => {
             commands::end(commands::config_check::check(json))

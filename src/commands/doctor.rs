@@ -49,7 +49,8 @@ pub async fn doctor(settings: &Settings, to: &Path) -> Result<(), End> {
 
 /// Every secret is left out where it is shown; should one have come in by another way, such as an error's text, it goes here.
 fn redacted(text: String, settings: &Settings) -> String {
-    let mut secrets: Vec<String> = settings.admin_token.iter().map(|token| token.expose().to_owned()).collect();
+    let known = settings.admin_token.iter().chain(&settings.secret_key);
+    let mut secrets: Vec<String> = known.map(|secret| secret.expose().to_owned()).collect();
     if let Storage::Full { redis_url, database_url } = &settings.storage {
         for url in [redis_url, database_url].map(|url| url.expose()) {
             secrets.push(url.to_owned());

@@ -251,6 +251,31 @@ async fn every_metric_and_exit_code_is_in_the_operators_page() {
     }
 }
 
+/// Each threat is answered, and what shows it is there: a test of that name in the file beside it, or the file.
+#[test]
+fn the_tests_that_the_page_about_security_names_exist() {
+    let page = read("docs/security.md");
+    let threats = page.split("## Threats").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the threats");
+    let (mut tests, mut files) = (0, 0);
+    for row in threats.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let shown = row.trim_end_matches(" |").rsplit(" | ").next().expect("what shows it");
+        assert!(shown.contains('`'), "nothing shows {row}");
+        let mut file = "src/http/tests/access.rs".to_owned();
+        for name in shown.split('`').skip(1).step_by(2) {
+            if name.contains('.') {
+                let inside = name.strip_prefix("service/").map(|name| format!("tests/integration/service/{name}"));
+                file = inside.unwrap_or_else(|| name.to_owned());
+                assert!(root().join(&file).is_file(), "{file} of {row}");
+                files += 1;
+            } else {
+                assert!(read(&file).contains(&format!("fn {name}(")), "{file} has no {name}");
+                tests += 1;
+            }
+        }
+    }
+    assert!(tests >= 12 && files >= 10, "{tests} tests and {files} files");
+}
+
 #[test]
 fn links_lead_somewhere() {
     for page in [

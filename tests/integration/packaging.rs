@@ -134,6 +134,65 @@ fn secrets_come_from_files() {
     }
 }
 
+/// What the secrets hold in this test: good ones, by the ends of their settings' names.
+const SECRETS: [(&str, &str); 5] = [
+    ("DATABASE_URL_FILE", "postgres://me:hunter2@db:5432/prices"),
+    ("REDIS_URL_FILE", "redis://redis:6379/0"),
+    ("SECRET_KEY_FILE", "6d1f0c9be7a85342910fedcba98765430123456789abcdef6d1f0c9be7a85342"),
+    ("ADMIN_TOKEN_FILE", "9be7a85342910fedcba98765430123456789abcdef6d1f0c9be7a853426d1f0c"),
+    ("POSTGRES_PASSWORD_FILE", "hunter2"),
+];
+
+/// Whether an environment, with the files of its secrets somewhere else, is a configuration that the service starts with.
+fn is_good(environment: impl Iterator<Item = (String, String)>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let variables = environment.map(|(name, value)| match SECRETS.iter().find(|(secret, _)| *secret == name) {
+        Some((_, text)) => {
+            let file = folder.path().join(&name);
+            std::fs::write(&file, text).expect("a secret");
+            (name, file.to_str().expect("a path").to_owned())
+        }
+        None => (name, value),
+    });
+    let variables: Vec<(String, String)> = variables.collect();
+    let check = Command::new(env!("CARGO_BIN_EXE_pricetime"))
+        .args(["config", "check"])
+        .env_clear()
+        .envs(variables)
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert!(check.status.success(), "{}{said}", String::from_utf8_lossy(&check.stderr));
+    assert!(said.contains("DEBUG=false") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn kubernetes_gives_a_good_configuration() {
+    let text = read("deploy/k8s/pricetime.yaml");
+    let documents: Vec<Value> = text.split("\n---\n").map(|part| yaml_serde::from_str(part).expect("YAML")).collect();
+    let set = documents.iter().find(|document| document["kind"].as_str() == Some("StatefulSet")).expect("a set");
+    let variables = set["spec"]["template"]["spec"]["containers"][0]["env"].as_sequence().expect("variables");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    is_good(variables.iter().map(|variable| (text(&variable["name"]), text(&variable["value"]))));
+}
+
+#[test]
+fn compose_with_its_secrets_gives_a_good_configuration() {
+    let (compose, secrets) = (yaml("docker-compose.yml"), yaml("deploy/compose.secrets.yml"));
+    let mut environment: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    for file in [&compose, &secrets] {
+        let variables = file["services"]["web"]["environment"].as_mapping().expect("an environment");
+        for (name, value) in variables {
+            let value = value.as_str().expect("a text");
+            // Without an .env the innermost default holds: ${A:-${B:-default}}.
+            let default = value.rsplit_once(":-").map_or(value, |(_, default)| default.trim_end_matches('}'));
+            environment.insert(name.as_str().expect("a name").to_owned(), default.to_owned());
+        }
+    }
+    is_good(environment.into_iter());
+}
+
 /// The image's files, put together as the Dockerfile does it, are enough: the service runs on nothing else, as nobody, and
 /// answers its health check.
 #[test]

@@ -4,7 +4,13 @@ import { resolve } from "node:path";
 
 const ui = resolve(import.meta.dirname, "..");
 /** In the order of their weight. ReDoc's stand beside its script. */
-const SHIPPED = ["lightweight-charts", "preact", "@preact/signals", "@preact/signals-core", "@fontsource-variable/inter"];
+const SHIPPED = [
+  "lightweight-charts",
+  "preact",
+  "@preact/signals",
+  "@preact/signals-core",
+  "@fontsource-variable/inter",
+];
 
 const texts = SHIPPED.map((name) => {
   const { version, license } = JSON.parse(readFileSync(`${ui}/node_modules/${name}/package.json`, "utf8"));

@@ -65,9 +65,7 @@ function Door() {
   return (
     <section class="panel door" aria-label="Sign in">
       <h2>Sign in</h2>
-      <div class="padded">
-        {failed.value ? <p class="bad">{failed.value}</p> : <SignIn />}
-      </div>
+      <div class="padded">{failed.value ? <p class="bad">{failed.value}</p> : <SignIn />}</div>
     </section>
   );
 }

@@ -2,12 +2,14 @@
 
 import "./styles/base.css";
 import "./styles/market.css";
+import "./styles/narrow.css";
 
 import { signal } from "@preact/signals";
 import { render } from "preact";
 import { apiUrl } from "./api/client";
 import { loadSession } from "./api/session";
-import { markets, start } from "./store/page";
+import { locked, markets, socket, start } from "./store/page";
+import { SignIn } from "./lib/SignIn";
 import { BookPanel } from "./market/BookPanel";
 import { ChartPanel, DepthPanel } from "./market/ChartPanel";
 import { EngineStrip } from "./market/EngineStrip";
@@ -25,7 +27,7 @@ const view = signal<(typeof VIEWS)[number]>("Chart");
 
 function Page() {
   return (
-    <div class="page" data-view={view.value}>
+    <div class="page" data-view={view.value} data-connection={socket.connection.value.state}>
       <a class="skip" href="#ticket">
         To the ticket
       </a>
@@ -42,7 +44,7 @@ function Page() {
           <TapePanel />
         </div>
         <Orders />
-        {markets.value?.length === 0 ? <NoMarket /> : null}
+        {locked.value ? <Locked /> : markets.value?.length === 0 ? <NoMarket /> : null}
       </main>
       <EngineStrip />
       <nav class="views" aria-label="Parts of the page">
@@ -58,14 +60,30 @@ function Page() {
   );
 }
 
+/** What is shown where the service tells the market only to those whom it knows. */
+function Locked() {
+  return (
+    <section class="panel nomarket" aria-label="Sign in">
+      <h2>Sign in</h2>
+      <div>
+        <SignIn />
+      </div>
+    </section>
+  );
+}
+
 function NoMarket() {
   const order = `{"symbol":"BTC_USDT","side":"BUY","price":"100","quantity":"1"}`;
   return (
     <section class="panel nomarket" aria-label="No market yet">
       <h2>No market yet</h2>
       <p>The first order lists its market, where the service lets it (AUTO_LIST_SYMBOLS). It appears here by itself.</p>
-      <pre tabIndex={0}>{`curl -H 'Content-Type: application/json' \\\n  '${apiUrl("orders/").href}' \\\n  -d '${order}'`}</pre>
-      <p>Or start the service with its demo market: <code>pricetime serve --demo</code></p>
+      <pre
+        tabIndex={0}
+      >{`curl -H 'Content-Type: application/json' \\\n  '${apiUrl("orders/").href}' \\\n  -d '${order}'`}</pre>
+      <p>
+        Or start the service with its demo market: <code>pricetime serve --demo</code>
+      </p>
     </section>
   );
 }

@@ -16,10 +16,12 @@ export function launch(options = []) {
 
 /** A page that is opened and watched; `forgiven` are errors that the test makes itself. */
 export class Watched {
-  /** Errors that each page may have: routes that a service may lack. */
-  static allowed = [/status of 404.*\/api\/(session|engine)\//];
-
-  static async open(browser, base, path, { viewport = DESK, theme = "dark", forgiven = [], before = () => undefined, ...more } = {}) {
+  static async open(
+    browser,
+    base,
+    path,
+    { viewport = DESK, theme = "dark", forgiven = [], before = () => undefined, ...more } = {},
+  ) {
     const context = await browser.newContext({ viewport, colorScheme: theme, reducedMotion: "reduce", ...more });
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
@@ -31,8 +33,11 @@ export class Watched {
 
   constructor(page, base, forgiven) {
     Object.assign(this, { page, base, forgiven, errors: [], foreign: [] });
-    const note = (text) => [...this.forgiven, ...Watched.allowed].some((known) => known.test(text)) || this.errors.push(text);
-    page.on("console", (message) => message.type() === "error" && note(`${message.text()} (${message.location().url})`));
+    const note = (text) => this.forgiven.some((known) => known.test(text)) || this.errors.push(text);
+    page.on(
+      "console",
+      (message) => message.type() === "error" && note(`${message.text()} (${message.location().url})`),
+    );
     page.on("pageerror", (error) => note(String(error)));
     page.on("request", (request) => this.check(request.url()));
     page.on("websocket", (socket) => this.check(socket.url().replace("ws:", "http:")));
@@ -51,7 +56,9 @@ export class Watched {
       globalThis.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] }),
     );
     return violations.flatMap(({ id, impact, nodes }) =>
-      nodes.map(({ target, any }) => `${impact} ${id}: ${target.join(" ")} ${any.map((check) => check.message).join("; ")}`),
+      nodes.map(
+        ({ target, any }) => `${impact} ${id}: ${target.join(" ")} ${any.map((check) => check.message).join("; ")}`,
+      ),
     );
   }
 

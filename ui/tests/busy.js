@@ -33,14 +33,26 @@ async function load(market, seconds) {
 async function recordTasks(session) {
   const events = [];
   session.on("Tracing.dataCollected", ({ value }) => {
-    events.push(...value.filter(({ name, ph }) => name === "RunTask" || name === "thread_name" || (name === "ThreadControllerImpl::RunTask" && ph === "X")));
+    events.push(
+      ...value.filter(
+        ({ name, ph }) =>
+          name === "RunTask" || name === "thread_name" || (name === "ThreadControllerImpl::RunTask" && ph === "X"),
+      ),
+    );
   });
-  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline"] } });
+  await session.send("Tracing.start", {
+    transferMode: "ReportEvents",
+    traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline"] },
+  });
   return async () => {
     const complete = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
     await session.send("Tracing.end");
     await complete;
-    const mains = new Set(events.filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain").map(({ pid, tid }) => `${pid} ${tid}`));
+    const mains = new Set(
+      events
+        .filter(({ name, args }) => name === "thread_name" && args.name === "CrRendererMain")
+        .map(({ pid, tid }) => `${pid} ${tid}`),
+    );
     const tasks = events.filter(({ name, pid, tid }) => name === "RunTask" && mains.has(`${pid} ${tid}`));
     assert.ok(tasks.length > 100, `only ${tasks.length} tasks were recorded`);
     const sorted = (times) => times.map((time) => (time ?? 0) / 1000).sort((a, b) => b - a);

@@ -14,7 +14,9 @@ before(async () => {
   browser = await launch();
   const { paths } = await call(service.base, "GET", "/api/schema/");
   const methods = ["get", "post", "put", "patch", "delete"];
-  operations = Object.values(paths).flatMap((path) => methods.flatMap((method) => path[method]?.operationId ?? [])).sort();
+  operations = Object.values(paths)
+    .flatMap((path) => methods.flatMap((method) => path[method]?.operationId ?? []))
+    .sort();
   assert.ok(operations.length > 30);
 });
 
@@ -24,11 +26,18 @@ after(async () => {
 });
 
 for (const [name, path, find] of [
-  ["Swagger UI", "/api/docs/", () => [...document.querySelectorAll(".opblock")].map((block) => block.id.split("-").at(-1))],
+  [
+    "Swagger UI",
+    "/api/docs/",
+    () => [...document.querySelectorAll(".opblock")].map((block) => block.id.split("-").at(-1)),
+  ],
   [
     "ReDoc",
     "/api/redoc/",
-    () => [...document.querySelectorAll("[id]")].flatMap(({ id }) => /^tag\/[^/]+\/operation\/([^/]+)$/.exec(id)?.[1] ?? []),
+    () =>
+      [...document.querySelectorAll("[id]")].flatMap(
+        ({ id }) => /^tag\/[^/]+\/operation\/([^/]+)$/.exec(id)?.[1] ?? [],
+      ),
   ],
 ]) {
   test(`${name} renders all operations`, async () => {

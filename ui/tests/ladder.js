@@ -7,7 +7,9 @@ export function shown(page) {
   return page.evaluate(() => {
     const rows = (side) =>
       [...document.querySelectorAll(`#ladder .${side} .level:not(.empty)`)].map((row) =>
-        ["price", "size", "total"].map((cell) => row.querySelector(`.${cell}`).textContent.replaceAll(",", "")).join(" "),
+        ["price", "size", "total"]
+          .map((cell) => row.querySelector(`.${cell}`).textContent.replaceAll(",", ""))
+          .join(" "),
       );
     const room = document.querySelectorAll("#ladder .bids .level").length;
     return { asks: rows("asks").reverse(), bids: rows("bids"), room };
@@ -21,7 +23,9 @@ const units = (text) => {
 };
 const text = (value, digits) => {
   const all = value.toString().padStart(SCALE + 1, "0");
-  return digits === 0 ? all.slice(0, -SCALE) : `${all.slice(0, -SCALE)}.${all.slice(-SCALE, -SCALE + digits || undefined)}`;
+  return digits === 0
+    ? all.slice(0, -SCALE)
+    : `${all.slice(0, -SCALE)}.${all.slice(-SCALE, -SCALE + digits || undefined)}`;
 };
 
 /** The rows of one side of a depth that the service answered, put together by a step. */
@@ -50,7 +54,9 @@ export async function differences(page, base, symbol, step, digits) {
     if (found[side].length !== right.length) {
       wrong.push(`${side}: ${found[side].length} rows should be ${right.length}`);
     }
-    right.forEach((row, index) => row === found[side][index] || wrong.push(`${side}: ${found[side][index]} should be ${row}`));
+    right.forEach(
+      (row, index) => row === found[side][index] || wrong.push(`${side}: ${found[side][index]} should be ${row}`),
+    );
   }
   return wrong;
 }

@@ -14,7 +14,11 @@ export function random(seed) {
 
 export async function call(base, method, path, body) {
   const headers = body === undefined ? {} : { "Content-Type": "application/json" };
-  const answer = await fetch(`${base}${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await fetch(`${base}${path}`, {
+    method,
+    headers,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   const text = await answer.text();
   if (!answer.ok) {
     throw new Error(`${method} ${path}: ${answer.status} ${text}`);
@@ -41,7 +45,15 @@ export class Market {
   }
 
   order(side, away, most, fields = {}) {
-    return { op: "place", symbol: this.symbol, side, price: this.price(away), quantity: this.quantity(most), account: this.account, ...fields };
+    return {
+      op: "place",
+      symbol: this.symbol,
+      side,
+      price: this.price(away),
+      quantity: this.quantity(most),
+      account: this.account,
+      ...fields,
+    };
   }
 
   /** Orders on both sides, the deeper the larger. */
@@ -78,7 +90,9 @@ export class Market {
 
   async batch(items) {
     for (let first = 0; first < items.length; first += 500) {
-      const { results } = await call(this.base, "POST", "/api/orders/batch/?ack=committed", { items: items.slice(first, first + 500) });
+      const { results } = await call(this.base, "POST", "/api/orders/batch/?ack=committed", {
+        items: items.slice(first, first + 500),
+      });
       this.placed.push(...results.filter((result) => result.status === "OPEN").map((result) => result.order_id));
     }
   }

@@ -42,7 +42,12 @@ export class Service {
       throw new Error("PRICETIME names the program to test");
     }
     const service = new Service();
-    Object.assign(service, { program, options, folder: mkdtempSync(join(tmpdir(), "pricetime-ui-")), port: await freePort() });
+    Object.assign(service, {
+      program,
+      options,
+      folder: mkdtempSync(join(tmpdir(), "pricetime-ui-")),
+      port: await freePort(),
+    });
     service.settings = { DEBUG: "true", RUST_LOG: "warn", ...settings };
     await service.run();
     return service;
@@ -53,10 +58,23 @@ export class Service {
   }
 
   async run() {
-    const environment = { ...this.settings, HOST: "127.0.0.1", PORT: String(this.port), DATA_DIR: join(this.folder, "data") };
-    this.process = spawn(this.program, ["serve", ...this.options], { cwd: this.folder, env: environment, stdio: "inherit" });
+    const environment = {
+      ...this.settings,
+      HOST: "127.0.0.1",
+      PORT: String(this.port),
+      DATA_DIR: join(this.folder, "data"),
+    };
+    this.process = spawn(this.program, ["serve", ...this.options], {
+      cwd: this.folder,
+      env: environment,
+      stdio: "inherit",
+    });
     this.ended = new Promise((resolve) => this.process.once("exit", resolve));
-    await until("the service is ready", async () => (await fetch(`${this.base}/readyz`)).ok, READY_MS);
+    const ready = until("the service is ready", async () => (await fetch(`${this.base}/readyz`)).ok, READY_MS);
+    const ended = this.ended.then((code) => Promise.reject(new Error(`the service ended with ${code}`)));
+    // Later on it ends when a test wants it to.
+    ended.catch(() => undefined);
+    await Promise.race([ready, ended]);
   }
 
   async kill() {

@@ -214,7 +214,7 @@ impl Engine for OrderbookRs {
 
     fn apply(&mut self, index: usize, command: &Command) {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let id = |index: usize| orderbook_rs::Id::from_u64(index as u64 + 1);
+        let id = |index: usize| orderbook_rs::Id::Sequential(index as u64 + 1);
         match *command {
             Command::Add { buys, price, quantity } => {
                 let side = if buys { orderbook_rs::Side::Buy } else { orderbook_rs::Side::Sell };

@@ -281,7 +281,7 @@ impl Adversary {
         let payload = match self.random.below(5) {
             0 => Err("a field that is none".to_owned()),
             1 => text(1, "{\"type\":\"NewOrder\""),
-            2 => text(99, "{}"),
+            2 => text(0, "{}"),
             3 => text(1, "[]"),
             _ => text(1, "{\"type\":\"Unheard\",\"order_id\":1}"),
         };

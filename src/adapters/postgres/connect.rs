@@ -136,18 +136,20 @@ impl Postgres {
         format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default())
     }
 
-    /// A connection of the owner of the tables, for what the service itself may not do.
-    pub(super) async fn as_owner(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.connect().await?;
-        timeout(ANSWER_WITHIN, connection.execute(OWNER_SETTINGS)).await.map_err(|_| no_answer(ANSWER_WITHIN))??;
-        Ok(connection)
-    }
-
     /// A connection of the service's role, which is among the `settings`.
     pub(super) async fn as_service(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
+        self.connect_with(settings).await
+    }
+
+    async fn connect_with(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
         let mut connection = self.connect().await?;
         timeout(ANSWER_WITHIN, connection.execute(settings)).await.map_err(|_| no_answer(ANSWER_WITHIN))??;
         Ok(connection)
+    }
+
+    /// A connection of the tables' owner with the settings in `settings`: for operators' commands.
+    pub(super) async fn as_owner(&self, settings: &'static str) -> Result<PgConnection, sqlx::Error> {
+        self.connect_with(settings).await
     }
 
     /// A few connections of the service's role for readers. Connects to nothing yet.
@@ -230,9 +232,6 @@ const READER_SETTINGS: &str = "SET ROLE pricetime_service; SET default_transacti
 /// Whoever helps works in short transactions too.
 const HELPER_SETTINGS: &str = "SET ROLE pricetime_service; SET synchronous_commit = on; SET statement_timeout = '30s'; \
     SET idle_in_transaction_session_timeout = '10s'";
-
-/// What is done as the owner is kept, and short.
-const OWNER_SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '30s'";
 
 /// What is wrong with the values of [`REQUIRED`] and of `synchronous_commit`, and how to mend it.
 fn unsafe_settings(required: [String; 2], synchronous_commit: &str) -> Vec<String> {

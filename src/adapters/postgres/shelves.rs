@@ -70,13 +70,13 @@ fn bounds_of(text: &str) -> Option<Shelf> {
 #[async_trait]
 impl Shelves for PostgresShelves {
     async fn shelves(&self, up_to: Seq) -> Result<Vec<Shelf>, LogError> {
-        let mut owner = owner(&self.postgres).await.map_err(failed)?;
+        let mut owner = self.postgres.as_owner(OWNER_SETTINGS).await.map_err(failed)?;
         let ranges = self.ranges(&mut owner).await?;
         Ok(ranges.into_iter().map(|(shelf, _)| shelf).take_while(|shelf| shelf.last <= up_to).collect())
     }
 
     async fn remove(&self, shelf: Shelf) -> Result<(), LogError> {
-        let mut owner = owner(&self.postgres).await.map_err(failed)?;
+        let mut owner = self.postgres.as_owner(OWNER_SETTINGS).await.map_err(failed)?;
         let ranges = self.ranges(&mut owner).await?;
         let Some((_, table)) = ranges.into_iter().find(|(found, _)| *found == shelf) else {
             return Err(LogError::Refused(format!("no range holds exactly rows {} to {}", shelf.first, shelf.last)));
@@ -118,13 +118,6 @@ impl Shelves for PostgresShelves {
         let placed = place.bind(big(writer.id_ceiling)?).execute(&mut connection).await.map_err(failed)?;
         Ok(placed.rows_affected() == 1)
     }
-}
-
-/// The owner's connection.
-async fn owner(postgres: &Postgres) -> Result<PgConnection, sqlx::Error> {
-    let mut owner = postgres.as_owner().await?;
-    owner.execute(OWNER_SETTINGS).await?;
-    Ok(owner)
 }
 
 /// Detaches a range and drops it, in one transaction. Its name is PostgreSQL's own, quoted where it must be.

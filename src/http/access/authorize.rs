@@ -68,6 +68,10 @@ async fn judge(need: Need, request: &mut ServiceRequest) -> Result<Option<Left>,
         if !caller.may(scope) {
             return Err(forbidden(scope));
         }
+        if scope == Scope::Admin && changes_something(request.method()) {
+            // With the request's method, path and id: who changed what stands in the log.
+            tracing::info!(%caller, "a change of the administrator's");
+        }
         if let Some(lane) = lane {
             left = api.gate.limits.take(&caller.counted(), lane, 1)?;
         }

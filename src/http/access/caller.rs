@@ -1,5 +1,6 @@
 //! Who makes a request, as far as the service knows, and what that allows.
 
+use std::fmt;
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -101,6 +102,16 @@ impl Caller {
                 Counted::Address(Ipv6Addr::from_bits(address.to_bits() & CUSTOMER).into())
             }
             Caller::Anyone { address, .. } => Counted::Address(address.unwrap_or(Ipv6Addr::UNSPECIFIED.into())),
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Caller::Anyone { .. } => f.write_str("anyone"),
+            Caller::Administrator => f.write_str("ADMIN_TOKEN"),
+            Caller::Key(key) => write!(f, "key {}", key.id()),
         }
     }
 }

@@ -25,6 +25,7 @@ mod recovery;
 mod releases;
 mod reopening;
 mod rolling;
+mod runbooks;
 mod security;
 mod stop;
 mod support;

@@ -10,7 +10,7 @@ const WITHIN_SECONDS: &str = "300";
 
 fn run(test: &str) {
     let output = Command::new("timeout")
-        .args([WITHIN_SECONDS, "node", "--test", test])
+        .args([WITHIN_SECONDS, "node", "--import", "./tests/typescript.js", "--test", test])
         .current_dir(project("ui"))
         .env("PRICETIME", BINARY)
         .output()
@@ -18,6 +18,21 @@ fn run(test: &str) {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{test} failed:\n{said}");
     println!("{said}");
+}
+
+#[test]
+fn what_the_pages_compute_is_right() {
+    run("tests/stores.test.js");
+}
+
+#[test]
+fn the_admin_pages_list_filter_and_verify() {
+    run("tests/admin.test.js");
+}
+
+#[test]
+fn without_debug_the_pages_ask_for_a_token() {
+    run("tests/session.test.js");
 }
 
 #[test]

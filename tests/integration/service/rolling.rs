@@ -11,6 +11,7 @@ use testbed::Service;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::service::black_box::project;
 use crate::service::support::{BINARY, DEADLINE, Stack, check_log};
 
 const CLIENTS: usize = 8;
@@ -124,6 +125,11 @@ async fn a_rolling_restart_loses_nothing_and_refuses_for_a_moment() {
         standby = stands_by(&stack).await;
         *clients.urls.lock().expect("the addresses") = vec![stack.service.base_url(), standby.base_url()];
     }
+    nothing_is_lost(&stack, clients).await;
+}
+
+/// Stops the clients, and holds that everything that they were told is in the log.
+async fn nothing_is_lost(stack: &Stack, clients: Clients) {
     clients.stop.store(true, Ordering::Relaxed);
     for task in clients.tasks {
         task.await.expect("a client");
@@ -139,14 +145,66 @@ async fn a_rolling_restart_loses_nothing_and_refuses_for_a_moment() {
     let lost: Vec<u64> = told.acknowledged.iter().copied().filter(|id| !executed.contains(id)).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged orders are not in the log: {lost:?}", lost.len(), told.at.len());
     println!("acknowledged {} · refusals {} · lost 0", told.acknowledged.len(), told.refusals);
-    check_log(&stack).await;
+    check_log(stack).await;
+}
+
+/// Clients that know one address alone: that of the proxy of deploy/k8s, which follows `/readyz`.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_the_proxy_clients_need_one_address() {
+    let mut stack = Stack::start();
+    let mut standby = stands_by(&stack).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (port, alive) = (testbed::free_port().expect("a port"), testbed::free_port().expect("a port"));
+    let file = std::fs::read_to_string(project("deploy/k8s/haproxy.cfg")).expect("the configuration");
+    // The same without a cluster: both services by their addresses.
+    let (before, cluster) = file.split_once("resolvers cluster\n").expect("the cluster's names");
+    let (_, after) = cluster.split_once("\n\n").expect("the rest");
+    let services = [("a", &stack.service), ("b", &standby)];
+    let servers = services.map(|(name, service)| format!("    server {name} 127.0.0.1:{}\n", service.port())).concat();
+    let template = after.lines().find(|line| line.trim_start().starts_with("server-template")).expect("the servers");
+    let after = after.replace(template, &servers).replace("bind :8000", &format!("bind 127.0.0.1:{port}"));
+    let configuration = format!("{before}{}", after.replace("bind :8404", &format!("bind 127.0.0.1:{alive}")));
+    let path = folder.path().join("haproxy.cfg");
+    std::fs::write(&path, configuration).expect("a file");
+    let proxy = std::process::Command::new("/usr/sbin/haproxy").args(["-db", "-f"]).arg(&path).spawn();
+    let mut proxy = Ended(proxy.expect("haproxy: run `make prepare`"));
+
+    let clients = Clients::start(vec![format!("http://127.0.0.1:{port}")]);
+    clients.more(300).await;
+    let asked = Instant::now();
+    stack.service.terminate(Duration::from_secs(30)).expect("an end");
+    let ended = Instant::now();
+    standby.wait_ready(Duration::from_secs(20)).expect("the standby takes over");
+    let took_over = ended.elapsed();
+    clients.more(300).await;
+    let gap = clients.longest_gap(asked);
+    println!("the standby was ready after {took_over:?}; no order acknowledged for {gap:?}");
+    assert!(gap < took_over + BEYOND, "orders were refused for {gap:?}, and the take-over took {took_over:?}");
+    stack.service = standby;
+    nothing_is_lost(&stack, clients).await;
+    assert!(proxy.0.try_wait().expect("its state").is_none(), "the proxy has ended");
+}
+
+/// A process that ends with its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A second service beside the stack's, once it lives.
 async fn stands_by(stack: &Stack) -> Service {
-    let service = Service::spawn(BINARY, stack.environment()).expect("a second service");
+    let mut service = Service::spawn(BINARY, stack.environment()).expect("a second service");
     let began = Instant::now();
     while service.readiness() != Some(503) {
+        // A busy server that does not answer in time ends a start; its supervisor starts it again.
+        if service.exited().expect("its state").is_some_and(|status| status.code() == Some(3)) {
+            service.relaunch(&[]).expect("a start");
+        }
         assert!(began.elapsed() < DEADLINE, "the standby does not live: {}", service.log());
         sleep(Duration::from_millis(20)).await;
     }

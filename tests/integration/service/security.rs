@@ -89,6 +89,22 @@ async fn keys_let_in_whom_they_should(mode: Mode) {
     println!("{}", run_with("python", &["api_tests/access_check.py"], &stack.service.base_url(), &environment));
 }
 
+/// A change of the administrator's is logged with the key that made it; a look is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_changes_what_stands_in_the_log() {
+    let stack = Stack::with_settings(Mode::Embedded, &[("DEBUG", "false")]);
+    let (id, token) = made(&stack, &["keys", "make", "an operator", "--scopes", "admin"]);
+    until(&stack, &token, StatusCode::OK).await;
+    let operator = client(Some(&token));
+    operator.get(stack.url("/api/debug/hash/")).send().await.expect("an answer");
+    let key = format!("caller=key {id}");
+    assert!(!stack.service.log().contains(&key), "{}", stack.service.log());
+    operator.post(stack.url("/api/accounts/desk/block/")).send().await.expect("an answer");
+    let log = stack.service.log();
+    let line = log.lines().find(|line| line.contains(&key)).expect(&log);
+    assert!(line.contains("/api/accounts/desk/block/"), "{line}");
+}
+
 /// The role that the service works as may read keys, and neither make nor change them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_makes_no_keys() {

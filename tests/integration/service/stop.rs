@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use testbed::Service;
 
+use crate::service::black_box::run;
 use crate::service::support::{BINARY, Mode, Stack, check_log, on_both, under_load};
 
 on_both! {
@@ -22,6 +23,31 @@ async fn sigterm_under_load_drains_and_loses_nothing(mode: Mode) {
         }
     })
     .await;
+}
+
+/// Whoever listens is told that the service stops, and where to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_told_that_the_service_stops() {
+    let mut stack = Stack::on(Mode::Embedded);
+    let base_url = stack.service.base_url();
+    let listener = std::thread::spawn(move || run("python", &["api_tests/closing_check.py"], &base_url));
+    let began = Instant::now();
+    loop {
+        let page =
+            stack.client.get(stack.url("/metrics")).send().await.expect("an answer").text().await.expect("a text");
+        if page.contains("\npricetime_sockets 1\n") {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "nobody listens:\n{page}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // What is answered and published before the stop was subscribed to in time.
+    let (maker, taker) =
+        (stack.place("BTC_USDT", "SELL", "100", "1").await, stack.place("BTC_USDT", "BUY", "100", "1").await);
+    stack.state_with([maker, taker]).await;
+    let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
+    assert_eq!(status.code(), Some(0), "{}", stack.service.log());
+    println!("{}", listener.join().expect("it was told"));
 }
 
 /// A second service on the same parts stands by; when the first is killed it takes over and knows everything.

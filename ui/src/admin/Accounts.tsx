@@ -38,7 +38,9 @@ async function set(account: string, blocked: boolean) {
   try {
     const state = await post<AccountState>(`accounts/${account}/${blocked ? "block" : "unblock"}/`);
     states.value = { ...states.value, [account]: state };
-    note.value = blocked ? `${account} is blocked; ${state.cancelled} of its orders were cancelled.` : `${account} is unblocked.`;
+    note.value = blocked
+      ? `${account} is blocked; ${state.cancelled} of its orders were cancelled.`
+      : `${account} is unblocked.`;
     await load();
   } catch (error) {
     note.value = trouble(error);
@@ -62,13 +64,33 @@ export function Accounts() {
       <form class="filter" aria-label="Block an account" onSubmit={(event) => event.preventDefault()}>
         <label class="entry">
           <span>Account</span>
-          <input class="box" id="account-name" value={wanted.value} maxLength={64} autocomplete="off" spellcheck={false} onInput={(event) => (wanted.value = event.currentTarget.value)} />
+          <input
+            class="box"
+            id="account-name"
+            value={wanted.value}
+            maxLength={64}
+            autocomplete="off"
+            spellcheck={false}
+            onInput={(event) => (wanted.value = event.currentTarget.value)}
+          />
         </label>
         <div class="buttons">
-          <button type="button" id="block" class="quiet danger" disabled={wanted.value === ""} onClick={() => void set(wanted.value, true)}>
+          <button
+            type="button"
+            id="block"
+            class="quiet danger"
+            disabled={wanted.value === ""}
+            onClick={() => void set(wanted.value, true)}
+          >
             Block, and cancel all its orders
           </button>
-          <button type="button" id="unblock" class="quiet" disabled={wanted.value === ""} onClick={() => void set(wanted.value, false)}>
+          <button
+            type="button"
+            id="unblock"
+            class="quiet"
+            disabled={wanted.value === ""}
+            onClick={() => void set(wanted.value, false)}
+          >
             Unblock
           </button>
         </div>

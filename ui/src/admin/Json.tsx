@@ -1,5 +1,7 @@
 // Values of JSON, for reading.
 
+import { dateTime } from "../lib/format";
+
 /** JSON that may come as a text. */
 export function parsed(value: unknown): unknown {
   if (typeof value !== "string") {
@@ -36,7 +38,13 @@ export function Fields({ of }: { of: Record<string, unknown> }) {
   );
 }
 
+/** Numbers from here on are points in time, in microseconds since 1970. */
+const TIMES_FROM = 1e15;
+
 function Value({ of }: { of: unknown }) {
+  if (typeof of === "number" && of >= TIMES_FROM) {
+    return <>{dateTime(of)} UTC</>;
+  }
   if (of === true || of === false) {
     return <span class={of ? "good" : "bad"}>{of ? "yes" : "no"}</span>;
   }

@@ -39,30 +39,38 @@ function filter(): Record<string, string> {
   return filter;
 }
 
+/** The newest question: an answer to an older one comes too late. */
+let asked = 0;
+
 async function load() {
-  const wanted = JSON.stringify(filter());
-  try {
-    const page = await readLog(apiFilter(filter()));
-    if (wanted === JSON.stringify(filter())) {
-      rows.value = page.rows;
-      cursor.value = page.next_cursor ?? null;
-      note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
-    }
-  } catch (error) {
-    note.value = trouble(error);
+  const mine = ++asked;
+  const page = await readLog(apiFilter(filter())).catch((error: unknown) => trouble(error));
+  if (mine !== asked) {
+    return;
+  }
+  if (typeof page === "string") {
+    note.value = page;
     rows.value = [];
+  } else {
+    rows.value = page.rows;
+    cursor.value = page.next_cursor ?? null;
+    note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
   }
   loaded.value = true;
 }
 
 async function older() {
-  try {
-    const page = await readLog(apiFilter(filter()), cursor.value);
+  following.value = false;
+  const mine = ++asked;
+  const page = await readLog(apiFilter(filter()), cursor.value).catch((error: unknown) => trouble(error));
+  if (mine !== asked) {
+    return;
+  }
+  if (typeof page === "string") {
+    note.value = page;
+  } else {
     rows.value = [...rows.value, ...page.rows].slice(0, MOST);
     cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
-    following.value = false;
-  } catch (error) {
-    note.value = trouble(error);
   }
 }
 
@@ -106,7 +114,7 @@ export function followLog(): () => void {
 export function Log() {
   const opened = route.value.query.row;
   return (
-    <div class={opened ? "split" : "whole"}>
+    <div class={opened ? "split covering" : "whole"}>
       <section class="panel" aria-label="Event log">
         <Filter />
         <div class="scroll" tabIndex={0} role="region" aria-label="Rows of the log">
@@ -178,7 +186,16 @@ function Filter() {
   const field = (name: string, label: string, inputMode: "text" | "numeric" = "text") => (
     <label class="entry">
       <span>{label}</span>
-      <input class="box" id={name} name={name} type="text" inputMode={inputMode} value={now[name] ?? ""} autocomplete="off" spellcheck={false} />
+      <input
+        class="box"
+        id={name}
+        name={name}
+        type="text"
+        inputMode={inputMode}
+        value={now[name] ?? ""}
+        autocomplete="off"
+        spellcheck={false}
+      />
     </label>
   );
   const time = (name: string, label: string) => (
@@ -221,7 +238,13 @@ function Filter() {
         <button type="button" class="quiet" onClick={() => go("log")}>
           Clear
         </button>
-        <button type="button" class="quiet" id="follow" aria-pressed={following.value} onClick={() => (following.value = !following.value)}>
+        <button
+          type="button"
+          class="quiet"
+          id="follow"
+          aria-pressed={following.value}
+          onClick={() => (following.value = !following.value)}
+        >
           {following.value ? "Following" : "Follow"}
         </button>
         <a class="quiet" id="jsonl" href={logLines(apiFilter(now)).href} download="pricetime-log.jsonl">

@@ -93,7 +93,9 @@ function BookHere({ symbol, seq }: { symbol: string; seq: number }) {
         <p>{book}</p>
       ) : (
         <>
-          <p class="muted">after row {book.seq}, phase {book.phase}</p>
+          <p class="muted">
+            after row {book.seq}, phase {book.phase}
+          </p>
           <div class="sides-of-book" id="book-at">
             <Levels title="Bids" levels={book.bids} className="buy" />
             <Levels title="Asks" levels={book.asks} className="sell" />

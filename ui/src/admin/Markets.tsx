@@ -10,7 +10,16 @@ import { words } from "../lib/inputs";
 
 const PHASES: Phase[] = ["CONTINUOUS", "AUCTION", "POST_ONLY", "CANCEL_ONLY", "CLOSED"];
 /** Rules that can be changed; scales are for ever. */
-const RULES = ["tick", "lot", "min_quantity", "max_quantity", "min_notional", "max_notional", "price_band", "max_open_orders"] as const;
+const RULES = [
+  "tick",
+  "lot",
+  "min_quantity",
+  "max_quantity",
+  "min_notional",
+  "max_notional",
+  "price_band",
+  "max_open_orders",
+] as const;
 /** Rules that are whole numbers and not decimals. */
 const WHOLE = new Set<string>(["price_band", "max_open_orders", "price_decimals", "quantity_decimals"]);
 
@@ -46,7 +55,9 @@ async function act(done: string, what: () => Promise<unknown>, symbol: string) {
 
 /** The fields of a form that are filled in, as the service takes them. */
 function instrument(form: HTMLFormElement): [string, Record<string, unknown>] {
-  const { symbol = "", ...fields } = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value).trim()]));
+  const { symbol = "", ...fields } = Object.fromEntries(
+    [...new FormData(form)].map(([name, value]) => [name, String(value).trim()]),
+  );
   const filled = Object.entries(fields).filter(([, value]) => value !== "");
   return [symbol, Object.fromEntries(filled.map(([name, value]) => [name, WHOLE.has(name) ? Number(value) : value]))];
 }
@@ -81,7 +92,12 @@ export function Markets() {
               {tickers.value.map((ticker) => (
                 <tr key={ticker.symbol} class={ticker.symbol === market?.symbol ? "opened" : ""}>
                   <td>
-                    <button type="button" class="link" data-market={ticker.symbol} onClick={() => void open(ticker.symbol)}>
+                    <button
+                      type="button"
+                      class="link"
+                      data-market={ticker.symbol}
+                      onClick={() => void open(ticker.symbol)}
+                    >
                       {ticker.symbol}
                     </button>
                   </td>
@@ -115,7 +131,13 @@ function PhaseOf({ market }: { market: Market }) {
             key={phase}
             type="button"
             aria-pressed={market.phase === phase}
-            onClick={() => void act(`${market.symbol} is ${phase}.`, () => post(`symbols/${market.symbol}/phase/`, { phase }), market.symbol)}
+            onClick={() =>
+              void act(
+                `${market.symbol} is ${phase}.`,
+                () => post(`symbols/${market.symbol}/phase/`, { phase }),
+                market.symbol,
+              )
+            }
           >
             {words(phase)}
           </button>
@@ -149,7 +171,13 @@ function RulesOf({ market }: { market: Market | null }) {
         {names.map((name) => (
           <label key={name} class="entry">
             <span>{name === "price_band" ? "price band, 1/100 %" : name.replaceAll("_", " ")}</span>
-            <input class="box" name={name} inputMode="decimal" autocomplete="off" value={now[name] === undefined || now[name] === null ? "" : shortest(String(now[name]))} />
+            <input
+              class="box"
+              name={name}
+              inputMode="decimal"
+              autocomplete="off"
+              value={now[name] === undefined || now[name] === null ? "" : shortest(String(now[name]))}
+            />
           </label>
         ))}
       </div>

@@ -2,7 +2,15 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { compareSnapshots, readSnapshots, takeSnapshot, trouble, verifySnapshot, type SnapshotRow, type Verified } from "../api/admin";
+import {
+  compareSnapshots,
+  readSnapshots,
+  takeSnapshot,
+  trouble,
+  verifySnapshot,
+  type SnapshotRow,
+  type Verified,
+} from "../api/admin";
 import { age, bytes, dateTime, whole } from "../lib/format";
 import { Fields } from "./Json";
 
@@ -63,7 +71,13 @@ export function Snapshots() {
         <span class="said" role="status">
           {note.value}
         </span>
-        <button type="button" id="take-snapshot" class="primary" disabled={busy.value !== ""} onClick={() => void take()}>
+        <button
+          type="button"
+          id="take-snapshot"
+          class="primary"
+          disabled={busy.value !== ""}
+          onClick={() => void take()}
+        >
           Take one now
         </button>
       </h2>
@@ -71,11 +85,13 @@ export function Snapshots() {
         <table id="snapshots">
           <thead>
             <tr>
-              {["At seq", "Created UTC", "Age", "Size", "State hash", "Engine", "Verified UTC", "Against the log"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
+              {["At seq", "Created UTC", "Age", "Size", "State hash", "Engine", "Verified UTC", "Against the log"].map(
+                (head) => (
+                  <th key={head} scope="col">
+                    {head}
+                  </th>
+                ),
+              )}
             </tr>
           </thead>
           <tbody>
@@ -106,7 +122,13 @@ function Row({ snapshot }: { snapshot: SnapshotRow }) {
       <td>{snapshot.verified_at === null ? "–" : dateTime(snapshot.verified_at)}</td>
       <td class="do">
         {typeof result === "object" ? <Verdict of={result} /> : null}
-        <button type="button" class="quiet" data-verify={seq} disabled={busy.value !== ""} onClick={() => void verify(seq)}>
+        <button
+          type="button"
+          class="quiet"
+          data-verify={seq}
+          disabled={busy.value !== ""}
+          onClick={() => void verify(seq)}
+        >
           {busy.value === `verify ${seq}` ? "verifying …" : "verify"}
         </button>
       </td>
@@ -126,7 +148,11 @@ function Compare() {
   const choice = (name: "a" | "b", label: string) => (
     <label class="inline">
       <span>{label}</span>
-      <select id={`compare-${name}`} value={chosen.value[name]} onChange={(event) => (chosen.value = { ...chosen.value, [name]: event.currentTarget.value })}>
+      <select
+        id={`compare-${name}`}
+        value={chosen.value[name]}
+        onChange={(event) => (chosen.value = { ...chosen.value, [name]: event.currentTarget.value })}
+      >
         {snapshots.value.map(({ at_seq: seq }) => (
           <option key={seq} value={String(seq)}>
             {seq}

@@ -79,7 +79,8 @@ export const readBook = (symbol: string, seq: number) => get<BookAt>(`admin/book
 export const readSnapshots = () => get<{ snapshots: SnapshotRow[] }>("admin/snapshots/");
 export const takeSnapshot = () => post<SnapshotRow>("admin/snapshots/");
 export const verifySnapshot = (seq: number) => post<Verified>(`admin/snapshots/${seq}/verify/`);
-export const compareSnapshots = (a: number, b: number) => get<Record<string, unknown>>("admin/snapshots/compare/", { a, b });
+export const compareSnapshots = (a: number, b: number) =>
+  get<Record<string, unknown>>("admin/snapshots/compare/", { a, b });
 export const readHealth = () => get<Record<string, unknown>>("admin/health/");
 
 /** What went wrong, in words; a service that has no such route is no error. */

@@ -11,7 +11,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 import type { Candle } from "../api/types";
-import { shownAs } from "../lib/decimal";
+import { grouped, shownAs } from "../lib/decimal";
 import { compact } from "../lib/format";
 import type { MarketStore } from "../store/market";
 import { colours, FONT, type Colours } from "./colours";
@@ -70,7 +70,10 @@ export class PriceChart {
     this.chart.applyOptions({
       layout: { background: { type: ColorType.Solid, color: now.panel }, textColor: now.muted },
       grid: { vertLines: line, horzLines: line },
-      crosshair: { vertLine: { color: now.muted, labelBackgroundColor: "#3a4656" }, horzLine: { color: now.muted, labelBackgroundColor: "#3a4656" } },
+      crosshair: {
+        vertLine: { color: now.muted, labelBackgroundColor: "#3a4656" },
+        horzLine: { color: now.muted, labelBackgroundColor: "#3a4656" },
+      },
     });
     this.prices.applyOptions({ upColor: now.up, downColor: now.down, wickUpColor: now.up, wickDownColor: now.down });
     this.redraw();
@@ -86,7 +89,8 @@ export class PriceChart {
     const store = this.market.candles;
     const { candles } = store;
     const digits = this.market.digits.peek().price;
-    this.prices.applyOptions({ priceFormat: { type: "price", precision: digits, minMove: 10 ** -digits } });
+    const formatter = (price: number) => grouped(price.toFixed(digits));
+    this.prices.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -digits } });
     const known = Math.min(this.drawn, candles.length);
     if (this.drawn > 0 && store.changedFrom >= known - 1 && candles.length >= this.drawn) {
       for (const candle of candles.slice(store.changedFrom)) {
@@ -97,7 +101,9 @@ export class PriceChart {
       this.prices.setData(candles.map(bar));
       this.volumes.setData(candles.map((candle) => this.volume(candle)));
       if (this.drawn < 2 || candles.length < this.drawn) {
-        this.chart.timeScale().setVisibleLogicalRange({ from: candles.length - AT_FIRST, to: candles.length + FREE_RIGHT });
+        this.chart
+          .timeScale()
+          .setVisibleLogicalRange({ from: candles.length - AT_FIRST, to: candles.length + FREE_RIGHT });
       }
     }
     this.drawn = candles.length;
@@ -114,7 +120,9 @@ export class PriceChart {
       return;
     }
     const digits = this.market.digits.peek().price;
-    const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map((price) => shownAs(price, digits));
+    const [open, high, low, close] = [candle.open, candle.high, candle.low, candle.close].map((price) =>
+      shownAs(price, digits),
+    );
     this.legend.set(`O ${open}  H ${high}  L ${low}  C ${close}  V ${compact(candle.volume)}`);
   }
 

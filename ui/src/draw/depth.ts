@@ -84,7 +84,12 @@ export class DepthChart {
     }
   }
 
-  private area(context: CanvasRenderingContext2D, side: Side, x: (price: number) => number, y: (total: number) => number) {
+  private area(
+    context: CanvasRenderingContext2D,
+    side: Side,
+    x: (price: number) => number,
+    y: (total: number) => number,
+  ) {
     const first = side.points[0];
     const last = side.points.at(-1);
     if (!first || !last) {
@@ -116,7 +121,13 @@ export class DepthChart {
     context.font = `11px ${FONT}`;
     context.fillStyle = this.colours.muted;
     const line = this.height - 4;
-    for (const [part, align] of [[-1, "left"], [-0.5, "center"], [0, "center"], [0.5, "center"], [1, "right"]] as const) {
+    for (const [part, align] of [
+      [-1, "left"],
+      [-0.5, "center"],
+      [0, "center"],
+      [0.5, "center"],
+      [1, "right"],
+    ] as const) {
       if (this.width > 420 || part === -1 || part === 0 || part === 1) {
         context.textAlign = align;
         const at = (this.width / 2) * (1 + part) + (part === -1 ? 8 : part === 1 ? -8 : 0);
@@ -128,7 +139,9 @@ export class DepthChart {
   private readout(context: CanvasRenderingContext2D, sides: Side[], x: (price: number) => number, price: number) {
     const [bids, asks] = sides as [Side, Side];
     const isBid = x(price) < this.width / 2;
-    const point = (isBid ? bids : asks).points.findLast((point) => (isBid ? point.price >= price : point.price <= price));
+    const point = (isBid ? bids : asks).points.findLast((point) =>
+      isBid ? point.price >= price : point.price <= price,
+    );
     context.strokeStyle = this.colours.muted;
     context.lineWidth = 1;
     context.beginPath();

@@ -31,7 +31,15 @@ class LadderRow {
   row: Row | null = null;
 
   constructor(readonly side: "bids" | "asks") {
-    this.button = element("button", "level empty", this.bar, this.mark.node, this.price.node, this.size.node, this.total.node);
+    this.button = element(
+      "button",
+      "level empty",
+      this.bar,
+      this.mark.node,
+      this.price.node,
+      this.size.node,
+      this.total.node,
+    );
     this.button.type = "button";
     this.button.tabIndex = -1;
   }
@@ -116,7 +124,10 @@ export class LadderView {
       price: (units: number) => grouped(fixed(units, priceDecimals, digits.price)),
       quantity: (units: bigint) => grouped(fixed(units, quantityDecimals, digits.quantity)),
     };
-    for (const [side, found] of [["asks", asks], ["bids", bids]] as const) {
+    for (const [side, found] of [
+      ["asks", asks],
+      ["bids", bids],
+    ] as const) {
       this.rowsOf[side].forEach((row, index) => {
         const level = found[index] ?? null;
         row.draw(level, most, level !== null && ownPrices[side].has(level.price), show);

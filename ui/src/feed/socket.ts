@@ -8,10 +8,7 @@ import { judge } from "./cursor";
 
 /** How the page stands to the service. */
 export type Connection =
-  | { state: "connecting" }
-  | { state: "live" }
-  | { state: "resyncing" }
-  | { state: "stale"; seconds: number };
+  { state: "connecting" } | { state: "live" } | { state: "resyncing" } | { state: "stale"; seconds: number };
 
 export interface Handler {
   snapshot(data: never, message: FeedMessage): void;
@@ -188,7 +185,8 @@ export class FeedSocket {
   private judgeState() {
     const next = this.judged();
     const now = this.connection.peek();
-    const same = next.state === now.state && (next.state !== "stale" || now.state !== "stale" || next.seconds === now.seconds);
+    const same =
+      next.state === now.state && (next.state !== "stale" || now.state !== "stale" || next.seconds === now.seconds);
     if (!same) {
       this.connection.value = next;
     }

@@ -3,7 +3,17 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-export function Dialog({ open, title, close, children }: { open: boolean; title: string; close: () => void; children: ComponentChildren }) {
+export function Dialog({
+  open,
+  title,
+  close,
+  children,
+}: {
+  open: boolean;
+  title: string;
+  close: () => void;
+  children: ComponentChildren;
+}) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (open && !dialog.current?.open) {
@@ -13,7 +23,12 @@ export function Dialog({ open, title, close, children }: { open: boolean; title:
     }
   }, [open]);
   return (
-    <dialog ref={dialog} aria-label={title} onClose={close} onClick={(event) => event.target === dialog.current && close()}>
+    <dialog
+      ref={dialog}
+      aria-label={title}
+      onClose={close}
+      onClick={(event) => event.target === dialog.current && close()}
+    >
       <div class="dialog">
         <h2>
           <span>{title}</span>

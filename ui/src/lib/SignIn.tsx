@@ -18,7 +18,11 @@ export function SignIn() {
     ) : (
       <p>
         You are signed in.{" "}
-        <button type="button" class="quiet" onClick={() => void signOut().catch((error: unknown) => (failed.value = wordsOf(error)))}>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => void signOut().catch((error: unknown) => (failed.value = wordsOf(error)))}
+        >
           Sign out
         </button>
       </p>
@@ -38,7 +42,13 @@ export function SignIn() {
       <label class="entry">
         <span>ADMIN_TOKEN, or an API key with scope admin</span>
         <span class="box">
-          <input id="token" type="password" autocomplete="current-password" value={token.value} onInput={(event) => (token.value = event.currentTarget.value)} />
+          <input
+            id="token"
+            type="password"
+            autocomplete="current-password"
+            value={token.value}
+            onInput={(event) => (token.value = event.currentTarget.value)}
+          />
         </span>
       </label>
       <button type="submit" id="sign-in" class="primary" disabled={token.value === ""}>

@@ -32,7 +32,9 @@ export function age(seconds: number): string {
 
 /** A whole number with marks between thousands. */
 export function whole(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
 /** A figure with three significant digits or so. */
@@ -51,7 +53,11 @@ export function bytes(count: number): string {
 /** The amount of quote or base in few digits: 1.24M. */
 export function compact(text: string): string {
   const value = Number(text);
-  for (const [size, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "K"]] as const) {
+  for (const [size, letter] of [
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "K"],
+  ] as const) {
     if (value >= size) {
       return `${(value / size).toFixed(2)}${letter}`;
     }

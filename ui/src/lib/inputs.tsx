@@ -19,7 +19,18 @@ interface EntryProps {
 /** Steps that the arrow keys make with Shift. */
 const MANY = 10;
 
-export function Entry({ id, label, unit, of, step = "1", decimals = 0, disabled = false, empty = "", wrong = false, text = false }: EntryProps) {
+export function Entry({
+  id,
+  label,
+  unit,
+  of,
+  step = "1",
+  decimals = 0,
+  disabled = false,
+  empty = "",
+  wrong = false,
+  text = false,
+}: EntryProps) {
   return (
     <label class="entry">
       <span>{label}</span>
@@ -33,7 +44,9 @@ export function Entry({ id, label, unit, of, step = "1", decimals = 0, disabled 
           placeholder={empty}
           disabled={disabled}
           aria-invalid={wrong}
-          onInput={(event) => (of.value = text ? event.currentTarget.value : event.currentTarget.value.replaceAll(",", ""))}
+          onInput={(event) =>
+            (of.value = text ? event.currentTarget.value : event.currentTarget.value.replaceAll(",", ""))
+          }
           onKeyDown={(event) => {
             const way = event.key === "ArrowUp" ? 1 : event.key === "ArrowDown" ? -1 : 0;
             if (way !== 0 && !text) {
@@ -60,7 +73,12 @@ export function Choice<T extends string>({ id, label, of, from, disabled = false
   return (
     <label class="entry">
       <span>{label}</span>
-      <select id={id} value={of.value} disabled={disabled} onChange={(event) => (of.value = event.currentTarget.value as T)}>
+      <select
+        id={id}
+        value={of.value}
+        disabled={disabled}
+        onChange={(event) => (of.value = event.currentTarget.value as T)}
+      >
         {from.map((value) => (
           <option key={value} value={value}>
             {words(value)}

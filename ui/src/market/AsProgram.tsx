@@ -13,7 +13,12 @@ export function AsProgram({ order, url }: { order: Record<string, unknown>; url:
       <div class="segments" role="group" aria-label="As a program">
         <span class="muted">as</span>
         {(["curl", "Python"] as const).map((name) => (
-          <button key={name} type="button" aria-pressed={language.value === name} onClick={() => (language.value = name)}>
+          <button
+            key={name}
+            type="button"
+            aria-pressed={language.value === name}
+            onClick={() => (language.value = name)}
+          >
             {name}
           </button>
         ))}

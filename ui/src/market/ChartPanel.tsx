@@ -42,7 +42,12 @@ export function DepthPanel() {
         <span class="muted">{market.value?.names.base} up to a price</span>
       </h2>
       <div class="canvas">
-        <canvas id="depth" ref={host} role="img" aria-label="What has gathered on each side up to each price; the order book has the figures" />
+        <canvas
+          id="depth"
+          ref={host}
+          role="img"
+          aria-label="What has gathered on each side up to each price; the order book has the figures"
+        />
       </div>
     </section>
   );

@@ -7,9 +7,13 @@ const MISSING = "This service does not tell it.";
 
 export function EngineStrip() {
   const { engine: now, seq, verifiedSeq } = engine.value;
-  const micros = (p50: number | null, p99: number | null) => (p50 === null || p99 === null ? "–" : `${figure(p50)} / ${figure(p99)} µs`);
-  const millis = (p50: number | null, p99: number | null) => (p50 === null || p99 === null ? "–" : `${figure(p50)} / ${figure(p99)} ms`);
-  const snapshot = now?.last_snapshot ? `row ${whole(now.last_snapshot.at_seq)}, ${age(now.last_snapshot.age_s)} ago` : "–";
+  const micros = (p50: number | null, p99: number | null) =>
+    p50 === null || p99 === null ? "–" : `${figure(p50)} / ${figure(p99)} µs`;
+  const millis = (p50: number | null, p99: number | null) =>
+    p50 === null || p99 === null ? "–" : `${figure(p50)} / ${figure(p99)} ms`;
+  const snapshot = now?.last_snapshot
+    ? `row ${whole(now.last_snapshot.at_seq)}, ${age(now.last_snapshot.age_s)} ago`
+    : "–";
   return (
     <footer class="engine" aria-label="Engine">
       <dl>

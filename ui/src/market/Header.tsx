@@ -13,7 +13,11 @@ export function Header() {
   return (
     <header class="top">
       <Brand />
-      {demo ? <span class="badge demo" title="The orders on this page are made by the demo market">DEMO</span> : null}
+      {demo ? (
+        <span class="badge demo" title="The orders on this page are made by the demo market">
+          DEMO
+        </span>
+      ) : null}
       <SymbolSwitch />
       <Figures />
       <span class="grow" />
@@ -35,7 +39,12 @@ function SymbolSwitch() {
   return (
     <label class="switch">
       <span class="hidden">Market</span>
-      <select id="symbol" value={now} disabled={all.length === 0} onChange={(event) => void show(event.currentTarget.value)}>
+      <select
+        id="symbol"
+        value={now}
+        disabled={all.length === 0}
+        onChange={(event) => void show(event.currentTarget.value)}
+      >
         {all.length === 0 ? <option value="">no market</option> : null}
         {all.map((symbol) => (
           <option key={symbol} value={symbol}>
@@ -74,9 +83,9 @@ function Figures() {
       <Figure name={`24 h value ${now?.names.quote ?? ""}`} of={ticker ? compact(ticker.quote_volume_24h) : "–"} />
       <Figure name="24 h trades" of={ticker ? whole(ticker.trades_24h) : "–"} />
       <Figure name="Spread" of={spread(ticker?.bid, ticker?.ask, digits)} />
-      <div>
+      <div class={ticker && ticker.phase !== "CONTINUOUS" ? "phase warn" : "phase"}>
         <dt>Phase</dt>
-        <dd class={ticker && ticker.phase !== "CONTINUOUS" ? "warn" : ""}>{ticker?.phase ?? "–"}</dd>
+        <dd>{ticker?.phase ?? "–"}</dd>
       </div>
       {ticker?.auction ? (
         <Figure name="Auction" of={`${compact(ticker.auction.volume)} at ${shownAs(ticker.auction.price, digits)}`} />

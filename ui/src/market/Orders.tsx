@@ -46,24 +46,65 @@ export function Orders() {
   return (
     <section class="panel orders" aria-label="Own orders">
       <h2>
-        <div class="tabs" role="tablist" aria-label="Own orders" onKeyDown={(event) => turn(event, tabs.map(([name]) => name))}>
+        <div
+          class="tabs"
+          role="tablist"
+          aria-label="Own orders"
+          onKeyDown={(event) =>
+            turn(
+              event,
+              tabs.map(([name]) => name),
+            )
+          }
+        >
           {tabs.map(([name, label]) => (
-            <button key={name} type="button" role="tab" id={`tab-${name}`} aria-controls="own-table" aria-selected={tab.value === name} tabIndex={tab.value === name ? 0 : -1} onClick={() => (tab.value = name)}>
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-controls="own-table"
+              aria-selected={tab.value === name}
+              tabIndex={tab.value === name ? 0 : -1}
+              onClick={() => (tab.value = name)}
+            >
               {label}
             </button>
           ))}
         </div>
-        <span class="said" role="status">{said.value}</span>
+        <span class="said" role="status">
+          {said.value}
+        </span>
         <label class="inline">
           <span>Account</span>
-          <input id="account" value={account.value} spellcheck={false} autocomplete="off" maxLength={64} onChange={(event) => (account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk")} />
+          <input
+            id="account"
+            aria-label="Account"
+            value={account.value}
+            spellcheck={false}
+            autocomplete="off"
+            maxLength={64}
+            onChange={(event) => (account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk")}
+          />
         </label>
-        <button type="button" id="cancel-all" class="quiet" disabled={open.length === 0} onClick={() => void cancelAll()}>
+        <button
+          type="button"
+          id="cancel-all"
+          class="quiet"
+          disabled={open.length === 0}
+          onClick={() => void cancelAll()}
+        >
           Cancel all
         </button>
       </h2>
       <div class="scroll" id="own-table" role="tabpanel" aria-labelledby={`tab-${tab.value}`} tabIndex={0}>
-        {tab.value === "open" ? <OpenOrders orders={open} /> : tab.value === "history" ? <History orders={ended} /> : <Fills fills={fills} />}
+        {tab.value === "open" ? (
+          <OpenOrders orders={open} />
+        ) : tab.value === "history" ? (
+          <History orders={ended} />
+        ) : (
+          <Fills fills={fills} />
+        )}
       </div>
     </section>
   );
@@ -78,7 +119,17 @@ function turn(event: KeyboardEvent, names: Tab[]) {
   }
 }
 
-function Table({ heads, empty, children, more }: { heads: string[]; empty: string; children: ComponentChildren[]; more: number }) {
+function Table({
+  heads,
+  empty,
+  children,
+  more,
+}: {
+  heads: string[];
+  empty: string;
+  children: ComponentChildren[];
+  more: number;
+}) {
   if (children.length === 0) {
     return <p class="nothing">{empty}</p>;
   }
@@ -123,22 +174,30 @@ const Why = ({ id }: { id: number }) => (
   </button>
 );
 
+/** What matters most comes first: a narrow screen shows the beginning. */
 function OpenOrders({ orders }: { orders: Order[] }) {
   return (
-    <Table heads={["Time UTC", "Id", "Market", "Side", "Type", "Price", "Quantity", "Filled", "Status", "Do"]} empty="No open orders of this account." more={orders.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Filled", "Type", "Status", "Time UTC", "Id", "Market", "Do"]}
+      empty="No open orders of this account."
+      more={orders.length - SHOWN}
+    >
       {orders.slice(0, SHOWN).map((order) => (
         <tr key={order.order_id} data-order={order.order_id}>
-          <td title={dateTime(order.received_at)}>{timeOfDay(order.received_at)}</td>
-          <td>{order.order_id}</td>
-          <td>{order.symbol}</td>
-          <Side side={order.side} />
-          <td>{words(order.type)} {order.time_in_force === "GTC" ? "" : order.time_in_force}</td>
-          <td class="number">{priceOf(order)}</td>
-          <td class="number">{show(order.symbol, order.quantity, "quantity")}</td>
-          <td class="number">{show(order.symbol, order.filled, "quantity")}</td>
+          <Amounts order={order} />
+          <td>
+            {words(order.type)} {order.time_in_force === "GTC" ? "" : order.time_in_force}
+          </td>
           <td>{words(order.status)}</td>
+          <Origin order={order} />
           <td class="do">
-            <button type="button" class="quiet" data-cancel={order.order_id} onClick={() => void cancel(order)} aria-label={`Cancel order ${order.order_id}`}>
+            <button
+              type="button"
+              class="quiet"
+              data-cancel={order.order_id}
+              onClick={() => void cancel(order)}
+              aria-label={`Cancel order ${order.order_id}`}
+            >
               cancel
             </button>
             <Why id={order.order_id} />
@@ -151,19 +210,18 @@ function OpenOrders({ orders }: { orders: Order[] }) {
 
 function History({ orders }: { orders: Order[] }) {
   return (
-    <Table heads={["Time UTC", "Id", "Market", "Side", "Type", "Price", "Quantity", "Filled", "Average", "Status", "Do"]} empty="No order of this account has ended yet." more={orders.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Filled", "Average", "Status", "Type", "Time UTC", "Id", "Market", "Do"]}
+      empty="No order of this account has ended yet."
+      more={orders.length - SHOWN}
+    >
       {orders.slice(0, SHOWN).map((order) => (
         <tr key={order.order_id} data-order={order.order_id}>
-          <td title={dateTime(order.received_at)}>{timeOfDay(order.received_at)}</td>
-          <td>{order.order_id}</td>
-          <td>{order.symbol}</td>
-          <Side side={order.side} />
-          <td>{words(order.type)}</td>
-          <td class="number">{priceOf(order)}</td>
-          <td class="number">{show(order.symbol, order.quantity, "quantity")}</td>
-          <td class="number">{show(order.symbol, order.filled, "quantity")}</td>
+          <Amounts order={order} />
           <td class="number">{show(order.symbol, order.average_price, "price")}</td>
           <td title={order.reason_code ?? ""}>{words(order.status)}</td>
+          <td>{words(order.type)}</td>
+          <Origin order={order} />
           <td class="do">
             <Why id={order.order_id} />
           </td>
@@ -173,20 +231,45 @@ function History({ orders }: { orders: Order[] }) {
   );
 }
 
+function Amounts({ order }: { order: Order }) {
+  return (
+    <>
+      <Side side={order.side} />
+      <td class="number">{priceOf(order)}</td>
+      <td class="number">{show(order.symbol, order.quantity, "quantity")}</td>
+      <td class="number">{show(order.symbol, order.filled, "quantity")}</td>
+    </>
+  );
+}
+
+function Origin({ order }: { order: Order }) {
+  return (
+    <>
+      <td title={dateTime(order.received_at)}>{timeOfDay(order.received_at)}</td>
+      <td>{order.order_id}</td>
+      <td>{order.symbol}</td>
+    </>
+  );
+}
+
 function Fills({ fills }: { fills: OwnFill[] }) {
   return (
-    <Table heads={["Time UTC", "Trade", "Order", "Market", "Side", "Price", "Quantity", "Value", "Role", "Do"]} empty="No fills of this account's orders." more={fills.length - SHOWN}>
+    <Table
+      heads={["Side", "Price", "Quantity", "Value", "Role", "Time UTC", "Trade", "Order", "Market", "Do"]}
+      empty="No fills of this account's orders."
+      more={fills.length - SHOWN}
+    >
       {fills.slice(0, SHOWN).map((fill) => (
         <tr key={`${fill.trade_id} ${fill.order_id}`}>
-          <td>{fill.time ? timeOfDay(fill.time) : "–"}</td>
-          <td>{fill.trade_id}</td>
-          <td>{fill.order_id}</td>
-          <td>{fill.symbol}</td>
           <Side side={fill.side} />
           <td class="number">{show(fill.symbol, fill.price, "price")}</td>
           <td class="number">{show(fill.symbol, fill.quantity, "quantity")}</td>
           <td class="number">{fill.quote_quantity}</td>
           <td>{fill.role}</td>
+          <td>{fill.time ? timeOfDay(fill.time) : "–"}</td>
+          <td>{fill.trade_id}</td>
+          <td>{fill.order_id}</td>
+          <td>{fill.symbol}</td>
           <td class="do">
             <Why id={fill.order_id} />
           </td>

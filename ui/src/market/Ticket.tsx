@@ -45,7 +45,12 @@ export function Ticket() {
   const quote = now?.names.quote ?? "";
   const rests = ticket.hasPrice(kind);
   const byQuote = kind === "MARKET" && ticket.byQuote.value;
-  const { tick = "1", lot = "1", price_decimals: priceDecimals = 0, quantity_decimals: quantityDecimals = 0 } = now?.instrument ?? {};
+  const {
+    tick = "1",
+    lot = "1",
+    price_decimals: priceDecimals = 0,
+    quantity_decimals: quantityDecimals = 0,
+  } = now?.instrument ?? {};
   const wrong = result.value.field;
   const value = ticket.notional();
   return (
@@ -65,10 +70,22 @@ export function Ticket() {
         }}
       >
         <div class="sides" role="group" aria-label="Side">
-          <button type="button" id="side-buy" class="buy" aria-pressed={isBuy} onClick={() => (ticket.side.value = "BUY")}>
+          <button
+            type="button"
+            id="side-buy"
+            class="buy"
+            aria-pressed={isBuy}
+            onClick={() => (ticket.side.value = "BUY")}
+          >
             Buy
           </button>
-          <button type="button" id="side-sell" class="sell" aria-pressed={!isBuy} onClick={() => (ticket.side.value = "SELL")}>
+          <button
+            type="button"
+            id="side-sell"
+            class="sell"
+            aria-pressed={!isBuy}
+            onClick={() => (ticket.side.value = "SELL")}
+          >
             Sell
           </button>
         </div>
@@ -77,7 +94,17 @@ export function Ticket() {
           <Choice id="tif" label="Time in force" of={ticket.timeInForce} from={ticket.TIMES} disabled={!rests} />
         </div>
         <div class="pair">
-          <Entry id="price" label="Price" unit={quote} of={ticket.price} step={tick} decimals={priceDecimals} disabled={!rests} empty={rests ? "" : "market"} wrong={wrong === "price"} />
+          <Entry
+            id="price"
+            label="Price"
+            unit={quote}
+            of={ticket.price}
+            step={tick}
+            decimals={priceDecimals}
+            disabled={!rests}
+            empty={rests ? "" : "market"}
+            wrong={wrong === "price"}
+          />
           <Entry
             id="trigger"
             label={kind === "TRAILING_STOP" ? "Trail by" : "Trigger"}
@@ -91,14 +118,34 @@ export function Ticket() {
           />
         </div>
         <div class="pair">
-          <Entry id="quantity" label={byQuote ? "Amount" : "Quantity"} unit={byQuote ? quote : base} of={ticket.quantity} step={byQuote ? tick : lot} decimals={byQuote ? priceDecimals : quantityDecimals} wrong={wrong === "quantity" || wrong === "quote_quantity"} />
+          <Entry
+            id="quantity"
+            label={byQuote ? "Amount" : "Quantity"}
+            unit={byQuote ? quote : base}
+            of={ticket.quantity}
+            step={byQuote ? tick : lot}
+            decimals={byQuote ? priceDecimals : quantityDecimals}
+            wrong={wrong === "quantity" || wrong === "quote_quantity"}
+          />
           <div class="checks">
             <label>
-              <input id="post-only" type="checkbox" checked={ticket.postOnly.value} disabled={!rests} onChange={(event) => (ticket.postOnly.value = event.currentTarget.checked)} />
+              <input
+                id="post-only"
+                type="checkbox"
+                checked={ticket.postOnly.value}
+                disabled={!rests}
+                onChange={(event) => (ticket.postOnly.value = event.currentTarget.checked)}
+              />
               Post-only
             </label>
             <label>
-              <input id="by-quote" type="checkbox" checked={ticket.byQuote.value} disabled={kind !== "MARKET"} onChange={(event) => (ticket.byQuote.value = event.currentTarget.checked)} />
+              <input
+                id="by-quote"
+                type="checkbox"
+                checked={ticket.byQuote.value}
+                disabled={kind !== "MARKET"}
+                onChange={(event) => (ticket.byQuote.value = event.currentTarget.checked)}
+              />
               By amount
             </label>
           </div>
@@ -106,16 +153,48 @@ export function Ticket() {
         <details class="more">
           <summary>Iceberg, minimum, expiry, self-trade, name</summary>
           <div class="pair">
-            <Entry id="display" label="Show at once" unit={base} of={ticket.display} step={lot} decimals={quantityDecimals} disabled={!rests} wrong={wrong === "display_quantity"} />
-            <Entry id="minimum" label="Minimum" unit={base} of={ticket.minimum} step={lot} decimals={quantityDecimals} disabled={ticket.hasTrigger(kind)} wrong={wrong === "min_quantity"} />
+            <Entry
+              id="display"
+              label="Show at once"
+              unit={base}
+              of={ticket.display}
+              step={lot}
+              decimals={quantityDecimals}
+              disabled={!rests}
+              wrong={wrong === "display_quantity"}
+            />
+            <Entry
+              id="minimum"
+              label="Minimum"
+              unit={base}
+              of={ticket.minimum}
+              step={lot}
+              decimals={quantityDecimals}
+              disabled={ticket.hasTrigger(kind)}
+              wrong={wrong === "min_quantity"}
+            />
           </div>
           <div class="pair">
-            <Entry id="expire" label="Expires after" unit="s" of={ticket.expireIn} step="1" decimals={0} disabled={ticket.timeInForce.value !== "GTD"} wrong={wrong === "expire_at"} />
+            <Entry
+              id="expire"
+              label="Expires after"
+              unit="s"
+              of={ticket.expireIn}
+              step="1"
+              decimals={0}
+              disabled={ticket.timeInForce.value !== "GTD"}
+              wrong={wrong === "expire_at"}
+            />
             <Choice id="prevention" label="Self-trade" of={ticket.prevention} from={ticket.PREVENTIONS} />
           </div>
           <Entry id="name" label="client_order_id" unit="" of={ticket.name} wrong={wrong === "client_order_id"} text />
         </details>
-        <button type="submit" id="place" class={`place ${isBuy ? "buy" : "sell"}`} disabled={!now || result.value.kind === "busy"}>
+        <button
+          type="submit"
+          id="place"
+          class={`place ${isBuy ? "buy" : "sell"}`}
+          disabled={!now || result.value.kind === "busy"}
+        >
           {isBuy ? "Buy" : "Sell"} {ticket.quantity.value} {byQuote ? `for ${quote}` : base}
           {rests && ticket.price.value ? ` at ${ticket.price.value}` : ""}
         </button>
@@ -123,7 +202,9 @@ export function Ticket() {
           {result.value.words || (value ? `Value ${grouped(value)} ${quote}` : "")}
         </p>
       </form>
-      {now ? <AsProgram order={ticket.body(now.symbol, account.value, Date.now())} url={apiUrl("orders/").href} /> : null}
+      {now ? (
+        <AsProgram order={ticket.body(now.symbol, account.value, Date.now())} url={apiUrl("orders/").href} />
+      ) : null}
     </section>
   );
 }

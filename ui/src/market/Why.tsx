@@ -24,8 +24,18 @@ effect(() => {
 export function Why() {
   const now = found.value;
   return (
-    <Dialog open={explained.value !== null} title={`Order ${explained.value ?? ""}`} close={() => (explained.value = null)}>
-      {now === null ? <p class="muted">asking …</p> : typeof now === "string" ? <p class="bad">{now}</p> : <Life of={now} />}
+    <Dialog
+      open={explained.value !== null}
+      title={`Order ${explained.value ?? ""}`}
+      close={() => (explained.value = null)}
+    >
+      {now === null ? (
+        <p class="muted">asking …</p>
+      ) : typeof now === "string" ? (
+        <p class="bad">{now}</p>
+      ) : (
+        <Life of={now} />
+      )}
     </Dialog>
   );
 }
@@ -35,7 +45,8 @@ function Life({ of }: { of: Explanation }) {
   return (
     <>
       <p class="lead">
-        <b class={order.side === "BUY" ? "buy" : "sell"}>{words(order.side)}</b> {order.quantity} {order.symbol} · {words(order.type)}
+        <b class={order.side === "BUY" ? "buy" : "sell"}>{words(order.side)}</b> {order.quantity} {order.symbol} ·{" "}
+        {words(order.type)}
         {order.price ? ` at ${order.price}` : ""} · {order.time_in_force} · {words(order.status)}
       </p>
       <p>{of.summary}</p>
@@ -51,7 +62,9 @@ function Life({ of }: { of: Explanation }) {
           </li>
         ))}
       </ol>
-      {of.complete ? null : <p class="muted">This is not all of its life: it is older than this process, or longer than what is told.</p>}
+      {of.complete ? null : (
+        <p class="muted">This is not all of its life: it is older than this process, or longer than what is told.</p>
+      )}
     </>
   );
 }

@@ -12,7 +12,9 @@ interface Drawn {
 }
 
 /** Makes a picture of the current market in the element, anew for each market; `make` says when it ends. */
-export function useDrawn<E extends HTMLElement>(make: (host: E, market: MarketStore) => Drawn | Drawn[]): RefObject<E | null> {
+export function useDrawn<E extends HTMLElement>(
+  make: (host: E, market: MarketStore) => Drawn | Drawn[],
+): RefObject<E | null> {
   const host = useRef<E>(null);
   useEffect(
     () =>

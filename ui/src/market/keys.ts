@@ -20,7 +20,11 @@ export const KEYS: Key[] = [
   { key: "s", does: "sell: to the price", act: () => ((ticket.side.value = "SELL"), focus("price")) },
   { key: "q", does: "to the quantity", act: () => focus("quantity") },
   { key: "m", does: "to the market", act: () => focus("symbol") },
-  { key: "l", does: "to the order book", act: () => document.querySelector<HTMLElement>("#ladder [tabindex='0']")?.focus() },
+  {
+    key: "l",
+    does: "to the order book",
+    act: () => document.querySelector<HTMLElement>("#ladder [tabindex='0']")?.focus(),
+  },
   { key: "o", does: "to the own orders", act: () => focus("own-table") },
   { key: "+", does: "order book: coarser", act: () => nextStep(1) },
   { key: "-", does: "order book: finer", act: () => nextStep(-1) },
@@ -30,8 +34,16 @@ export const KEYS: Key[] = [
 export function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     const at = event.target;
-    const typing = at instanceof HTMLInputElement || at instanceof HTMLSelectElement || at instanceof HTMLTextAreaElement;
-    if (shortcuts.peek() === "off" || typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+    const typing =
+      at instanceof HTMLInputElement || at instanceof HTMLSelectElement || at instanceof HTMLTextAreaElement;
+    if (
+      shortcuts.peek() === "off" ||
+      typing ||
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      document.querySelector("dialog[open]")
+    ) {
       return;
     }
     const key = KEYS.find(({ key }) => key === event.key);

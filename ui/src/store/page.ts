@@ -19,6 +19,8 @@ const PAST_TRADES = 1000;
 export const socket = new FeedSocket();
 export const markets = signal<string[] | null>(null);
 export const market = signal<MarketStore | null>(null);
+/** Whether the service tells the market only to those who have signed in. */
+export const locked = signal(false);
 
 /** The account's orders as of the last frame. */
 export const own = signal<{ open: Order[]; ended: Order[]; fills: OwnFill[] }>({ open: [], ended: [], fills: [] });
@@ -43,13 +45,25 @@ function every(milliseconds: number, ask: () => Promise<void>) {
   again();
 }
 
+async function readMarkets(): Promise<Symbols> {
+  try {
+    const found = await get<Symbols>("symbols/");
+    locked.value = false;
+    return found;
+  } catch (error) {
+    locked.value = error instanceof Refusal && (error.status === 401 || error.status === 403);
+    throw error;
+  }
+}
+
 async function loadMarkets() {
-  const { symbols } = await get<Symbols>("symbols/");
+  const { symbols } = await readMarkets();
   const names = symbols.map((ticker) => ticker.symbol);
   if (names.join() !== markets.peek()?.join()) {
     markets.value = names;
   }
-  const wanted = names.includes(symbol.peek()) ? symbol.peek() : names[0];
+  const alive = symbols.find((ticker) => ticker.last_price != null)?.symbol;
+  const wanted = names.includes(symbol.peek()) ? symbol.peek() : (alive ?? names[0]);
   if (wanted !== undefined && market.peek()?.symbol !== wanted) {
     await show(wanted);
   }

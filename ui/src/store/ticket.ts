@@ -4,7 +4,15 @@ import { signal } from "@preact/signals";
 import type { PlaceOrder } from "../api/types";
 import { fixed, shortest, toUnits } from "../lib/decimal";
 
-export const KINDS = ["LIMIT", "MARKET", "STOP", "STOP_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT", "TRAILING_STOP"] as const;
+export const KINDS = [
+  "LIMIT",
+  "MARKET",
+  "STOP",
+  "STOP_LIMIT",
+  "TAKE_PROFIT",
+  "TAKE_PROFIT_LIMIT",
+  "TRAILING_STOP",
+] as const;
 export const TIMES = ["GTC", "IOC", "FOK", "GTD", "DAY"] as const;
 export const PREVENTIONS = ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -68,7 +76,14 @@ export function asCurl(order: object, url: string): string {
 export function asPython(order: Record<string, unknown>, url: string): string {
   const literal = (value: unknown) => (value === true ? "True" : value === false ? "False" : JSON.stringify(value));
   const fields = Object.entries(order).map(([name, value]) => `    "${name}": ${literal(value)},`);
-  return ["import requests", "", `answer = requests.post("${url}", json={`, ...fields, "})", "print(answer.json())"].join("\n");
+  return [
+    "import requests",
+    "",
+    `answer = requests.post("${url}", json={`,
+    ...fields,
+    "})",
+    "print(answer.json())",
+  ].join("\n");
 }
 
 /** A text a step up or down, never below zero. */

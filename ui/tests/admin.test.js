@@ -1,0 +1,133 @@
+// The admin pages in a real browser, on a real service.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, Watched } from "./browser.js";
+import { call, list, Market } from "./load.js";
+import { Service, until } from "./service.js";
+
+const SYMBOL = "BTC_USDT";
+
+let browser;
+let service;
+
+before(async () => {
+  service = await Service.start();
+  browser = await launch();
+  await list(service.base, SYMBOL);
+  const market = new Market(service.base, SYMBOL, 3);
+  await market.opening(20);
+  for (let count = 0; count < 5; count += 1) {
+    await market.step(60);
+  }
+});
+
+after(async () => {
+  await browser?.close();
+  await service?.end();
+});
+
+const open = (hash, options) => Watched.open(browser, service.base, `/admin/#${hash}`, options);
+const order = (fields) => call(service.base, "POST", "/api/orders/?ack=committed", { symbol: SYMBOL, ...fields });
+
+test("the log lists, follows, filters and exports", async () => {
+  const watched = await open("log");
+  const { page } = watched;
+  await page.waitForSelector("#log tbody tr");
+  const { seq, order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "seen" });
+  await page.waitForSelector(`#log tr[data-seq="${seq}"]`);
+  await page.fill("#order_id", String(id));
+  await page.click("#filter");
+  await until("only that order's rows are left", async () => (await page.locator("#log tbody tr").count()) === 1);
+  await page.selectOption("#kind", "CancelOrder");
+  await page.click("#filter");
+  await page.waitForSelector("text=No row of the log is like that.");
+  await page.click("text=Clear");
+  await page.selectOption("#kind", "NewOrder");
+  await page.fill("#symbol", SYMBOL);
+  await page.fill("#to_seq", String(seq - 1));
+  await page.fill("#from_time", "2020-01-01T00:00:00");
+  await page.click("#filter");
+  await until("the filter holds", async () => (await page.textContent("#log tbody tr")).startsWith(String(seq - 1)));
+  const before = await page.locator("#log tbody tr").count();
+  if (await page.isVisible("#older")) {
+    await page.click("#older");
+    await until("older rows have come", async () => (await page.locator("#log tbody tr").count()) > before);
+  }
+  const answer = await fetch(await page.getAttribute("#jsonl", "href"));
+  const lines = (await answer.text())
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.ok(lines.length > 50 && lines.every((row) => row.kind === "NewOrder" && row.seq < seq));
+  await watched.done();
+});
+
+test("a row opens its command, its events, what it wrote, and the book as it was", async () => {
+  const { seq } = await order({ side: "BUY", price: "1001", quantity: "2", account: "seen" });
+  const then = await call(service.base, "GET", `/api/symbols/${SYMBOL}/depth/?limit=5000`);
+  await order({ side: "BUY", price: "1002", quantity: "3" });
+  const watched = await open(`log?row=${seq}`);
+  const { page } = watched;
+  await page.waitForSelector("#detail pre");
+  assert.match(await page.textContent("[aria-label=Command]"), /"price": "1001"/);
+  assert.match(await page.textContent("[aria-label=Events]"), /OrderAccepted/);
+  assert.match(await page.textContent("#redis"), /book:BTC_USDT:bids/);
+  await page.click("#book-here");
+  await page.waitForSelector("#book-at tbody tr");
+  const found = await page.evaluate(() =>
+    [...document.querySelectorAll("#book-at table:first-child tbody tr")].map((row) =>
+      [...row.cells].map((cell) => cell.textContent).join(" "),
+    ),
+  );
+  assert.deepEqual(
+    found,
+    then.bids.map((level) => level.join(" ")),
+  );
+  assert.deepEqual(await watched.accessibility(), []);
+  await watched.done();
+});
+
+test("a snapshot is taken, verified and compared", async () => {
+  const watched = await open("snapshots");
+  const { page } = watched;
+  await page.click("#take-snapshot");
+  await page.waitForSelector("#snapshots tbody tr");
+  await order({ side: "BUY", price: "1003", quantity: "4" });
+  await page.click("#take-snapshot");
+  await until("there are two", async () => (await page.locator("#snapshots tbody tr").count()) === 2);
+  await page.locator("[data-verify]").first().click();
+  await page.waitForSelector("#snapshots .good");
+  await page.click("#compare");
+  await page.waitForSelector("#differences >> text=BTC_USDT");
+  assert.deepEqual(await watched.accessibility(), []);
+  await watched.done();
+});
+
+test("markets change their phase and rules, accounts are blocked, and health is told", async () => {
+  const watched = await open("markets");
+  const { page } = watched;
+  await page.click(`[data-market=${SYMBOL}]`);
+  await page.click(".phases >> text=Auction");
+  await page.waitForSelector("text=BTC_USDT is AUCTION.");
+  assert.equal((await call(service.base, "GET", `/api/symbols/${SYMBOL}/`)).phase, "AUCTION");
+  await page.click(".phases >> text=Continuous");
+  await page.waitForSelector("text=BTC_USDT is CONTINUOUS.");
+  await page.fill("[name=min_notional]", "7");
+  await page.click("text=Set the rules");
+  await page.waitForSelector("text=The rules of BTC_USDT are set.");
+  assert.equal((await call(service.base, "GET", `/api/symbols/${SYMBOL}/`)).min_notional, "7");
+  assert.deepEqual(await watched.accessibility(), []);
+
+  await page.click("nav >> text=Accounts");
+  await page.fill("#account-name", "seen");
+  await page.click("#block");
+  await page.waitForSelector("#accounts .bad");
+  await page.click("#unblock");
+  await page.waitForSelector("#accounts .bad", { state: "detached" });
+  assert.deepEqual(await watched.accessibility(), []);
+
+  await page.click("nav >> text=Health");
+  await page.waitForSelector("#health >> text=embedded");
+  assert.deepEqual(await watched.accessibility(), []);
+  await watched.done();
+});

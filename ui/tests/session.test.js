@@ -1,0 +1,56 @@
+// Who may see and do what, without DEBUG.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch, Watched } from "./browser.js";
+import { Service, until } from "./service.js";
+
+const TOKEN = "0123456789abcdef0123456789abcdef";
+
+let browser;
+let service;
+
+before(async () => {
+  service = await Service.start({ DEBUG: "false", ADMIN_TOKEN: TOKEN, SECRET_KEY: TOKEN.replaceAll("0", "z") });
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await service?.end();
+});
+
+test("the admin pages ask for the administrator's token", async () => {
+  const watched = await Watched.open(browser, service.base, "/admin/", { theme: "light", forgiven: [/40[13]/] });
+  const { page } = watched;
+  await page.fill("#token", "wrong");
+  await page.click("#sign-in");
+  await until("it is refused", async () => (await page.textContent(".signin .bad")) !== "");
+  assert.deepEqual(await watched.accessibility(), []);
+  await page.fill("#token", TOKEN);
+  await page.click("#sign-in");
+  await page.waitForSelector("#log tbody tr");
+  // What changes something carries the session's CSRF token.
+  await page.click("nav >> text=Snapshots");
+  await page.click("#take-snapshot");
+  await page.waitForSelector("#snapshots tbody tr");
+  await page.click("text=Settings");
+  await page.click("text=Sign out");
+  await page.waitForSelector("main #token");
+  await watched.done();
+});
+
+test("the market page asks for it too, then shows the market and trades", async () => {
+  const watched = await Watched.open(browser, service.base, "/", { forgiven: [/40[13]/] });
+  const { page } = watched;
+  await page.fill("#token", TOKEN);
+  await page.click("#sign-in");
+  await page.waitForSelector(".connection[data-state=live]");
+  await page.selectOption("#symbol", "ETH_USDT");
+  await page.fill("#price", "9");
+  await page.fill("#quantity", "2");
+  await page.click("#place");
+  await page.waitForSelector("#own-table tbody tr");
+  await page.click("#cancel-all");
+  await page.waitForSelector("#own-table .nothing");
+  await watched.done();
+});
