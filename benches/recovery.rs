@@ -42,7 +42,14 @@ fn main() {
     let rebuilt = runtime.block_on(rebuild(&database_url, &redis.url()));
     println!("Redis rebuilt, on its own            {:>8.2} s", rebuilt.as_secs_f64());
 
-    let environment = [("REDIS_URL", redis.url()), ("DATABASE_URL", database_url), ("RUST_LOG", "info".to_owned())];
+    let environment = [
+        ("REDIS_URL", redis.url()),
+        ("DATABASE_URL", database_url),
+        ("RUST_LOG", "info".to_owned()),
+        // Without DEBUG, as where it matters.
+        ("SECRET_KEY", "benchmark-secret-0123456789-0123456789".to_owned()),
+        ("ADMIN_TOKEN", "benchmark-token-0123456789-0123456789".to_owned()),
+    ];
     let began = Instant::now();
     let mut service = Service::spawn(BINARY, environment).expect("the service");
     service.wait_ready(READY_WITHIN).expect("ready");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Connections, each with a thread that sleeps until its next order is due: a timer wheel's milliseconds would be most of
 /// what is measured.
-const CONNECTIONS: u32 = 64;
+const CONNECTIONS: u32 = 256;
 
 /// Latencies, sorted.
 pub struct Latencies(Vec<Duration>);
