@@ -24,10 +24,9 @@ CREATE TABLE history_trade (
     partition smallint NOT NULL,
     symbol    text NOT NULL,
     first_id  bigint NOT NULL,
-    last_id   bigint NOT NULL,
     format    smallint NOT NULL,
     trades    bytea NOT NULL,
-    PRIMARY KEY (partition, symbol, last_id)
+    PRIMARY KEY (partition, symbol, first_id)
 );
 
 GRANT SELECT, INSERT ON history_order, history_trade TO pricetime_service;

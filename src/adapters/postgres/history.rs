@@ -24,14 +24,14 @@ const POSITION: &str = "SELECT seq FROM history_position WHERE partition = $1";
 const MOVE: &str = "UPDATE history_position SET seq = $3 WHERE partition = $1 AND seq = $2";
 const ORDERS: &str = "INSERT INTO history_order (partition, order_id, format, record) \
     SELECT $1, order_id, $2, record FROM unnest($3::bigint[], $4::bytea[]) AS o (order_id, record) ON CONFLICT DO NOTHING";
-const TRADES: &str = "INSERT INTO history_trade (partition, symbol, first_id, last_id, format, trades) \
-    SELECT $1, symbol, first_id, last_id, $2, trades \
-    FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bytea[]) AS t (symbol, first_id, last_id, trades) \
+const TRADES: &str = "INSERT INTO history_trade (partition, symbol, first_id, format, trades) \
+    SELECT $1, symbol, first_id, $2, trades \
+    FROM unnest($3::text[], $4::bigint[], $5::bytea[]) AS t (symbol, first_id, trades) \
     ON CONFLICT DO NOTHING";
 const ORDER: &str = "SELECT format, record FROM history_order WHERE partition = $1 AND order_id = $2";
-// The newest run that begins below a number. Runs do not overlap, so it is also the one that ends last.
+// The last run that begins below a number: runs do not overlap.
 const TRADES_BELOW: &str = "SELECT format, trades FROM history_trade \
-    WHERE partition = $1 AND symbol = $2 AND first_id < $3 ORDER BY last_id DESC LIMIT 1";
+    WHERE partition = $1 AND symbol = $2 AND first_id < $3 ORDER BY first_id DESC LIMIT 1";
 
 /// The history in PostgreSQL.
 pub struct PostgresHistory {
@@ -115,7 +115,6 @@ async fn insert_trades(connection: &mut PgConnection, trades: &[TradeRecord]) ->
         .bind(FORMAT)
         .bind(runs.iter().map(|run| run[0].symbol.to_string()).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| signed(run[0].trade_id.get())).collect::<Vec<_>>())
-        .bind(runs.iter().map(|run| signed(run[run.len() - 1].trade_id.get())).collect::<Vec<_>>())
         .bind(runs.iter().map(encode).collect::<Result<Vec<_>, _>>()?);
     insert.execute(connection).await.map(drop).map_err(failed)
 }
