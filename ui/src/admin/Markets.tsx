@@ -176,7 +176,7 @@ function RulesOf({ market }: { market: Market | null }) {
               name={name}
               inputMode="decimal"
               autocomplete="off"
-              value={now[name] === undefined || now[name] === null ? "" : shortest(String(now[name]))}
+              defaultValue={now[name] === undefined || now[name] === null ? "" : shortest(String(now[name]))}
             />
           </label>
         ))}
