@@ -110,9 +110,19 @@ test("markets change their phase and rules, accounts are blocked, and health is 
   await page.click(".phases >> text=Auction");
   await page.waitForSelector("text=BTC_USDT is AUCTION.");
   assert.equal((await call(service.base, "GET", `/api/symbols/${SYMBOL}/`)).phase, "AUCTION");
+  // The market is read again behind each change: what is typed meanwhile stays.
+  const path = `/api/symbols/${SYMBOL}/`;
+  let pass = () => {};
+  const held = new Promise((resolve) => (pass = resolve));
+  await page.route(`**${path}`, (route) => held.then(() => route.continue()));
+  const again = page.waitForResponse((response) => new URL(response.url()).pathname === path);
   await page.click(".phases >> text=Continuous");
   await page.waitForSelector("text=BTC_USDT is CONTINUOUS.");
   await page.fill("[name=min_notional]", "7");
+  pass();
+  await (await again).finished();
+  await page.waitForSelector(".phases [aria-pressed=true] >> text=Continuous");
+  await page.unroute(`**${path}`);
   await page.click("text=Set the rules");
   await page.waitForSelector("text=The rules of BTC_USDT are set.");
   assert.equal((await call(service.base, "GET", `/api/symbols/${SYMBOL}/`)).min_notional, "7");
