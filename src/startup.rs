@@ -3,6 +3,7 @@
 //! HTTP answers from the beginning, so that health can be asked; everything else is refused until this process is the
 //! writer and has recovered the state.
 
+use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,7 +53,10 @@ pub fn serve(demo: bool, forget_stops: bool) -> ExitCode {
     guard::abort_on_engine_panic();
     // The start folds the log on this thread.
     guard::mark_this_thread();
-    let ended = System::new().block_on(async {
+    // Never taken down: what is still under way then (a query, say) may need the runtime to be dropped, and nothing of it
+    // matters any more. The process ends with it.
+    let system = ManuallyDrop::new(System::new());
+    let ended = system.block_on(async {
         let settings = Settings { demo, ..configure()? };
         let ended = run(&settings, forget_stops).await;
         if let Err(end) = &ended {

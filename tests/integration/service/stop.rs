@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::Connection;
 use testbed::Service;
 
 use crate::service::black_box::run;
@@ -48,6 +49,21 @@ async fn sockets_are_told_that_the_service_stops() {
     let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
     assert_eq!(status.code(), Some(0), "{}", stack.service.log());
     println!("{}", listener.join().expect("it was told"));
+}
+
+/// A query that is still under way when the service has ended keeps neither the process nor its exit code.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_under_way_does_not_change_how_the_service_ends() {
+    let mut stack = Stack::start();
+    let url = stack.environment().into_iter().find(|(name, _)| *name == "DATABASE_URL").expect("an address").1;
+    let mut blocker = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    sqlx::raw_sql("BEGIN; LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE").execute(&mut blocker).await.expect("locks");
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    testbed::wait_until(Duration::from_secs(20), "the keys to be read", || stack.sql(waiting) == "1")
+        .expect("it waits");
+    let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
+    assert_eq!(status.code(), Some(0), "{}", stack.service.log());
 }
 
 /// A second service on the same parts stands by; when the first is killed it takes over and knows everything.
