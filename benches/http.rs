@@ -1,8 +1,8 @@
 //! Orders through the whole service, beside a bare actix-web handler that only parses and answers.
 //!
 //! `make bench`, or `cargo bench --bench http`. Each round loads, one after the other and with the same requests: the bare
-//! handler; the service on real Redis and PostgreSQL at full durability; the service on its local file. Then it sends
-//! orders at half of the rate that was just reached, each at its own time, and takes the latencies. The tables give medians
+//! handler; the service on real Redis and PostgreSQL at full durability, with single orders and with batches; the service on
+//! its local file. At half of the rate that single orders just reached it sends each at its own time, for the latencies. The tables give medians
 //! and ratios within the run, since absolute figures say as much about the machine.
 
 mod support;
@@ -14,7 +14,7 @@ use support::bare;
 use support::cpu::{self, Cpu};
 use support::open_loop::{self, Latencies};
 use support::stack::{Mode, Stack};
-use support::wrk::{CONNECTIONS, Script};
+use support::wrk::{BATCH_CONNECTIONS, CONNECTIONS, Script};
 
 const ROUNDS: usize = 3;
 /// Under full load; `BENCH_SECONDS` is another time for it.
@@ -26,15 +26,17 @@ const PACED_SECONDS: f64 = 5.0;
 struct Round {
     bare: f64,
     full: Loaded,
+    batches: Loaded,
     embedded: Loaded,
+    embedded_batches: Loaded,
     acknowledged: Latencies,
     committed: Latencies,
 }
 
-/// Single orders as fast as the service takes them.
+/// Orders as fast as the service takes them.
 struct Loaded {
-    /// Orders acknowledged a second.
-    acknowledged: f64,
+    /// Requests answered a second.
+    answered: f64,
     /// Orders matched, committed and projected a second, those that were left over when the load ended with their time.
     completed: f64,
     /// How many those were.
@@ -47,10 +49,10 @@ fn main() {
     if let Some(port) = bare::asked_for() {
         return bare::serve(port).expect("the bare handler");
     }
-    let script = Script::orders();
+    let scripts = (Script::orders(), Script::batches());
     let seconds = std::env::var("BENCH_SECONDS").ok().map(|text| text.parse().expect("BENCH_SECONDS is a number"));
     let loaded = seconds.map_or(LOADED, Duration::from_secs);
-    let rounds: Vec<Round> = (1..=ROUNDS).map(|number| measure(number, &script, loaded)).collect();
+    let rounds: Vec<Round> = (1..=ROUNDS).map(|number| measure(number, &scripts, loaded)).collect();
 
     println!(
         "\nsingle orders over HTTP, {CONNECTIONS} connections, {} s, medians of {ROUNDS} rounds",
@@ -61,10 +63,13 @@ fn main() {
         println!("  {name:<44} {:>8.0}/s  {ratio:.2}", median(&rounds, rate));
     };
     row("bare handler", |round| round.bare);
-    row("acknowledged", |round| round.full.acknowledged);
+    row("acknowledged", |round| round.full.answered);
     row("matched, committed and projected", |round| round.full.completed);
-    row("on the local file: acknowledged", |round| round.embedded.acknowledged);
+    row("on the local file: acknowledged", |round| round.embedded.answered);
     row("on the local file: matched and committed", |round| round.embedded.completed);
+    println!("in batches of 100, {BATCH_CONNECTIONS} connections");
+    row("matched, committed and projected", |round| round.batches.completed);
+    row("on the local file: matched and committed", |round| round.embedded_batches.completed);
 
     println!("\nlatency at half that rate, open loop, in ms           p50     p90     p99   p99.9");
     latency("acknowledged", &rounds, |round| &round.acknowledged);
@@ -73,28 +78,34 @@ fn main() {
     println!("\ntime on a core, µs per order");
     parts("full", &rounds, |round| &round.full.cpu);
     parts("on the local file", &rounds, |round| &round.embedded.cpu);
+    parts("full, in batches", &rounds, |round| &round.batches.cpu);
 }
 
-fn measure(number: usize, script: &Script, loaded: Duration) -> Round {
-    let bare = bare::measure(script, loaded);
+fn measure(number: usize, (orders, batches): &(Script, Script), loaded: Duration) -> Round {
+    let bare = bare::measure(orders, loaded);
     let stack = Stack::start(Mode::Full);
-    let full = load(&stack, script, loaded);
+    let full = load(&stack, orders, loaded);
     let rate = full.completed / 2.0;
     let acknowledged = open_loop::send(stack.port(), rate, PACED_SECONDS, order);
     let committed = open_loop::send(stack.port(), rate, PACED_SECONDS, named_order);
+    let in_batches = load(&stack, batches, loaded);
     drop(stack);
-    let embedded = load(&Stack::start(Mode::Embedded), script, loaded);
+    let stack = Stack::start(Mode::Embedded);
+    let embedded = load(&stack, orders, loaded);
+    let embedded_batches = load(&stack, batches, loaded);
     println!(
-        "round {number}: bare {bare:.0}/s · completed {:.0}/s ({:.2}, lag at the end {}) · on the local file {:.0}/s ({:.2}, \
-         lag at the end {})",
+        "round {number}: bare {bare:.0}/s · completed {:.0}/s ({:.2}, lag at the end {}), in batches {:.0}/s · on the local \
+         file {:.0}/s ({:.2}, lag at the end {}), in batches {:.0}/s",
         full.completed,
         full.completed / bare,
         full.lag,
+        in_batches.completed,
         embedded.completed,
         embedded.completed / bare,
         embedded.lag,
+        embedded_batches.completed,
     );
-    Round { bare, full, embedded, acknowledged, committed }
+    Round { bare, full, batches: in_batches, embedded, embedded_batches, acknowledged, committed }
 }
 
 fn load(stack: &Stack, script: &Script, duration: Duration) -> Loaded {
@@ -102,14 +113,14 @@ fn load(stack: &Stack, script: &Script, duration: Duration) -> Loaded {
     let before = stack.settled();
     let cpu = stack.cpu();
     let began = Instant::now();
-    let acknowledged = script.run(&stack.url(), duration);
+    let answered = script.run(&stack.url(), duration);
     let loaded = began.elapsed();
     let shown = stack.projected();
     let last = stack.settled();
     let total = if last == shown { loaded } else { began.elapsed() };
     let count = last - before;
     let cpu = cpu::per_order(&cpu, &stack.cpu(), count);
-    Loaded { acknowledged, completed: count as f64 / total.as_secs_f64(), lag: last - shown, cpu }
+    Loaded { answered, completed: count as f64 / total.as_secs_f64(), lag: last - shown, cpu }
 }
 
 /// An order of the same profile as the load's, from its number alone.
