@@ -19,7 +19,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(feature = "count")]
 #[global_allocator]
-static ALLOCATOR: orderbook_rs::CountingAllocator = orderbook_rs::CountingAllocator::new();
+static ALLOCATOR: orderbook_rs::CountingAllocator<std::alloc::System> =
+    orderbook_rs::CountingAllocator::new(std::alloc::System);
 
 fn main() {
     for resting in [1_000, 10_000] {
