@@ -50,9 +50,7 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
         })
         .collect();
     manifest.retain_closed_orders = settings.retain_closed_orders;
-    let mut replay = Replay::from_snapshot(&*records.snapshots, end.seq, settings.retain_closed_orders).await?;
-    replay.advance(&*records.log, end.seq, |_, _| Ok::<(), End>(())).await?;
-    manifest.state_hash = replay.engine.state_hash().to_string();
+    manifest.state_hash = state_hash(&records, end.seq, settings.retain_closed_orders).await?;
     // Asked last: an id that was handed out before this moment is below it.
     manifest.id_ceiling = records.log.position().await?.id_ceiling;
     let (_, _, proven) = folder.verify(&manifest)?;
@@ -66,6 +64,13 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
         manifest.state_hash,
         end.seq
     ))
+}
+
+/// The hash of the state at a row. The state itself is gone then: what is proven next takes as much memory again.
+async fn state_hash(records: &Records, at: Seq, retain_closed: u64) -> Result<String, End> {
+    let mut replay = Replay::from_snapshot(&*records.snapshots, at, retain_closed).await?;
+    replay.advance(&*records.log, at, |_, _| Ok::<(), End>(())).await?;
+    Ok(replay.engine.state_hash().to_string())
 }
 
 /// The rows of the newest snapshots, oldest first.
