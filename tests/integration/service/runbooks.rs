@@ -269,11 +269,8 @@ async fn what_redis_shows_is_made_again() {
     let gone: i64 = redis::cmd("DEL").arg("book:BTC_USDT:asks").query_async(&mut connection).await.expect("it goes");
     assert_eq!(gone, 1);
     says(&run(&stack, &blocks[0]), &["do not show the state"]);
-    let began = tokio::time::Instant::now();
-    while !stack.service.log().contains("the projection is rebuilt") {
-        assert!(began.elapsed() < DEADLINE, "{}", stack.service.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_rebuilt = || stack.service.log().contains("the projection is rebuilt");
+    testbed::wait_until(DEADLINE, "a rebuild", is_rebuilt).expect("it is rebuilt");
     says(&run(&stack, &blocks[1]), &["state", "pricetime_projection_lag_rows 0"]);
 }
 
