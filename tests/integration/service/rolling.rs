@@ -197,7 +197,7 @@ impl Drop for Ended {
 }
 
 /// A second service beside the stack's, once it lives.
-async fn stands_by(stack: &Stack) -> Service {
+pub async fn stands_by(stack: &Stack) -> Service {
     let mut service = Service::spawn(BINARY, stack.environment()).expect("a second service");
     let began = Instant::now();
     while service.readiness() != Some(503) {
