@@ -194,7 +194,7 @@ impl Drop for Ended {
 }
 
 /// A second service beside the stack's, once it lives.
-async fn stands_by(stack: &Stack) -> Service {
+pub async fn stands_by(stack: &Stack) -> Service {
     let mut service = Service::spawn(BINARY, stack.environment()).expect("a second service");
     until("a standby that lives", async || {
         // A busy server that does not answer in time ends a start; its supervisor starts it again.

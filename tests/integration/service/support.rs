@@ -1,6 +1,7 @@
 //! A service in either mode, asked and loaded over HTTP.
 
 use std::collections::{BTreeMap, HashMap};
+use std::process::Stdio;
 use std::time::Duration;
 
 use chaos::check::Checker;
@@ -170,17 +171,29 @@ impl Stack {
 
     /// Runs `pricetime <arguments>` with the service's settings, in its folder.
     pub fn tool(&self, arguments: &[&str]) -> Said {
-        let output = std::process::Command::new(BINARY)
-            .args(arguments)
-            .env_clear()
-            .envs(self.service.environment())
-            .env("HOST", "127.0.0.1")
-            .env("PORT", self.service.port().to_string())
-            .current_dir(self.service.folder())
-            .output()
-            .expect("it runs");
+        let output = self.command(arguments).output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Said { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
+    /// `pricetime <arguments>` as `tool` runs it.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(BINARY);
+        command.args(arguments).env_clear().envs(self.service.environment()).env("HOST", "127.0.0.1");
+        command.env("PORT", self.service.port().to_string()).current_dir(self.service.folder());
+        command
+    }
+
+    /// Runs `pricetime <arguments>` and kills it after so long; whether it had ended well before.
+    pub fn tool_killed_after(&self, arguments: &[&str], after: Duration) -> bool {
+        let mut command = self.command(arguments);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        // What is waited for is the moment of the kill itself.
+        std::thread::sleep(after);
+        let ended = process.try_wait().expect("its state");
+        process.kill().expect("a kill");
+        process.wait().expect("an end");
+        ended.inspect(|ended| assert!(ended.success(), "{arguments:?} ended by itself: {ended}")).is_some()
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -198,6 +211,20 @@ impl Stack {
         assert_eq!(status, StatusCode::ACCEPTED, "{body}: {answer}");
         assert_eq!(answer["status"], "ENQUEUED");
         answer["order_id"].as_u64().expect("an id")
+    }
+
+    /// Places so many orders, a multiple of 500, of both sides around one price, and waits until they are committed.
+    pub async fn place_many(&self, count: u64) {
+        let url = self.url("/api/orders/batch/?ack=committed");
+        for batch in 0..count / 500 {
+            let item = |n: u64| {
+                let (side, price) = (["SELL", "BUY"][(n % 2) as usize], 100 + (batch + n) % 3);
+                json!({"op": "place", "symbol": "BTC_USDT", "side": side, "price": price, "quantity": "1.5"})
+            };
+            let body = json!({"items": (0..500).map(item).collect::<Vec<_>>()});
+            let answer = self.client.post(&url).json(&body).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
     }
 
     /// An order with these fields besides the usual ones, however it is answered.
