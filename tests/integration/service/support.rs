@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
 pub const DEADLINE: Duration = Duration::from_secs(60);
+/// How soon whoever waits asks again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What keys are made of in tests without DEBUG.
 pub const SECRET_KEY: &str = "5f1d7a8e90b3c24d6e7f8091a2b3c4d5";
@@ -242,15 +244,11 @@ impl Stack {
 
     /// Waits until `/readyz` answers this, status and word.
     pub async fn until_readiness(&self, status: u16, word: &str) -> Value {
-        let began = Instant::now();
-        loop {
+        until(&format!("{status} {word}"), async || {
             let (found, body) = self.readiness().await;
-            if found == status && body["status"] == word {
-                return body;
-            }
-            assert!(began.elapsed() < DEADLINE, "in vain waited for {status} {word}: {found} {body}");
-            sleep(Duration::from_millis(20)).await;
-        }
+            (found == status && body["status"] == word).then_some(body)
+        })
+        .await
     }
 
     pub async fn cancel(&self, order_id: u64) -> (StatusCode, Value) {
@@ -415,21 +413,26 @@ where
     stack
 }
 
-/// Waits until so many rows are in the log.
-pub async fn progress(stack: &Stack, rows: u64) {
+/// Asks again and again until there is an answer. `what` is waited for.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        let answer = stack.client.get(stack.url("/metrics")).send().await;
-        if let Ok(answer) = answer {
-            let text = answer.text().await.unwrap_or_default();
-            let committed = text.lines().find_map(|line| line.strip_prefix("pricetime_committed_seq "));
-            if committed.and_then(|seq| seq.parse::<f64>().ok()).is_some_and(|seq| seq as u64 >= rows) {
-                return;
-            }
+        if let Some(answer) = ask().await {
+            return answer;
         }
-        assert!(began.elapsed() < DEADLINE, "the log did not reach row {rows}");
-        sleep(Duration::from_millis(20)).await;
+        assert!(began.elapsed() < DEADLINE, "in vain waited for {what}");
+        sleep(AGAIN).await;
     }
+}
+
+/// Waits until so many rows are in the log.
+pub async fn progress(stack: &Stack, rows: u64) {
+    until(&format!("row {rows} of the log"), async || {
+        let text = stack.client.get(stack.url("/metrics")).send().await.ok()?.text().await.ok()?;
+        let committed = text.lines().find_map(|line| line.strip_prefix("pricetime_committed_seq "))?;
+        (committed.parse::<f64>().ok()? as u64 >= rows).then_some(())
+    })
+    .await;
 }
 
 /// Every key of Redis with its type and value, but for the stream, which is the way in and no state.
