@@ -50,7 +50,16 @@ test("the market page asks for it too, then shows the market and trades", async 
   await page.fill("#quantity", "2");
   await page.click("#place");
   await page.waitForSelector("#own-table tbody tr");
+  await page.waitForSelector("#ladder .bids .level:not(.empty)");
+  const [before] = watched.sockets;
   await page.click("#cancel-all");
   await page.waitForSelector("#own-table .nothing");
+  // Whoever signs out leaves no socket behind that is the administrator's, and nothing of the market on the page.
+  await page.click("text=Settings");
+  await page.click("text=Sign out");
+  await page.keyboard.press("Escape");
+  await until("the socket is closed", () => before.isClosed());
+  await page.waitForSelector("main #token");
+  await page.waitForSelector("#ladder .level:not(.empty)", { state: "detached" });
   await watched.done();
 });

@@ -1,6 +1,6 @@
 // Who the reader is to the service.
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { carry, get, post, Refusal, remove } from "./client";
 import type { Session } from "./types";
 
@@ -13,6 +13,18 @@ export const session = signal<Session | null>(null);
 function is(now: Session) {
   carry(now);
   session.value = now;
+}
+
+/** Calls back whenever another session, or none, has taken the place of one that was known. */
+export function onOtherSession(act: () => void) {
+  let before: Session | null = null;
+  effect(() => {
+    const now = session.value;
+    if (before !== null && now !== null && now.csrf !== before.csrf) {
+      act();
+    }
+    before = now;
+  });
 }
 
 export async function loadSession(): Promise<void> {

@@ -41,6 +41,7 @@ export class DepthChart {
 
   end() {
     this.endWatch();
+    this.canvas.width = 0;
   }
 
   paint() {

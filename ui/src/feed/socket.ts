@@ -64,6 +64,22 @@ export class FeedSocket {
     };
   }
 
+  /** Opens another one and begins anew: the service judges a socket by who opened it. */
+  reopen() {
+    for (const channel of this.channels.values()) {
+      channel.cursor = null;
+    }
+    this.giveUp();
+  }
+
+  private giveUp() {
+    const socket = this.socket;
+    if (socket) {
+      socket.close();
+      this.lost(socket);
+    }
+  }
+
   private connect() {
     const url = apiUrl("ws/");
     url.protocol = url.protocol.replace("http", "ws");
@@ -170,11 +186,7 @@ export class FeedSocket {
   private tick() {
     const silent = performance.now() - this.heard;
     if (this.open && silent > DEAD) {
-      const socket = this.socket;
-      socket?.close();
-      if (socket) {
-        this.lost(socket);
-      }
+      this.giveUp();
     } else if (silent > PING / 2) {
       this.send({ op: "ping" });
     }

@@ -2,6 +2,7 @@
 
 import { effect, signal } from "@preact/signals";
 import { get, Refusal } from "../api/client";
+import { onOtherSession } from "../api/session";
 import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols, Trades } from "../api/types";
 import { Listeners } from "../draw/listeners";
 import { FeedSocket, type Handler } from "../feed/socket";
@@ -52,8 +53,19 @@ async function readMarkets(): Promise<Symbols> {
     return found;
   } catch (error) {
     locked.value = error instanceof Refusal && (error.status === 401 || error.status === 403);
+    if (locked.value) {
+      hide();
+    }
     throw error;
   }
+}
+
+/** Nothing of what only others may see stays on the page. */
+function hide() {
+  market.peek()?.end();
+  market.value = null;
+  markets.value = null;
+  engine.value = { engine: null, seq: null, verifiedSeq: null };
 }
 
 async function loadMarkets() {
@@ -153,8 +165,17 @@ function followAccount(name: string) {
   return socket.follow(`orders:${name}`, handler as Handler);
 }
 
+/** Whoever reads now may see other things than whoever read before. */
+function beginAnew() {
+  ownOrders.clear();
+  ownChanged.changed();
+  socket.reopen();
+  loadMarkets().catch(() => undefined);
+}
+
 /** Begins to follow everything. */
 export function start() {
+  onOtherSession(beginAnew);
   every(MARKETS_EVERY, loadMarkets);
   every(ENGINE_EVERY, loadEngine);
   ownChanged.add(() => {
