@@ -45,6 +45,13 @@ export function carry(session: Session) {
   csrf = session.csrf;
 }
 
+let unknown: () => void = () => undefined;
+
+/** Calls back whenever the service says that it does not know who asks. */
+export function onUnknown(act: () => void) {
+  unknown = act;
+}
+
 async function refusal(answer: Response): Promise<Refusal> {
   const text = await answer.text();
   try {
@@ -71,7 +78,11 @@ export async function request<T>(method: string, url: URL, body?: unknown): Prom
     throw new Refusal(0, "NO_ANSWER", "the service does not answer");
   }
   if (!answer.ok) {
-    throw await refusal(answer);
+    const refused = await refusal(answer);
+    if (refused.status === 401 || refused.code === "CSRF_TOKEN") {
+      unknown();
+    }
+    throw refused;
   }
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
