@@ -8,7 +8,7 @@ import { render } from "preact";
 import { knowSession, session } from "./api/session";
 import { Accounts } from "./admin/Accounts";
 import { Health } from "./admin/Health";
-import { followLog, Log } from "./admin/Log";
+import { Log } from "./admin/Log";
 import { Markets } from "./admin/Markets";
 import { linkTo, PARTS, route, TITLES } from "./admin/route";
 import { Snapshots } from "./admin/Snapshots";
@@ -74,6 +74,5 @@ const app = document.getElementById("app");
 if (app) {
   app.replaceChildren();
   knowSession();
-  followLog();
   render(<Page />, app);
 }

@@ -62,6 +62,51 @@ test("the log lists, follows, filters and exports", async () => {
   await watched.done();
 });
 
+test("what is asked for again and again is asked for again when it was answered, and not while nobody looks", async () => {
+  for (const [hash, path] of [
+    ["log", "/api/admin/log/"],
+    ["health", "/api/admin/health/"],
+  ]) {
+    let [open, asked, most] = [0, 0, 0];
+    let pass = () => {};
+    const held = new Promise((resolve) => (pass = resolve));
+    const before = async (page) => {
+      await page.clock.install();
+      await page.route(
+        (url) => url.pathname === path,
+        async (route) => {
+          [open, asked] = [open + 1, asked + 1];
+          most = Math.max(most, open);
+          await held;
+          open -= 1;
+          await route.continue();
+        },
+      );
+    };
+    const watched = await Watched.open(browser, service.base, `/admin/#${hash}`, { before });
+    const { page } = watched;
+    await until("it is asked for", () => asked > 0);
+    await page.clock.runFor(10_000);
+    assert.deepEqual([asked, most], [1, 1], `${hash}, while nobody answers`);
+    pass();
+    await until("it is asked for again", async () => (await page.clock.runFor(1_500), asked > 2));
+    assert.equal(most, 1, hash);
+    await page.evaluate(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
+    await page.clock.runFor(3_000);
+    await until("the last one is answered", () => open === 0);
+    await page.clock.runFor(3_000);
+    const then = asked;
+    await page.clock.runFor(10_000);
+    assert.equal(asked, then, `${hash}, while nobody looks`);
+    await page.evaluate(() => {
+      delete document.hidden;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    await until("it is asked for at once", () => asked > then);
+    await watched.done();
+  }
+});
+
 test("a row opens its command, its events, what it wrote, and the book as it was", async () => {
   const { seq } = await order({ side: "BUY", price: "1001", quantity: "2", account: "seen" });
   const then = await call(service.base, "GET", `/api/symbols/${SYMBOL}/depth/?limit=5000`);

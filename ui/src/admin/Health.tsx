@@ -2,8 +2,9 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { readHealth, trouble } from "../api/admin";
-import { get, Refusal } from "../api/client";
+import { readHealth } from "../api/admin";
+import { wordsOf } from "../api/client";
+import { every } from "../lib/every";
 import { Fields } from "./Json";
 
 const EVERY_MS = 1000;
@@ -12,24 +13,15 @@ const note = signal("");
 
 async function load() {
   try {
-    health.value = await readHealth().catch((error: unknown) => {
-      if (error instanceof Refusal && error.isMissing) {
-        return get<Record<string, unknown>>("../readyz");
-      }
-      throw error;
-    });
+    health.value = await readHealth();
     note.value = "";
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
 }
 
 export function Health() {
-  useEffect(() => {
-    void load();
-    const timer = setInterval(() => void load(), EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
+  useEffect(() => every(EVERY_MS, load), []);
   return (
     <section class="panel" aria-label="Health">
       <h2>

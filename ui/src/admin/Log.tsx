@@ -1,7 +1,9 @@
 // The event log, newest first: filtered, followed, exported; each row opens.
 
-import { effect, signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { logLines, readLog, trouble, type LogRow } from "../api/admin";
+import { every } from "../lib/every";
 import { timeOfDay, dateTime } from "../lib/format";
 import { go, route } from "./route";
 import { parsed } from "./Json";
@@ -30,7 +32,6 @@ const MOST = 2000;
 const rows = signal<LogRow[]>([]);
 const cursor = signal<string | number | null>(null);
 const note = signal("");
-const loaded = signal(false);
 const following = signal(true);
 
 /** The filter as the address has it; what opens a row is no part of it. */
@@ -56,7 +57,6 @@ async function load() {
     cursor.value = page.next_cursor ?? null;
     note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
   }
-  loaded.value = true;
 }
 
 async function older() {
@@ -89,29 +89,25 @@ function apiFilter(filter: Record<string, string>): Record<string, string> {
 }
 
 /** Loads whenever the filter changes, and follows while nobody looks at older rows; the answer ends it. */
-export function followLog(): () => void {
-  let shown = "";
-  const end = effect(() => {
-    const wanted = route.value.part === "log" ? JSON.stringify(filter()) : "";
-    if (wanted !== "" && wanted !== shown) {
-      loaded.value = false;
-      following.value = true;
-      void load();
-    }
-    shown = wanted;
+function followLog(): () => void {
+  let endFollowing = () => {};
+  const endFilter = computed(() => JSON.stringify(filter())).subscribe(() => {
+    endFollowing();
+    following.value = true;
+    endFollowing = every(FOLLOW_MS, async () => {
+      if (following.value) {
+        await load();
+      }
+    });
   });
-  const timer = setInterval(() => {
-    if (route.value.part === "log" && following.value && loaded.value && !document.hidden) {
-      void load();
-    }
-  }, FOLLOW_MS);
   return () => {
-    end();
-    clearInterval(timer);
+    endFilter();
+    endFollowing();
   };
 }
 
 export function Log() {
+  useEffect(followLog, []);
   const opened = route.value.query.row;
   return (
     <div class={opened ? "split covering" : "whole"}>

@@ -6,6 +6,7 @@ import { onOtherSession } from "../api/session";
 import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols, Trades } from "../api/types";
 import { Listeners } from "../draw/listeners";
 import { FeedSocket, type Handler } from "../feed/socket";
+import { every } from "../lib/every";
 import { account, interval, symbol } from "../lib/preferences";
 import { MarketStore } from "./market";
 import { ownFill, OwnOrders, type OwnFill } from "./orders";
@@ -35,16 +36,6 @@ export interface EngineView {
   verifiedSeq: number | null;
 }
 export const engine = signal<EngineView>({ engine: null, seq: null, verifiedSeq: null });
-
-/** Repeats what may fail: then the next time may be better. */
-function every(milliseconds: number, ask: () => Promise<void>) {
-  const again = () => {
-    ask()
-      .catch(() => undefined)
-      .finally(() => setTimeout(again, milliseconds));
-  };
-  again();
-}
 
 async function readMarkets(): Promise<Symbols> {
   try {
