@@ -35,13 +35,23 @@ test("the log lists, follows, filters and exports", async () => {
   await page.waitForSelector("#log tbody tr");
   const { seq, order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "seen" });
   await page.waitForSelector(`#log tr[data-seq="${seq}"]`);
+  // The log is drawn again with each new row: what is typed meanwhile stays.
+  await page.selectOption("#kind", "NewOrder");
   await page.fill("#order_id", String(id));
-  await page.click("#filter");
+  await page.fill("#from_time", "2020-01-01T00:00:00");
+  const { seq: next } = await order({ side: "BUY", price: "1000", quantity: "1", account: "seen" });
+  await page.waitForSelector(`#log tr[data-seq="${next}"]`);
+  assert.equal(await page.inputValue("#kind"), "NewOrder");
+  assert.equal(await page.inputValue("#order_id"), String(id));
+  assert.equal(await page.inputValue("#from_time"), "2020-01-01T00:00");
+  await page.press("#order_id", "Enter");
   await until("only that order's rows are left", async () => (await page.locator("#log tbody tr").count()) === 1);
   await page.selectOption("#kind", "CancelOrder");
   await page.click("#filter");
   await page.waitForSelector("text=No row of the log is like that.");
   await page.click("text=Clear");
+  await until("the fields are empty", async () => (await page.inputValue("#order_id")) === "");
+  assert.equal(await page.inputValue("#kind"), "");
   await page.selectOption("#kind", "NewOrder");
   await page.fill("#symbol", SYMBOL);
   await page.fill("#to_seq", String(seq - 1));

@@ -127,6 +127,23 @@ test("an order that is placed on the page appears and is cancelled there", async
   await watched.done();
 });
 
+test("the account that is being typed stays while the orders of another change", async () => {
+  const watched = await open();
+  const { page } = watched;
+  await live(page);
+  await page.fill("#account", "another");
+  const { order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "desk" });
+  await page.waitForSelector(`#own-table tr[data-order="${id}"]`);
+  assert.equal(await page.inputValue("#account"), "another");
+  await page.press("#account", "Enter");
+  await page.waitForSelector(`#own-table tr[data-order="${id}"]`, { state: "detached" });
+  await page.fill("#account", "an!other");
+  await page.press("#account", "Enter");
+  assert.equal(await page.inputValue("#account"), "another");
+  await call(service.base, "POST", `/api/orders/${id}/cancel/`, {});
+  await watched.done();
+});
+
 test("the ticket places every type of order, by the keyboard alone", async () => {
   const watched = await open();
   const { page } = watched;

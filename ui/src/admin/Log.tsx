@@ -1,7 +1,7 @@
 // The event log, newest first: filtered, followed, exported; each row opens.
 
 import { computed, signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { logLines, readLog, trouble, type LogRow } from "../api/admin";
 import { every } from "../lib/every";
 import { timeOfDay, dateTime } from "../lib/format";
@@ -179,6 +179,15 @@ function eventNames(events: unknown): string {
 
 function Filter() {
   const now = filter();
+  const form = useRef<HTMLFormElement>(null);
+  const kinds = useRef<HTMLSelectElement>(null);
+  // What is typed stays until the filter becomes another one; the focus stays even then.
+  useLayoutEffect(() => {
+    form.current?.reset();
+    if (kinds.current) {
+      kinds.current.value = now.kind ?? "";
+    }
+  }, [JSON.stringify(now)]);
   const field = (name: string, label: string, inputMode: "text" | "numeric" = "text") => (
     <label class="entry">
       <span>{label}</span>
@@ -188,7 +197,7 @@ function Filter() {
         name={name}
         type="text"
         inputMode={inputMode}
-        value={now[name] ?? ""}
+        defaultValue={now[name] ?? ""}
         autocomplete="off"
         spellcheck={false}
       />
@@ -197,11 +206,12 @@ function Filter() {
   const time = (name: string, label: string) => (
     <label class="entry">
       <span>{label}</span>
-      <input class="box" id={name} name={name} type="datetime-local" step="0.001" value={now[name] ?? ""} />
+      <input class="box" id={name} name={name} type="datetime-local" step="0.001" defaultValue={now[name] ?? ""} />
     </label>
   );
   return (
     <form
+      ref={form}
       class="filter"
       aria-label="Filter"
       onSubmit={(event) => {
@@ -214,7 +224,7 @@ function Filter() {
       {field("order_id", "Order id", "numeric")}
       <label class="entry">
         <span>Kind</span>
-        <select id="kind" name="kind" value={now.kind ?? ""}>
+        <select ref={kinds} id="kind" name="kind">
           <option value="">any</option>
           {KINDS.map((kind) => (
             <option key={kind} value={kind}>
