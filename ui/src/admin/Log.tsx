@@ -2,8 +2,9 @@
 
 import { computed, signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { logLines, readLog, trouble, type LogRow } from "../api/admin";
+import { logLines, readLog, type LogRow } from "../api/admin";
 import { every } from "../lib/every";
+import { Latest } from "../lib/latest";
 import { timeOfDay, dateTime } from "../lib/format";
 import { go, route } from "./route";
 import { parsed } from "./Json";
@@ -40,38 +41,33 @@ function filter(): Record<string, string> {
   return filter;
 }
 
-/** The newest question: an answer to an older one comes too late. */
-let asked = 0;
+const latest = new Latest();
 
-async function load() {
-  const mine = ++asked;
-  const page = await readLog(apiFilter(filter())).catch((error: unknown) => trouble(error));
-  if (mine !== asked) {
-    return;
-  }
-  if (typeof page === "string") {
-    note.value = page;
-    rows.value = [];
-  } else {
-    rows.value = page.rows;
-    cursor.value = page.next_cursor ?? null;
-    note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
-  }
-}
+const load = () =>
+  latest.ask(
+    readLog(apiFilter(filter())),
+    (page) => {
+      rows.value = page.rows;
+      cursor.value = page.next_cursor ?? null;
+      note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
+    },
+    (words) => {
+      rows.value = [];
+      cursor.value = null;
+      note.value = words;
+    },
+  );
 
-async function older() {
+function older() {
   following.value = false;
-  const mine = ++asked;
-  const page = await readLog(apiFilter(filter()), cursor.value).catch((error: unknown) => trouble(error));
-  if (mine !== asked) {
-    return;
-  }
-  if (typeof page === "string") {
-    note.value = page;
-  } else {
-    rows.value = [...rows.value, ...page.rows].slice(0, MOST);
-    cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
-  }
+  return latest.ask(
+    readLog(apiFilter(filter()), cursor.value),
+    (page) => {
+      rows.value = [...rows.value, ...page.rows].slice(0, MOST);
+      cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
+    },
+    (words) => (note.value = words),
+  );
 }
 
 /** Times are written as dates and asked for in microseconds. */

@@ -7,6 +7,7 @@ import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols,
 import { Listeners } from "../draw/listeners";
 import { FeedSocket, type Handler } from "../feed/socket";
 import { every } from "../lib/every";
+import { Latest } from "../lib/latest";
 import { account, interval, symbol } from "../lib/preferences";
 import { MarketStore } from "./market";
 import { ownFill, OwnOrders, type OwnFill } from "./orders";
@@ -53,6 +54,7 @@ async function readMarkets(): Promise<Symbols> {
 
 /** Nothing of what only others may see stays on the page. */
 function hide() {
+  instruments.forget();
   market.peek()?.end();
   market.value = null;
   markets.value = null;
@@ -72,13 +74,26 @@ async function loadMarkets() {
   }
 }
 
-/** Shows another market. */
-export async function show(name: string) {
-  const instrument = await get<Market>(`symbols/${name}/`);
-  market.peek()?.end();
+const instruments = new Latest();
+
+function show(name: string) {
+  return instruments.ask(
+    get<Market>(`symbols/${name}/`),
+    (instrument) => {
+      market.peek()?.end();
+      symbol.value = name;
+      market.value = new MarketStore(instrument, socket);
+      market.value.showInterval(interval.peek());
+    },
+    // It is asked for again when the list of markets is.
+    () => undefined,
+  );
+}
+
+/** The reader's choice of a market. */
+export function choose(name: string) {
   symbol.value = name;
-  market.value = new MarketStore(instrument, socket);
-  market.value.showInterval(interval.peek());
+  void show(name);
 }
 
 /** Candles of another length. */
@@ -119,13 +134,20 @@ function timeFills() {
   }
 }
 
-async function loadPast(name: string) {
+/** The orders and fills of before, for as long as `wanted` says that they are the shown account's. */
+async function loadPast(name: string, wanted: () => boolean) {
   const { orders } = await get<OrderPage>("orders/", { account: name, limit: PAST_ORDERS });
+  if (!wanted()) {
+    return;
+  }
   ownOrders.remember(orders);
   ownChanged.changed();
   const byId = new Map(orders.map((order) => [order.order_id, order]));
   for (const market of new Set(orders.map((order) => order.symbol))) {
     const { trades } = await get<Trades>(`symbols/${market}/trades/`, { limit: PAST_TRADES });
+    if (!wanted()) {
+      return;
+    }
     const fills = trades.flatMap((trade) =>
       [trade.maker_order_id, trade.taker_order_id].flatMap((id) => {
         const order = byId.get(id);
@@ -139,21 +161,27 @@ async function loadPast(name: string) {
 
 /** Follows an account's orders, until another's are wanted. */
 function followAccount(name: string) {
+  let snapshots = 0;
   ownOrders.clear();
   ownChanged.changed();
   const handler = {
     snapshot: (orders: Order[]) => {
       ownOrders.snapshot(orders);
       ownChanged.changed();
+      const mine = ++snapshots;
       // What ended while nobody listened.
-      loadPast(name).catch(() => undefined);
+      loadPast(name, () => mine === snapshots).catch(() => undefined);
     },
     update: (changes: OrderChange[]) => {
       ownOrders.update(changes);
       ownChanged.changed();
     },
   };
-  return socket.follow(`orders:${name}`, handler as Handler);
+  const end = socket.follow(`orders:${name}`, handler as Handler);
+  return () => {
+    snapshots += 1;
+    end();
+  };
 }
 
 /** Whoever reads now may see other things than whoever read before. */
