@@ -126,11 +126,17 @@ const showOwn = () => {
   own.value = { open: [...ownOrders.open.values()].sort(byId), ended: ownOrders.ended, fills: ownOrders.fills };
 };
 
-/** The times of fills come with the trades of the tape. */
-function timeFills() {
-  const tape = market.peek()?.trades;
+/** The times of fills come with the trades of the tape: before them or behind them. */
+function timeFills(market: MarketStore) {
+  let found = false;
   for (const fill of ownOrders.fills) {
-    fill.time ??= tape?.find((trade) => trade.trade_id === fill.trade_id)?.time ?? null;
+    if (fill.time === null && fill.symbol === market.symbol) {
+      fill.time = market.trades.find((trade) => trade.trade_id === fill.trade_id)?.time ?? null;
+      found ||= fill.time !== null;
+    }
+  }
+  if (found) {
+    showOwn();
   }
 }
 
@@ -197,9 +203,12 @@ export function start() {
   onOtherSession(beginAnew);
   every(MARKETS_EVERY, loadMarkets);
   every(ENGINE_EVERY, loadEngine);
-  ownChanged.add(() => {
-    timeFills();
-    showOwn();
+  ownChanged.add(showOwn);
+  effect(() => {
+    const now = market.value;
+    const time = () => now && timeFills(now);
+    const ends = [ownChanged.add(time), now?.tradesChanged.add(time)];
+    return () => ends.forEach((end) => end?.());
   });
   effect(() => followAccount(account.value));
 }
