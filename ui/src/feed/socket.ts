@@ -33,8 +33,6 @@ const FENCES = 2;
 
 export class FeedSocket {
   readonly connection = signal<Connection>({ state: "connecting" });
-  /** How often a message was missing. */
-  readonly gaps = signal(0);
   private readonly channels = new Map<string, Channel>();
   private socket: WebSocket | null = null;
   private open = false;
@@ -162,7 +160,6 @@ export class FeedSocket {
       // Until the service closes it, further messages say the same.
       if (channel.synced) {
         channel.synced = false;
-        this.gaps.value += 1;
         this.subscribe([message.channel]);
       }
       return;
