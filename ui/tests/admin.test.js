@@ -152,6 +152,13 @@ test("a snapshot is taken, verified and compared", async () => {
   await until("there are two", async () => (await page.locator("#snapshots tbody tr").count()) === 2);
   await page.locator("[data-verify]").first().click();
   await page.waitForSelector("#snapshots .good");
+  const finding = "row 7 does not follow";
+  await page.route("**/verify/", async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, ok: false, finding, replayed_hash: null } });
+  });
+  await page.locator("[data-verify]").last().click();
+  await page.waitForSelector(`#snapshots .bad >> text=${finding}`);
   await page.click("#compare");
   await page.waitForSelector("#differences >> text=BTC_USDT");
   assert.deepEqual(await watched.accessibility(), []);

@@ -4,11 +4,12 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { readHealth } from "../api/admin";
 import { wordsOf } from "../api/client";
+import type { AdminHealth } from "../api/types";
 import { every } from "../lib/every";
 import { Fields } from "./Json";
 
 const EVERY_MS = 1000;
-const health = signal<Record<string, unknown>>({});
+const health = signal<AdminHealth | null>(null);
 const note = signal("");
 
 async function load() {
@@ -31,7 +32,7 @@ export function Health() {
         </span>
       </h2>
       <div class="scroll padded" id="health" tabIndex={0} role="region" aria-label="What the service says of itself">
-        <Fields of={health.value} />
+        {health.value ? <Fields of={health.value} /> : null}
       </div>
     </section>
   );

@@ -2,12 +2,12 @@
 
 import { computed, signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { logLines, readLog, type LogRow } from "../api/admin";
+import { logLines, readLog } from "../api/admin";
+import type { LogRow } from "../api/types";
 import { every } from "../lib/every";
 import { Latest } from "../lib/latest";
 import { timeOfDay, dateTime } from "../lib/format";
 import { go, route } from "./route";
-import { parsed } from "./Json";
 import { LogRowDetail } from "./LogRow";
 
 const KINDS = [
@@ -31,7 +31,7 @@ const FOLLOW_MS = 1000;
 const MOST = 2000;
 
 const rows = signal<LogRow[]>([]);
-const cursor = signal<string | number | null>(null);
+const cursor = signal<string | null>(null);
 const note = signal("");
 const following = signal(true);
 
@@ -163,12 +163,10 @@ function Row({ row, opened }: { row: LogRow; opened: boolean }) {
 }
 
 /** What came of the command, each kind of event once. */
-function eventNames(events: unknown): string {
-  const list = parsed(events);
-  const names = Array.isArray(list) ? list.map((event: { type?: string }) => event.type ?? "") : [];
+function eventNames(events: LogRow["events"]): string {
   const counts = new Map<string, number>();
-  for (const name of names) {
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { type } of events as { type?: string }[]) {
+    counts.set(type ?? "", (counts.get(type ?? "") ?? 0) + 1);
   }
   return [...counts].map(([name, count]) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
 }

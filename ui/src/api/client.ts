@@ -31,18 +31,13 @@ export class Refusal extends Error {
   ) {
     super(detail);
   }
-
-  /** Whether this service has no such route. */
-  get isMissing(): boolean {
-    return this.status === 404 && this.code === "NOT_FOUND";
-  }
 }
 
 let csrf: string | null = null;
 
 /** Requests that change something carry this from now on. */
 export function carry(session: Session) {
-  csrf = session.csrf;
+  csrf = session.csrf ?? null;
 }
 
 let unknown: () => void = () => undefined;
@@ -59,7 +54,7 @@ async function refusal(answer: Response): Promise<Refusal> {
     const detail = problem.detail ?? problem.title ?? answer.statusText;
     return new Refusal(answer.status, problem.code ?? String(answer.status), detail, problem.field ?? null);
   } catch {
-    return new Refusal(answer.status, answer.status === 404 ? "NOT_FOUND" : String(answer.status), answer.statusText);
+    return new Refusal(answer.status, String(answer.status), answer.statusText);
   }
 }
 

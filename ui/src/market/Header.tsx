@@ -6,11 +6,11 @@ import { decimalsOf, priceUnits, shownAs } from "../lib/decimal";
 import { compact, whole } from "../lib/format";
 import { Brand } from "../lib/Brand";
 import { symbol } from "../lib/preferences";
-import { choose, engine, market, markets } from "../store/page";
+import { choose, market, markets } from "../store/page";
 import { settingsOpen } from "./dialogs";
 
 export function Header() {
-  const demo = session.value?.demo || engine.value.engine?.demo;
+  const demo = session.value?.demo;
   return (
     <header class="top">
       <Brand />

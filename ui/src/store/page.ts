@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { get, Refusal } from "../api/client";
 import { onOtherSession } from "../api/session";
-import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols, Trades } from "../api/types";
+import type { Engine, Market, Order, OrderChange, OrderPage, Symbols, Trades } from "../api/types";
 import { Listeners } from "../draw/listeners";
 import { FeedSocket, type Handler } from "../feed/socket";
 import { every } from "../lib/every";
@@ -30,13 +30,8 @@ export const own = signal<{ open: Order[]; ended: Order[]; fills: OwnFill[] }>({
 export const ownOrders = new OwnOrders();
 export const ownChanged = new Listeners();
 
-/** What the engine says of itself; the rest is null where the service has no such route. */
-export interface EngineView {
-  engine: Engine | null;
-  seq: number | null;
-  verifiedSeq: number | null;
-}
-export const engine = signal<EngineView>({ engine: null, seq: null, verifiedSeq: null });
+/** What the engine says of itself. */
+export const engine = signal<Engine | null>(null);
 
 async function readMarkets(): Promise<Symbols> {
   try {
@@ -58,7 +53,7 @@ function hide() {
   market.peek()?.end();
   market.value = null;
   markets.value = null;
-  engine.value = { engine: null, seq: null, verifiedSeq: null };
+  engine.value = null;
 }
 
 async function loadMarkets() {
@@ -102,23 +97,10 @@ export function showInterval(wanted: string) {
   market.peek()?.showInterval(wanted);
 }
 
-let hasEngine = true;
-
 async function loadEngine() {
-  if (hasEngine) {
-    try {
-      const found = await get<Engine>("engine/");
-      engine.value = { engine: found, seq: found.seq, verifiedSeq: found.verified_seq };
-      return;
-    } catch (error) {
-      hasEngine = !(error instanceof Refusal && error.isMissing);
-      if (hasEngine) {
-        throw error;
-      }
-    }
+  if (!locked.peek()) {
+    engine.value = await get<Engine>("engine/");
   }
-  const ready = await get<Readiness>("../readyz");
-  engine.value = { engine: null, seq: ready.committed, verifiedSeq: ready.verified_seq };
 }
 
 const showOwn = () => {
