@@ -5,11 +5,10 @@ import "./styles/admin.css";
 
 import { signal } from "@preact/signals";
 import { render } from "preact";
-import { loadSession, session } from "./api/session";
-import { wordsOf } from "./api/client";
+import { knowSession, session } from "./api/session";
 import { Accounts } from "./admin/Accounts";
 import { Health } from "./admin/Health";
-import { followLog, Log } from "./admin/Log";
+import { Log } from "./admin/Log";
 import { Markets } from "./admin/Markets";
 import { linkTo, PARTS, route, TITLES } from "./admin/route";
 import { Snapshots } from "./admin/Snapshots";
@@ -20,7 +19,6 @@ import { SignIn } from "./lib/SignIn";
 
 const SHOWN = { log: Log, snapshots: Snapshots, markets: Markets, accounts: Accounts, health: Health };
 const settingsOpen = signal(false);
-const failed = signal("");
 
 function Page() {
   const { part } = route.value;
@@ -65,7 +63,9 @@ function Door() {
   return (
     <section class="panel door" aria-label="Sign in">
       <h2>Sign in</h2>
-      <div class="padded">{failed.value ? <p class="bad">{failed.value}</p> : <SignIn />}</div>
+      <div class="padded">
+        <SignIn />
+      </div>
     </section>
   );
 }
@@ -73,7 +73,6 @@ function Door() {
 const app = document.getElementById("app");
 if (app) {
   app.replaceChildren();
-  loadSession().catch((error: unknown) => (failed.value = wordsOf(error)));
-  followLog();
+  knowSession();
   render(<Page />, app);
 }

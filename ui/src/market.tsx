@@ -7,7 +7,7 @@ import "./styles/narrow.css";
 import { signal } from "@preact/signals";
 import { render } from "preact";
 import { apiUrl } from "./api/client";
-import { loadSession } from "./api/session";
+import { knowSession } from "./api/session";
 import { locked, markets, socket, start } from "./store/page";
 import { SignIn } from "./lib/SignIn";
 import { BookPanel } from "./market/BookPanel";
@@ -91,7 +91,7 @@ function NoMarket() {
 const app = document.getElementById("app");
 if (app) {
   app.replaceChildren();
-  loadSession().catch(() => undefined);
+  knowSession();
   listenToKeys();
   start();
   render(<Page />, app);

@@ -35,13 +35,23 @@ test("the log lists, follows, filters and exports", async () => {
   await page.waitForSelector("#log tbody tr");
   const { seq, order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "seen" });
   await page.waitForSelector(`#log tr[data-seq="${seq}"]`);
+  // The log is drawn again with each new row: what is typed meanwhile stays.
+  await page.selectOption("#kind", "NewOrder");
   await page.fill("#order_id", String(id));
-  await page.click("#filter");
+  await page.fill("#from_time", "2020-01-01T00:00:00");
+  const { seq: next } = await order({ side: "BUY", price: "1000", quantity: "1", account: "seen" });
+  await page.waitForSelector(`#log tr[data-seq="${next}"]`);
+  assert.equal(await page.inputValue("#kind"), "NewOrder");
+  assert.equal(await page.inputValue("#order_id"), String(id));
+  assert.equal(await page.inputValue("#from_time"), "2020-01-01T00:00");
+  await page.press("#order_id", "Enter");
   await until("only that order's rows are left", async () => (await page.locator("#log tbody tr").count()) === 1);
   await page.selectOption("#kind", "CancelOrder");
   await page.click("#filter");
   await page.waitForSelector("text=No row of the log is like that.");
   await page.click("text=Clear");
+  await until("the fields are empty", async () => (await page.inputValue("#order_id")) === "");
+  assert.equal(await page.inputValue("#kind"), "");
   await page.selectOption("#kind", "NewOrder");
   await page.fill("#symbol", SYMBOL);
   await page.fill("#to_seq", String(seq - 1));
@@ -60,6 +70,51 @@ test("the log lists, follows, filters and exports", async () => {
     .map((line) => JSON.parse(line));
   assert.ok(lines.length > 50 && lines.every((row) => row.kind === "NewOrder" && row.seq < seq));
   await watched.done();
+});
+
+test("what is asked for again and again is asked for again when it was answered, and not while nobody looks", async () => {
+  for (const [hash, path] of [
+    ["log", "/api/admin/log/"],
+    ["health", "/api/admin/health/"],
+  ]) {
+    let [open, asked, most] = [0, 0, 0];
+    let pass = () => {};
+    const held = new Promise((resolve) => (pass = resolve));
+    const before = async (page) => {
+      await page.clock.install();
+      await page.route(
+        (url) => url.pathname === path,
+        async (route) => {
+          [open, asked] = [open + 1, asked + 1];
+          most = Math.max(most, open);
+          await held;
+          open -= 1;
+          await route.continue();
+        },
+      );
+    };
+    const watched = await Watched.open(browser, service.base, `/admin/#${hash}`, { before });
+    const { page } = watched;
+    await until("it is asked for", () => asked > 0);
+    await page.clock.runFor(10_000);
+    assert.deepEqual([asked, most], [1, 1], `${hash}, while nobody answers`);
+    pass();
+    await until("it is asked for again", async () => (await page.clock.runFor(1_500), asked > 2));
+    assert.equal(most, 1, hash);
+    await page.evaluate(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
+    await page.clock.runFor(3_000);
+    await until("the last one is answered", () => open === 0);
+    await page.clock.runFor(3_000);
+    const then = asked;
+    await page.clock.runFor(10_000);
+    assert.equal(asked, then, `${hash}, while nobody looks`);
+    await page.evaluate(() => {
+      delete document.hidden;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
+    await until("it is asked for at once", () => asked > then);
+    await watched.done();
+  }
 });
 
 test("a row opens its command, its events, what it wrote, and the book as it was", async () => {
@@ -97,6 +152,13 @@ test("a snapshot is taken, verified and compared", async () => {
   await until("there are two", async () => (await page.locator("#snapshots tbody tr").count()) === 2);
   await page.locator("[data-verify]").first().click();
   await page.waitForSelector("#snapshots .good");
+  const finding = "row 7 does not follow";
+  await page.route("**/verify/", async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, ok: false, finding, replayed_hash: null } });
+  });
+  await page.locator("[data-verify]").last().click();
+  await page.waitForSelector(`#snapshots .bad >> text=${finding}`);
   await page.click("#compare");
   await page.waitForSelector("#differences >> text=BTC_USDT");
   assert.deepEqual(await watched.accessibility(), []);

@@ -32,7 +32,7 @@ export class Watched {
   }
 
   constructor(page, base, forgiven) {
-    Object.assign(this, { page, base, forgiven, errors: [], foreign: [] });
+    Object.assign(this, { page, base, forgiven, errors: [], foreign: [], sockets: [] });
     const note = (text) => this.forgiven.some((known) => known.test(text)) || this.errors.push(text);
     page.on(
       "console",
@@ -40,7 +40,10 @@ export class Watched {
     );
     page.on("pageerror", (error) => note(String(error)));
     page.on("request", (request) => this.check(request.url()));
-    page.on("websocket", (socket) => this.check(socket.url().replace("ws:", "http:")));
+    page.on("websocket", (socket) => {
+      this.sockets.push(socket);
+      this.check(socket.url().replace("ws:", "http:"));
+    });
   }
 
   check(url) {

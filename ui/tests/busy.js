@@ -33,12 +33,7 @@ async function load(market, seconds) {
 async function recordTasks(session) {
   const events = [];
   session.on("Tracing.dataCollected", ({ value }) => {
-    events.push(
-      ...value.filter(
-        ({ name, ph }) =>
-          name === "RunTask" || name === "thread_name" || (name === "ThreadControllerImpl::RunTask" && ph === "X"),
-      ),
-    );
+    events.push(...value.filter(({ name }) => name === "RunTask" || name === "thread_name"));
   });
   await session.send("Tracing.start", {
     transferMode: "ReportEvents",

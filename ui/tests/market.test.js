@@ -127,6 +127,56 @@ test("an order that is placed on the page appears and is cancelled there", async
   await watched.done();
 });
 
+test("the account that is being typed stays while the orders of another change", async () => {
+  const watched = await open();
+  const { page } = watched;
+  await live(page);
+  await page.fill("#account", "another");
+  const { order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "desk" });
+  await page.waitForSelector(`#own-table tr[data-order="${id}"]`);
+  assert.equal(await page.inputValue("#account"), "another");
+  await page.press("#account", "Enter");
+  await page.waitForSelector(`#own-table tr[data-order="${id}"]`, { state: "detached" });
+  await page.fill("#account", "an!other");
+  await page.press("#account", "Enter");
+  assert.equal(await page.inputValue("#account"), "another");
+  await call(service.base, "POST", `/api/orders/${id}/cancel/`, {});
+  await watched.done();
+});
+
+test("an answer that comes too late changes nothing: of a market, and of an account's past", async () => {
+  const { order_id: id } = await order({ side: "BUY", price: "1000", quantity: "1", account: "slow" });
+  await call(service.base, "POST", `/api/orders/${id}/cancel/`, {});
+  const watched = await open();
+  const { page } = watched;
+  await live(page);
+  await page.waitForSelector("#symbol option[value=ETH_USDT]", { state: "attached" });
+  let pass = () => {};
+  const held = new Promise((resolve) => (pass = resolve));
+  const slow = (url) => url.pathname === "/api/symbols/ETH_USDT/" || url.searchParams.get("account") === "slow";
+  await page.route(slow, (route) => held.then(() => route.continue()));
+  const answered = [page.waitForResponse((response) => slow(new URL(response.url())))];
+  await page.selectOption("#symbol", "ETH_USDT");
+  await page.selectOption("#symbol", SYMBOL);
+  await page.click("#tab-history");
+  const asked = page.waitForRequest((request) => slow(new URL(request.url())));
+  await page.fill("#account", "slow");
+  await page.press("#account", "Enter");
+  await asked;
+  answered.push(page.waitForResponse((response) => new URL(response.url()).searchParams.get("account") === "slow"));
+  await page.fill("#account", "empty");
+  await page.press("#account", "Enter");
+  pass();
+  for (const answer of answered) {
+    await (await answer).finished();
+  }
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await equal(page);
+  assert.equal(await page.inputValue("#symbol"), SYMBOL);
+  assert.equal(await page.locator("#own-table tbody tr").count(), 0);
+  await watched.done();
+});
+
 test("the ticket places every type of order, by the keyboard alone", async () => {
   const watched = await open();
   const { page } = watched;

@@ -50,7 +50,49 @@ test("the market page asks for it too, then shows the market and trades", async 
   await page.fill("#quantity", "2");
   await page.click("#place");
   await page.waitForSelector("#own-table tbody tr");
+  await page.waitForSelector("#ladder .bids .level:not(.empty)");
+  const [before] = watched.sockets;
   await page.click("#cancel-all");
   await page.waitForSelector("#own-table .nothing");
+  // Whoever signs out leaves no socket behind that is the administrator's, and nothing of the market on the page.
+  await page.click("text=Settings");
+  await page.click("text=Sign out");
+  await page.keyboard.press("Escape");
+  await until("the socket is closed", () => before.isClosed());
+  await page.waitForSelector("main #token");
+  await page.waitForSelector("#ladder .level:not(.empty)", { state: "detached" });
   await watched.done();
+});
+
+test("a session that ended elsewhere is noticed, on either page", async () => {
+  const watched = await Watched.open(browser, service.base, "/admin/#health", { forgiven: [/40[13]/] });
+  const { page } = watched;
+  await page.fill("#token", TOKEN);
+  await page.click("#sign-in");
+  await page.waitForSelector("#health dd");
+  const market = await page.context().newPage();
+  await market.goto(service.base);
+  await market.waitForSelector(".connection[data-state=live]");
+  await page.evaluate(async () => {
+    const { csrf } = await (await fetch("/api/session/")).json();
+    await fetch("/api/session/", { method: "DELETE", headers: { "X-CSRF-Token": csrf } });
+  });
+  await page.waitForSelector("main #token");
+  await market.waitForSelector("main #token");
+  await watched.done();
+});
+
+test("a service that does not tell at first who the reader is, is asked again", async () => {
+  let refused = 0;
+  const before = (page) =>
+    page.route("**/api/session/", (route) =>
+      refused < 2 ? ((refused += 1), route.fulfill({ status: 503, json: { detail: "not yet" } })) : route.continue(),
+    );
+  for (const path of ["/", "/admin/"]) {
+    refused = 0;
+    const watched = await Watched.open(browser, service.base, path, { before, forgiven: [/40[13]|503/] });
+    await watched.page.waitForSelector("text=not yet");
+    await watched.page.waitForSelector("main #token");
+    await watched.done();
+  }
 });

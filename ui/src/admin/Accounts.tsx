@@ -2,15 +2,9 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get, post } from "../api/client";
-import { trouble } from "../api/admin";
-import type { OrderPage } from "../api/types";
-
-interface AccountState {
-  account: string;
-  blocked: boolean;
-  cancelled: number;
-}
+import { setBlocked } from "../api/admin";
+import { get, wordsOf } from "../api/client";
+import type { AccountState, OrderPage } from "../api/types";
 
 const PAGE = 1000;
 const counts = signal<[string, number][]>([]);
@@ -30,20 +24,20 @@ async function load() {
     counts.value = [...found].sort(([, a], [, b]) => b - a);
     partial.value = page.next_cursor != null;
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
 }
 
 async function set(account: string, blocked: boolean) {
   try {
-    const state = await post<AccountState>(`accounts/${account}/${blocked ? "block" : "unblock"}/`);
+    const state = await setBlocked(account, blocked);
     states.value = { ...states.value, [account]: state };
     note.value = blocked
       ? `${account} is blocked; ${state.cancelled} of its orders were cancelled.`
       : `${account} is unblocked.`;
     await load();
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
 }
 

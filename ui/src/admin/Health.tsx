@@ -2,34 +2,27 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { readHealth, trouble } from "../api/admin";
-import { get, Refusal } from "../api/client";
+import { readHealth } from "../api/admin";
+import { wordsOf } from "../api/client";
+import type { AdminHealth } from "../api/types";
+import { every } from "../lib/every";
 import { Fields } from "./Json";
 
 const EVERY_MS = 1000;
-const health = signal<Record<string, unknown>>({});
+const health = signal<AdminHealth | null>(null);
 const note = signal("");
 
 async function load() {
   try {
-    health.value = await readHealth().catch((error: unknown) => {
-      if (error instanceof Refusal && error.isMissing) {
-        return get<Record<string, unknown>>("../readyz");
-      }
-      throw error;
-    });
+    health.value = await readHealth();
     note.value = "";
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
 }
 
 export function Health() {
-  useEffect(() => {
-    void load();
-    const timer = setInterval(() => void load(), EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
+  useEffect(() => every(EVERY_MS, load), []);
   return (
     <section class="panel" aria-label="Health">
       <h2>
@@ -39,7 +32,7 @@ export function Health() {
         </span>
       </h2>
       <div class="scroll padded" id="health" tabIndex={0} role="region" aria-label="What the service says of itself">
-        <Fields of={health.value} />
+        {health.value ? <Fields of={health.value} /> : null}
       </div>
     </section>
   );

@@ -2,28 +2,16 @@
 
 import { dateTime } from "../lib/format";
 
-/** JSON that may come as a text. */
-export function parsed(value: unknown): unknown {
-  if (typeof value !== "string") {
-    return value;
-  }
-  try {
-    return JSON.parse(value);
-  } catch {
-    return value;
-  }
-}
-
 export function Json({ of, label }: { of: unknown; label: string }) {
   return (
     <pre class="json" tabIndex={0} aria-label={label}>
-      {JSON.stringify(parsed(of), null, 2)}
+      {JSON.stringify(of, null, 2)}
     </pre>
   );
 }
 
 /** The names and values of an object; what is inside of them follows them. */
-export function Fields({ of }: { of: Record<string, unknown> }) {
+export function Fields({ of }: { of: object }) {
   return (
     <dl class="fields">
       {Object.entries(of).map(([name, value]) => (
@@ -54,7 +42,7 @@ function Value({ of }: { of: unknown }) {
   if (Array.isArray(of)) {
     return of.length === 0 ? <span class="muted">none</span> : <Rows of={of} />;
   }
-  return typeof of === "object" ? <Fields of={of as Record<string, unknown>} /> : <>{String(of)}</>;
+  return typeof of === "object" ? <Fields of={of} /> : <>{String(of)}</>;
 }
 
 /** A list of objects as a table with a column for each name. */

@@ -1,10 +1,13 @@
 // The event log, newest first: filtered, followed, exported; each row opens.
 
-import { effect, signal } from "@preact/signals";
-import { logLines, readLog, trouble, type LogRow } from "../api/admin";
+import { computed, signal } from "@preact/signals";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { logLines, readLog } from "../api/admin";
+import type { LogRow } from "../api/types";
+import { every } from "../lib/every";
+import { Latest } from "../lib/latest";
 import { timeOfDay, dateTime } from "../lib/format";
 import { go, route } from "./route";
-import { parsed } from "./Json";
 import { LogRowDetail } from "./LogRow";
 
 const KINDS = [
@@ -28,9 +31,8 @@ const FOLLOW_MS = 1000;
 const MOST = 2000;
 
 const rows = signal<LogRow[]>([]);
-const cursor = signal<string | number | null>(null);
+const cursor = signal<string | null>(null);
 const note = signal("");
-const loaded = signal(false);
 const following = signal(true);
 
 /** The filter as the address has it; what opens a row is no part of it. */
@@ -39,39 +41,33 @@ function filter(): Record<string, string> {
   return filter;
 }
 
-/** The newest question: an answer to an older one comes too late. */
-let asked = 0;
+const latest = new Latest();
 
-async function load() {
-  const mine = ++asked;
-  const page = await readLog(apiFilter(filter())).catch((error: unknown) => trouble(error));
-  if (mine !== asked) {
-    return;
-  }
-  if (typeof page === "string") {
-    note.value = page;
-    rows.value = [];
-  } else {
-    rows.value = page.rows;
-    cursor.value = page.next_cursor ?? null;
-    note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
-  }
-  loaded.value = true;
-}
+const load = () =>
+  latest.ask(
+    readLog(apiFilter(filter())),
+    (page) => {
+      rows.value = page.rows;
+      cursor.value = page.next_cursor ?? null;
+      note.value = page.rows.length === 0 ? "No row of the log is like that." : "";
+    },
+    (words) => {
+      rows.value = [];
+      cursor.value = null;
+      note.value = words;
+    },
+  );
 
-async function older() {
+function older() {
   following.value = false;
-  const mine = ++asked;
-  const page = await readLog(apiFilter(filter()), cursor.value).catch((error: unknown) => trouble(error));
-  if (mine !== asked) {
-    return;
-  }
-  if (typeof page === "string") {
-    note.value = page;
-  } else {
-    rows.value = [...rows.value, ...page.rows].slice(0, MOST);
-    cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
-  }
+  return latest.ask(
+    readLog(apiFilter(filter()), cursor.value),
+    (page) => {
+      rows.value = [...rows.value, ...page.rows].slice(0, MOST);
+      cursor.value = rows.value.length < MOST ? (page.next_cursor ?? null) : null;
+    },
+    (words) => (note.value = words),
+  );
 }
 
 /** Times are written as dates and asked for in microseconds. */
@@ -89,29 +85,25 @@ function apiFilter(filter: Record<string, string>): Record<string, string> {
 }
 
 /** Loads whenever the filter changes, and follows while nobody looks at older rows; the answer ends it. */
-export function followLog(): () => void {
-  let shown = "";
-  const end = effect(() => {
-    const wanted = route.value.part === "log" ? JSON.stringify(filter()) : "";
-    if (wanted !== "" && wanted !== shown) {
-      loaded.value = false;
-      following.value = true;
-      void load();
-    }
-    shown = wanted;
+function followLog(): () => void {
+  let endFollowing = () => {};
+  const endFilter = computed(() => JSON.stringify(filter())).subscribe(() => {
+    endFollowing();
+    following.value = true;
+    endFollowing = every(FOLLOW_MS, async () => {
+      if (following.value) {
+        await load();
+      }
+    });
   });
-  const timer = setInterval(() => {
-    if (route.value.part === "log" && following.value && loaded.value && !document.hidden) {
-      void load();
-    }
-  }, FOLLOW_MS);
   return () => {
-    end();
-    clearInterval(timer);
+    endFilter();
+    endFollowing();
   };
 }
 
 export function Log() {
+  useEffect(followLog, []);
   const opened = route.value.query.row;
   return (
     <div class={opened ? "split covering" : "whole"}>
@@ -171,18 +163,25 @@ function Row({ row, opened }: { row: LogRow; opened: boolean }) {
 }
 
 /** What came of the command, each kind of event once. */
-function eventNames(events: unknown): string {
-  const list = parsed(events);
-  const names = Array.isArray(list) ? list.map((event: { type?: string }) => event.type ?? "") : [];
+function eventNames(events: LogRow["events"]): string {
   const counts = new Map<string, number>();
-  for (const name of names) {
-    counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { type } of events as { type?: string }[]) {
+    counts.set(type ?? "", (counts.get(type ?? "") ?? 0) + 1);
   }
   return [...counts].map(([name, count]) => (count > 1 ? `${count} × ${name}` : name)).join(", ");
 }
 
 function Filter() {
   const now = filter();
+  const form = useRef<HTMLFormElement>(null);
+  const kinds = useRef<HTMLSelectElement>(null);
+  // What is typed stays until the filter becomes another one; the focus stays even then.
+  useLayoutEffect(() => {
+    form.current?.reset();
+    if (kinds.current) {
+      kinds.current.value = now.kind ?? "";
+    }
+  }, [JSON.stringify(now)]);
   const field = (name: string, label: string, inputMode: "text" | "numeric" = "text") => (
     <label class="entry">
       <span>{label}</span>
@@ -192,7 +191,7 @@ function Filter() {
         name={name}
         type="text"
         inputMode={inputMode}
-        value={now[name] ?? ""}
+        defaultValue={now[name] ?? ""}
         autocomplete="off"
         spellcheck={false}
       />
@@ -201,11 +200,12 @@ function Filter() {
   const time = (name: string, label: string) => (
     <label class="entry">
       <span>{label}</span>
-      <input class="box" id={name} name={name} type="datetime-local" step="0.001" value={now[name] ?? ""} />
+      <input class="box" id={name} name={name} type="datetime-local" step="0.001" defaultValue={now[name] ?? ""} />
     </label>
   );
   return (
     <form
+      ref={form}
       class="filter"
       aria-label="Filter"
       onSubmit={(event) => {
@@ -218,7 +218,7 @@ function Filter() {
       {field("order_id", "Order id", "numeric")}
       <label class="entry">
         <span>Kind</span>
-        <select id="kind" name="kind" value={now.kind ?? ""}>
+        <select ref={kinds} id="kind" name="kind">
           <option value="">any</option>
           {KINDS.map((kind) => (
             <option key={kind} value={kind}>

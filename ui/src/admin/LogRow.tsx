@@ -2,7 +2,9 @@
 
 import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { readBook, readRow, trouble, type BookAt, type BookLevel, type LogDetail } from "../api/admin";
+import { readBook, readRow } from "../api/admin";
+import { wordsOf } from "../api/client";
+import type { BookAt, BookLevel, LogDetail } from "../api/types";
 import { dateTime } from "../lib/format";
 import { Json } from "./Json";
 
@@ -11,7 +13,7 @@ export function LogRowDetail({ seq, close }: { seq: number; close: () => void })
   useEffect(() => {
     readRow(seq).then(
       (row) => (found.value = row),
-      (error: unknown) => (found.value = trouble(error)),
+      (error: unknown) => (found.value = wordsOf(error)),
     );
   }, [seq]);
   const row = found.value;
@@ -62,12 +64,12 @@ function Detail({ row }: { row: LogDetail }) {
       <h3>Events</h3>
       <Json of={row.events} label="Events" />
       <h3>Writes to Redis</h3>
-      {row.redis && row.redis.length > 0 ? (
+      {row.redis.length > 0 ? (
         <pre class="json" id="redis" tabIndex={0} aria-label="Writes to Redis">
           {row.redis.join("\n")}
         </pre>
       ) : (
-        <p class="muted">{row.redis ? "None." : "This service does not tell them."}</p>
+        <p class="muted">None.</p>
       )}
       {row.symbol ? <BookHere symbol={row.symbol} seq={row.seq} /> : null}
     </>
@@ -80,7 +82,7 @@ function BookHere({ symbol, seq }: { symbol: string; seq: number }) {
   const ask = () =>
     readBook(symbol, seq).then(
       (book) => (found.value = book),
-      (error: unknown) => (found.value = trouble(error)),
+      (error: unknown) => (found.value = wordsOf(error)),
     );
   return (
     <>

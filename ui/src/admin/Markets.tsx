@@ -2,11 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get, post, put } from "../api/client";
-import { trouble } from "../api/admin";
+import { get, post, put, wordsOf } from "../api/client";
 import type { Market, Phase, Symbols, Ticker } from "../api/types";
 import { shortest } from "../lib/decimal";
 import { words } from "../lib/inputs";
+import { Latest } from "../lib/latest";
 
 const PHASES: Phase[] = ["CONTINUOUS", "AUCTION", "POST_ONLY", "CANCEL_ONLY", "CLOSED"];
 /** Rules that can be changed; scales are for ever. */
@@ -27,30 +27,39 @@ const tickers = signal<Ticker[]>([]);
 const opened = signal<Market | null>(null);
 const note = signal("");
 
-async function load() {
-  try {
-    tickers.value = (await get<Symbols>("symbols/")).symbols;
-  } catch (error) {
-    note.value = trouble(error);
-  }
+const lists = new Latest();
+const markets = new Latest();
+
+const load = () =>
+  lists.ask(
+    get<Symbols>("symbols/"),
+    ({ symbols }) => (tickers.value = symbols),
+    (words) => (note.value = words),
+  );
+
+const open = (symbol: string) =>
+  markets.ask(
+    get<Market>(`symbols/${symbol}/`),
+    (market) => (opened.value = market),
+    (words) => (note.value = words),
+  );
+
+function openNone() {
+  markets.forget();
+  opened.value = null;
 }
 
-async function open(symbol: string) {
-  try {
-    opened.value = await get<Market>(`symbols/${symbol}/`);
-  } catch (error) {
-    note.value = trouble(error);
-  }
-}
-
+/** Does it to a market, and shows what became of it, unless the reader has gone on to another market. */
 async function act(done: string, what: () => Promise<unknown>, symbol: string) {
+  const shown = opened.peek()?.symbol;
   try {
     await what();
     note.value = done;
-    await Promise.all([load(), open(symbol)]);
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
+    return;
   }
+  await Promise.all([load(), opened.peek()?.symbol === shown ? open(symbol) : undefined]);
 }
 
 /** The fields of a form that are filled in, as the service takes them. */
@@ -73,7 +82,7 @@ export function Markets() {
           <span class="said" role="status">
             {note.value}
           </span>
-          <button type="button" class="quiet" onClick={() => (opened.value = null)}>
+          <button type="button" class="quiet" onClick={openNone}>
             List a new one
           </button>
         </h2>

@@ -2,24 +2,18 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import {
-  compareSnapshots,
-  readSnapshots,
-  takeSnapshot,
-  trouble,
-  verifySnapshot,
-  type SnapshotRow,
-  type Verified,
-} from "../api/admin";
+import { compareSnapshots, readSnapshots, takeSnapshot, verifySnapshot } from "../api/admin";
+import { wordsOf } from "../api/client";
+import type { SnapshotDifference, SnapshotRow, Verified } from "../api/types";
 import { age, bytes, dateTime, whole } from "../lib/format";
 import { Fields } from "./Json";
 
 const snapshots = signal<SnapshotRow[]>([]);
 const note = signal("");
 const busy = signal("");
-const verified = signal<Record<number, Verified | string>>({});
+const verified = signal<Record<number, Verified>>({});
 const chosen = signal<{ a: string; b: string }>({ a: "", b: "" });
-const differences = signal<Record<string, unknown> | null>(null);
+const differences = signal<SnapshotDifference | null>(null);
 
 async function load() {
   try {
@@ -27,7 +21,7 @@ async function load() {
     const [newest, before] = snapshots.value;
     chosen.value = { a: String((before ?? newest)?.at_seq ?? ""), b: String(newest?.at_seq ?? "") };
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
 }
 
@@ -37,7 +31,7 @@ async function act(name: string, what: () => Promise<string>) {
   try {
     note.value = await what();
   } catch (error) {
-    note.value = trouble(error);
+    note.value = wordsOf(error);
   }
   busy.value = "";
 }
@@ -53,7 +47,7 @@ const verify = (seq: number) =>
   act(`verify ${seq}`, async () => {
     const result = await verifySnapshot(seq);
     verified.value = { ...verified.value, [seq]: result };
-    return result.ok ? `The snapshot at row ${seq} is right.` : `The snapshot at row ${seq} is WRONG.`;
+    return `The snapshot at row ${seq} is ${result.ok ? "right" : "WRONG"}${result.finding ? `: ${result.finding}` : ""}.`;
   });
 
 const compare = () =>
@@ -118,10 +112,10 @@ function Row({ snapshot }: { snapshot: SnapshotRow }) {
       <td>
         <code title={snapshot.state_hash}>{snapshot.state_hash.slice(0, 16)}</code>
       </td>
-      <td>{snapshot.engine_version}</td>
-      <td>{snapshot.verified_at === null ? "–" : dateTime(snapshot.verified_at)}</td>
+      <td>{snapshot.engine_version ?? "–"}</td>
+      <td>{dateTime(snapshot.verified_at)}</td>
       <td class="do">
-        {typeof result === "object" ? <Verdict of={result} /> : null}
+        {result ? <Verdict of={result} /> : null}
         <button
           type="button"
           class="quiet"
@@ -138,8 +132,8 @@ function Row({ snapshot }: { snapshot: SnapshotRow }) {
 
 function Verdict({ of }: { of: Verified }) {
   return (
-    <span class={of.ok ? "good" : "bad"} title={`state ${of.state_hash}, replayed ${of.replayed_hash}`}>
-      {of.ok ? "right" : "WRONG"}: {whole(of.rows)} rows in {whole(of.took_ms)} ms
+    <span class={of.ok ? "good" : "bad"} title={`state ${of.state_hash}, replayed ${of.replayed_hash ?? "none"}`}>
+      {of.ok ? "right" : `WRONG: ${of.finding ?? ""}`} · {whole(of.rows)} rows in {whole(of.took_ms)} ms
     </span>
   );
 }

@@ -13,7 +13,7 @@ export const TITLES: Record<Part, string> = {
   health: "Health",
 };
 
-export interface Route {
+interface Route {
   part: Part;
   query: Record<string, string>;
 }

@@ -31,18 +31,20 @@ export class Refusal extends Error {
   ) {
     super(detail);
   }
-
-  /** Whether this service has no such route. */
-  get isMissing(): boolean {
-    return this.status === 404 && this.code === "NOT_FOUND";
-  }
 }
 
 let csrf: string | null = null;
 
 /** Requests that change something carry this from now on. */
 export function carry(session: Session) {
-  csrf = session.csrf;
+  csrf = session.csrf ?? null;
+}
+
+let unknown: () => void = () => undefined;
+
+/** Calls back whenever the service says that it does not know who asks. */
+export function onUnknown(act: () => void) {
+  unknown = act;
 }
 
 async function refusal(answer: Response): Promise<Refusal> {
@@ -52,7 +54,7 @@ async function refusal(answer: Response): Promise<Refusal> {
     const detail = problem.detail ?? problem.title ?? answer.statusText;
     return new Refusal(answer.status, problem.code ?? String(answer.status), detail, problem.field ?? null);
   } catch {
-    return new Refusal(answer.status, answer.status === 404 ? "NOT_FOUND" : String(answer.status), answer.statusText);
+    return new Refusal(answer.status, String(answer.status), answer.statusText);
   }
 }
 
@@ -71,7 +73,11 @@ export async function request<T>(method: string, url: URL, body?: unknown): Prom
     throw new Refusal(0, "NO_ANSWER", "the service does not answer");
   }
   if (!answer.ok) {
-    throw await refusal(answer);
+    const refused = await refusal(answer);
+    if (refused.status === 401 || refused.code === "CSRF_TOKEN") {
+      unknown();
+    }
+    throw refused;
   }
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }

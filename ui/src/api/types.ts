@@ -1,5 +1,4 @@
-// The service's answers. Those of the documented routes are generated from its schema; the socket's messages and the
-// administrator's pages have theirs here.
+// The service's answers: those of its routes are generated from its schema, the socket's messages stand here.
 
 import type { components } from "./schema";
 
@@ -12,14 +11,25 @@ export type Candle = Schemas["CandleView"];
 export type Ticker = Schemas["TickerView"];
 export type Market = Schemas["MarketAnswer"];
 export type Explanation = Schemas["Explanation"];
-export type Readiness = Schemas["Readiness"];
 export type OrderPage = Schemas["OrderPage"];
 export type Symbols = Schemas["Symbols"];
 export type Trades = Schemas["Trades"];
 export type Candles = Schemas["Candles"];
 export type CommittedOrder = Schemas["CommittedOrder"];
-export type PlaceOrder = Schemas["PlaceOrder"];
 export type Phase = Schemas["PhaseName"];
+export type Session = Schemas["SessionState"];
+export type Engine = Schemas["EnginePanel"];
+export type AccountState = Schemas["AccountState"];
+export type AdminHealth = Schemas["AdminHealth"];
+export type LogRow = Schemas["LogRow"];
+export type LogPage = Schemas["LogPage"];
+export type LogDetail = Schemas["LogRowDetail"];
+export type BookLevel = Schemas["LevelThen"];
+export type BookAt = Schemas["LevelsThen"];
+export type SnapshotRow = Schemas["SnapshotView"];
+export type SnapshotList = Schemas["SnapshotList"];
+export type SnapshotDifference = Schemas["SnapshotDifference"];
+export type Verified = Schemas["Verification"];
 
 /** Price, quantity shown, number of orders; no orders: the level is gone. */
 export type LevelChange = [price: string, quantity: string, orders: number];
@@ -50,24 +60,3 @@ export type ServerMessage =
   | { type: "hello"; seq: number }
   | { type: "reply"; id?: number; status: number; body?: unknown }
   | { type: "closing"; code: string };
-
-export interface Session {
-  debug: boolean;
-  admin: boolean;
-  demo: boolean;
-  csrf: string | null;
-}
-
-export interface Engine {
-  orders_per_second: number;
-  queue_lag: number;
-  match_p50_us: number | null;
-  match_p99_us: number | null;
-  commit_p50_ms: number | null;
-  commit_p99_ms: number | null;
-  seq: number;
-  last_snapshot: { at_seq: number; age_s: number } | null;
-  mode: string;
-  verified_seq: number;
-  demo: boolean;
-}

@@ -38,7 +38,7 @@ export class PriceChart {
       autoSize: true,
       layout: { attributionLogo: true, fontFamily: FONT, fontSize: 11 },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.1, bottom: 0.22 } },
-      timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: FREE_RIGHT },
+      timeScale: { borderVisible: false, timeVisible: true, rightOffset: FREE_RIGHT },
       localization: { locale: "en-GB" },
     });
     this.prices = this.chart.addSeries(CandlestickSeries, { borderVisible: false });
@@ -79,8 +79,21 @@ export class PriceChart {
     this.redraw();
   }
 
+  /** Whether the axis of time needs seconds. */
+  showSeconds(secondsVisible: boolean) {
+    this.chart.timeScale().applyOptions({ secondsVisible });
+  }
+
+  /** With the market's digits of now. */
+  showDigits() {
+    const digits = this.market.digits.peek().price;
+    const formatter = (price: number) => grouped(price.toFixed(digits));
+    this.prices.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -digits } });
+    this.drawLegend();
+  }
+
   /** Everything anew. */
-  redraw() {
+  private redraw() {
     this.market.candles.changedFrom = 0;
     this.draw();
   }
@@ -88,9 +101,6 @@ export class PriceChart {
   draw() {
     const store = this.market.candles;
     const { candles } = store;
-    const digits = this.market.digits.peek().price;
-    const formatter = (price: number) => grouped(price.toFixed(digits));
-    this.prices.applyOptions({ priceFormat: { type: "custom", formatter, minMove: 10 ** -digits } });
     const known = Math.min(this.drawn, candles.length);
     if (this.drawn > 0 && store.changedFrom >= known - 1 && candles.length >= this.drawn) {
       for (const candle of candles.slice(store.changedFrom)) {

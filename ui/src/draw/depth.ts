@@ -5,6 +5,7 @@ import type { Level } from "../store/book";
 import type { MarketStore } from "../store/market";
 import { colours, FONT } from "./colours";
 import { watchSize } from "./dom";
+import { forget, nextFrame } from "./frame";
 
 /** Levels of a side that are looked at: what is farther out flattens the picture. */
 const LEVELS = 250;
@@ -39,8 +40,12 @@ export class DepthChart {
     });
   }
 
+  private readonly drawAgain = () => this.draw();
+
   end() {
+    forget(this.drawAgain);
     this.endWatch();
+    this.canvas.width = 0;
   }
 
   paint() {
@@ -50,7 +55,7 @@ export class DepthChart {
 
   private hover(x: number | null) {
     this.pointer = x;
-    this.market.bookChanged.changed();
+    nextFrame(this.drawAgain);
   }
 
   draw() {

@@ -1,6 +1,6 @@
 // The ladder: as many rows of each side as fit, asks above, bids below, the last price between them.
 
-import { fixed, grouped, priceUnits, toUnits } from "../lib/decimal";
+import { fixed, grouped, priceUnits } from "../lib/decimal";
 import { rounded, rows, type Row } from "../store/ladder";
 import type { MarketStore } from "../store/market";
 import type { OwnOrders } from "../store/orders";
@@ -192,10 +192,4 @@ export class LadderView {
       next.button.focus();
     }
   }
-}
-
-/** A text for the ticket: what was picked, without needless zeros. */
-export function inputText(text: string, decimals: number): string {
-  const units = toUnits(text, decimals);
-  return units === null ? "" : fixed(units, decimals, decimals);
 }

@@ -33,8 +33,6 @@ const FENCES = 2;
 
 export class FeedSocket {
   readonly connection = signal<Connection>({ state: "connecting" });
-  /** How often a message was missing. */
-  readonly gaps = signal(0);
   private readonly channels = new Map<string, Channel>();
   private socket: WebSocket | null = null;
   private open = false;
@@ -62,6 +60,22 @@ export class FeedSocket {
         this.judgeState();
       }
     };
+  }
+
+  /** Opens another one and begins anew: the service judges a socket by who opened it. */
+  reopen() {
+    for (const channel of this.channels.values()) {
+      channel.cursor = null;
+    }
+    this.giveUp();
+  }
+
+  private giveUp() {
+    const socket = this.socket;
+    if (socket) {
+      socket.close();
+      this.lost(socket);
+    }
   }
 
   private connect() {
@@ -146,7 +160,6 @@ export class FeedSocket {
       // Until the service closes it, further messages say the same.
       if (channel.synced) {
         channel.synced = false;
-        this.gaps.value += 1;
         this.subscribe([message.channel]);
       }
       return;
@@ -170,11 +183,7 @@ export class FeedSocket {
   private tick() {
     const silent = performance.now() - this.heard;
     if (this.open && silent > DEAD) {
-      const socket = this.socket;
-      socket?.close();
-      if (socket) {
-        this.lost(socket);
-      }
+      this.giveUp();
     } else if (silent > PING / 2) {
       this.send({ op: "ping" });
     }

@@ -1,7 +1,7 @@
 // Signing in with the administrator's token, where the service asks for it.
 
 import { signal } from "@preact/signals";
-import { session, signIn, signOut } from "../api/session";
+import { session, signIn, signOut, unanswered } from "../api/session";
 import { wordsOf } from "../api/client";
 
 const token = signal("");
@@ -10,7 +10,7 @@ const failed = signal("");
 export function SignIn() {
   const now = session.value;
   if (now === null) {
-    return <p class="muted">asking who you are …</p>;
+    return unanswered.value ? <p class="bad">{unanswered.value}</p> : <p class="muted">asking who you are …</p>;
   }
   if (now.admin) {
     return now.csrf === null ? (

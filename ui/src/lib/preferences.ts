@@ -2,8 +2,8 @@
 
 import { effect, signal, type Signal } from "@preact/signals";
 
-export type Theme = "system" | "dark" | "light";
-export type Palette = "green-red" | "blue-orange";
+type Theme = "system" | "dark" | "light";
+type Palette = "green-red" | "blue-orange";
 
 const PREFIX = "pricetime.";
 
@@ -40,7 +40,7 @@ const systemTheme = signal(systemDark.matches);
 systemDark.addEventListener("change", () => (systemTheme.value = systemDark.matches));
 
 /** Whether the page is dark now. */
-export function isDark(): boolean {
+function isDark(): boolean {
   return theme.value === "system" ? systemTheme.value : theme.value === "dark";
 }
 

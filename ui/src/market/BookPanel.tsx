@@ -11,7 +11,7 @@ import { onDigits, rowHeight, useDrawn } from "./hooks";
 /** How many ticks are put together, for each market. */
 const chosen = signal<Record<string, number>>({});
 
-export function stepOf(symbol: string, tick: number): number {
+function stepOf(symbol: string, tick: number): number {
   return chosen.value[symbol] ?? tick;
 }
 

@@ -1,3 +1,4 @@
+import { effect } from "@preact/signals";
 import { PriceChart } from "../draw/chart";
 import { DepthChart } from "../draw/depth";
 import { interval } from "../lib/preferences";
@@ -10,7 +11,9 @@ export function ChartPanel() {
   const host = useDrawn<HTMLDivElement>((element, market) => {
     const chart = new PriceChart(element, market);
     const end = market.candlesChanged.add(() => chart.draw());
-    return [{ end }, onLook(() => chart.paint()), onDigits(market, () => chart.redraw()), chart];
+    const endSeconds = effect(() => chart.showSeconds(interval.value === "1s"));
+    const drawn = [onLook(() => chart.paint()), onDigits(market, () => chart.showDigits())];
+    return [{ end }, { end: endSeconds }, ...drawn, chart];
   });
   return (
     <section class="panel chart" aria-label="Candles">

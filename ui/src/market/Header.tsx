@@ -5,11 +5,12 @@ import { ConnectionState } from "../lib/ConnectionState";
 import { decimalsOf, priceUnits, shownAs } from "../lib/decimal";
 import { compact, whole } from "../lib/format";
 import { Brand } from "../lib/Brand";
-import { engine, market, markets, show } from "../store/page";
+import { symbol } from "../lib/preferences";
+import { choose, market, markets } from "../store/page";
 import { settingsOpen } from "./dialogs";
 
 export function Header() {
-  const demo = session.value?.demo || engine.value.engine?.demo;
+  const demo = session.value?.demo;
   return (
     <header class="top">
       <Brand />
@@ -34,8 +35,8 @@ export function Header() {
 }
 
 function SymbolSwitch() {
-  const now = market.value?.symbol ?? "";
   const all = markets.value ?? [];
+  const now = all.includes(symbol.value) ? symbol.value : (market.value?.symbol ?? "");
   return (
     <label class="switch">
       <span class="hidden">Market</span>
@@ -43,12 +44,12 @@ function SymbolSwitch() {
         id="symbol"
         value={now}
         disabled={all.length === 0}
-        onChange={(event) => void show(event.currentTarget.value)}
+        onChange={(event) => choose(event.currentTarget.value)}
       >
         {all.length === 0 ? <option value="">no market</option> : null}
-        {all.map((symbol) => (
-          <option key={symbol} value={symbol}>
-            {symbol.replace("_", " / ")}
+        {all.map((name) => (
+          <option key={name} value={name}>
+            {name.replace("_", " / ")}
           </option>
         ))}
       </select>

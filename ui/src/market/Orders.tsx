@@ -80,11 +80,14 @@ export function Orders() {
           <input
             id="account"
             aria-label="Account"
-            value={account.value}
+            defaultValue={account.value}
             spellcheck={false}
             autocomplete="off"
             maxLength={64}
-            onChange={(event) => (account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk")}
+            onChange={(event) => {
+              account.value = event.currentTarget.value.replace(/[^A-Za-z0-9._:-]/g, "") || "desk";
+              event.currentTarget.value = account.value;
+            }}
           />
         </label>
         <button

@@ -20,11 +20,15 @@ export function useDrawn<E extends HTMLElement>(
     () =>
       effect(() => {
         const now = market.value;
-        if (!now || !host.current) {
+        const element = host.current;
+        if (!now || !element) {
           return undefined;
         }
-        const made = [make(host.current, now)].flat();
-        return () => made.forEach((drawn) => drawn.end());
+        const made = [make(element, now)].flat();
+        return () => {
+          made.forEach((drawn) => drawn.end());
+          element.replaceChildren();
+        };
       }),
     [],
   );

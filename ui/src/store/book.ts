@@ -10,7 +10,7 @@ export interface Level {
   orders: number;
 }
 
-export interface Scale {
+interface Scale {
   priceDecimals: number;
   quantityDecimals: number;
 }

@@ -16,6 +16,23 @@ export class CandleStore {
     this.changedFrom = 0;
   }
 
+  /** The newest candles as they are now, oldest first: what was known of their time is forgotten. */
+  replaceFrom(candles: Candle[]) {
+    const first = candles[0]?.start ?? 0;
+    this.replace([...this.candles.filter(({ start }) => start < first), ...candles]);
+  }
+
+  /** The candles before those of the feed, oldest first: what was known of their time is forgotten. */
+  replaceBefore(first: number, candles: Candle[]) {
+    const isBefore = ({ start }: Candle) => start < first;
+    this.replace([...candles.filter(isBefore), ...this.candles.filter((candle) => !isBefore(candle))]);
+  }
+
+  private replace(candles: Candle[]) {
+    this.candles = candles.slice(-KEPT);
+    this.changedFrom = 0;
+  }
+
   /** Takes candles in, oldest first; those that are known are replaced. */
   merge(candles: Candle[]) {
     for (const candle of candles) {

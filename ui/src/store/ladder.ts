@@ -7,7 +7,6 @@ export interface Row {
   price: number;
   quantity: bigint;
   total: bigint;
-  orders: number;
 }
 
 /** The best `count` rows. */
@@ -20,14 +19,13 @@ export function rows(side: BookSide, step: number, count: number): Row[] {
     total += level.quantity;
     if (row !== undefined && row.price === price) {
       row.quantity += level.quantity;
-      row.orders += level.orders;
       row.total = total;
       continue;
     }
     if (found.length === count) {
       break;
     }
-    row = { price, quantity: level.quantity, total, orders: level.orders };
+    row = { price, quantity: level.quantity, total };
     found.push(row);
   }
   return found;

@@ -79,23 +79,33 @@ export class MarketStore {
     this.endCandles();
     this.candles.clear();
     this.candlesChanged.changed();
-    let wanted = true;
-    const take = (candles: Candle[]) => {
-      if (wanted) {
+    let snapshots = 0;
+    const end = this.socket.follow(`candles:${interval}:${this.symbol}`, {
+      snapshot: (candles: Candle[]) => {
+        const mine = ++snapshots;
+        this.candles.replaceFrom(candles);
+        this.candlesChanged.changed();
+        // A snapshot has the newest; what came before them may have changed as well while nobody listened.
+        this.loadPast(interval, candles[0]?.start, () => mine === snapshots).catch(() => undefined);
+      },
+      update: (candles: Candle[]) => {
         this.candles.merge(candles);
         this.candlesChanged.changed();
-      }
-    };
-    const end = this.socket.follow(`candles:${interval}:${this.symbol}`, { snapshot: take, update: take } as Handler);
+      },
+    } as Handler);
     this.endCandles = () => {
-      wanted = false;
+      snapshots += 1;
       end();
     };
-    get<Candles>(`symbols/${this.symbol}/candles/`, { interval, limit: PAST })
-      // Those that the feed brought meanwhile are newer.
-      .then(({ candles }) => take(candles.reverse().filter((candle) => candle.start < this.firstCandle())))
-      // The chart then begins with what the feed has.
-      .catch(() => undefined);
+  }
+
+  /** The candles before the first that the feed has told, for as long as `wanted` says so. */
+  private async loadPast(interval: string, first: number | undefined, wanted: () => boolean) {
+    const { candles } = await get<Candles>(`symbols/${this.symbol}/candles/`, { interval, limit: PAST });
+    if (wanted()) {
+      this.candles.replaceBefore(first ?? this.candles.candles[0]?.start ?? Infinity, candles.reverse());
+      this.candlesChanged.changed();
+    }
   }
 
   /** Nothing of it is followed any more. */
@@ -110,10 +120,6 @@ export class MarketStore {
 
   private follow(channel: string, handler: object) {
     this.ended.push(this.socket.follow(channel, handler as Handler));
-  }
-
-  private firstCandle(): number {
-    return this.candles.candles[0]?.start ?? Infinity;
   }
 
   private takeBook(data: BookData) {

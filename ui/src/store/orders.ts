@@ -57,12 +57,12 @@ export class OwnOrders {
     }
   }
 
-  /** What is open of an account's orders in a market, by price. */
-  at(symbol: string): { side: string; price: string; quantity: string }[] {
+  /** Where an account has orders in the book of a market. */
+  at(symbol: string): { side: string; price: string }[] {
     const found = [];
     for (const order of this.open.values()) {
       if (order.symbol === symbol && order.status !== "UNTRIGGERED" && order.price) {
-        found.push({ side: order.side, price: order.price, quantity: order.remaining });
+        found.push({ side: order.side, price: order.price });
       }
     }
     return found;

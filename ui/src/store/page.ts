@@ -2,9 +2,12 @@
 
 import { effect, signal } from "@preact/signals";
 import { get, Refusal } from "../api/client";
-import type { Engine, Market, Order, OrderChange, OrderPage, Readiness, Symbols, Trades } from "../api/types";
+import { onOtherSession } from "../api/session";
+import type { Engine, Market, Order, OrderChange, OrderPage, Symbols, Trades } from "../api/types";
 import { Listeners } from "../draw/listeners";
 import { FeedSocket, type Handler } from "../feed/socket";
+import { every } from "../lib/every";
+import { Latest } from "../lib/latest";
 import { account, interval, symbol } from "../lib/preferences";
 import { MarketStore } from "./market";
 import { ownFill, OwnOrders, type OwnFill } from "./orders";
@@ -27,23 +30,8 @@ export const own = signal<{ open: Order[]; ended: Order[]; fills: OwnFill[] }>({
 export const ownOrders = new OwnOrders();
 export const ownChanged = new Listeners();
 
-/** What the engine says of itself; the rest is null where the service has no such route. */
-export interface EngineView {
-  engine: Engine | null;
-  seq: number | null;
-  verifiedSeq: number | null;
-}
-export const engine = signal<EngineView>({ engine: null, seq: null, verifiedSeq: null });
-
-/** Repeats what may fail: then the next time may be better. */
-function every(milliseconds: number, ask: () => Promise<void>) {
-  const again = () => {
-    ask()
-      .catch(() => undefined)
-      .finally(() => setTimeout(again, milliseconds));
-  };
-  again();
-}
+/** What the engine says of itself. */
+export const engine = signal<Engine | null>(null);
 
 async function readMarkets(): Promise<Symbols> {
   try {
@@ -52,8 +40,20 @@ async function readMarkets(): Promise<Symbols> {
     return found;
   } catch (error) {
     locked.value = error instanceof Refusal && (error.status === 401 || error.status === 403);
+    if (locked.value) {
+      hide();
+    }
     throw error;
   }
+}
+
+/** Nothing of what only others may see stays on the page. */
+function hide() {
+  instruments.forget();
+  market.peek()?.end();
+  market.value = null;
+  markets.value = null;
+  engine.value = null;
 }
 
 async function loadMarkets() {
@@ -69,13 +69,26 @@ async function loadMarkets() {
   }
 }
 
-/** Shows another market. */
-export async function show(name: string) {
-  const instrument = await get<Market>(`symbols/${name}/`);
-  market.peek()?.end();
+const instruments = new Latest();
+
+function show(name: string) {
+  return instruments.ask(
+    get<Market>(`symbols/${name}/`),
+    (instrument) => {
+      market.peek()?.end();
+      symbol.value = name;
+      market.value = new MarketStore(instrument, socket);
+      market.value.showInterval(interval.peek());
+    },
+    // It is asked for again when the list of markets is.
+    () => undefined,
+  );
+}
+
+/** The reader's choice of a market. */
+export function choose(name: string) {
   symbol.value = name;
-  market.value = new MarketStore(instrument, socket);
-  market.value.showInterval(interval.peek());
+  void show(name);
 }
 
 /** Candles of another length. */
@@ -84,23 +97,10 @@ export function showInterval(wanted: string) {
   market.peek()?.showInterval(wanted);
 }
 
-let hasEngine = true;
-
 async function loadEngine() {
-  if (hasEngine) {
-    try {
-      const found = await get<Engine>("engine/");
-      engine.value = { engine: found, seq: found.seq, verifiedSeq: found.verified_seq };
-      return;
-    } catch (error) {
-      hasEngine = !(error instanceof Refusal && error.isMissing);
-      if (hasEngine) {
-        throw error;
-      }
-    }
+  if (!locked.peek()) {
+    engine.value = await get<Engine>("engine/");
   }
-  const ready = await get<Readiness>("../readyz");
-  engine.value = { engine: null, seq: ready.committed, verifiedSeq: ready.verified_seq };
 }
 
 const showOwn = () => {
@@ -108,21 +108,34 @@ const showOwn = () => {
   own.value = { open: [...ownOrders.open.values()].sort(byId), ended: ownOrders.ended, fills: ownOrders.fills };
 };
 
-/** The times of fills come with the trades of the tape. */
-function timeFills() {
-  const tape = market.peek()?.trades;
+/** The times of fills come with the trades of the tape: before them or behind them. */
+function timeFills(market: MarketStore) {
+  let found = false;
   for (const fill of ownOrders.fills) {
-    fill.time ??= tape?.find((trade) => trade.trade_id === fill.trade_id)?.time ?? null;
+    if (fill.time === null && fill.symbol === market.symbol) {
+      fill.time = market.trades.find((trade) => trade.trade_id === fill.trade_id)?.time ?? null;
+      found ||= fill.time !== null;
+    }
+  }
+  if (found) {
+    showOwn();
   }
 }
 
-async function loadPast(name: string) {
+/** The orders and fills of before, for as long as `wanted` says that they are the shown account's. */
+async function loadPast(name: string, wanted: () => boolean) {
   const { orders } = await get<OrderPage>("orders/", { account: name, limit: PAST_ORDERS });
+  if (!wanted()) {
+    return;
+  }
   ownOrders.remember(orders);
   ownChanged.changed();
   const byId = new Map(orders.map((order) => [order.order_id, order]));
   for (const market of new Set(orders.map((order) => order.symbol))) {
     const { trades } = await get<Trades>(`symbols/${market}/trades/`, { limit: PAST_TRADES });
+    if (!wanted()) {
+      return;
+    }
     const fills = trades.flatMap((trade) =>
       [trade.maker_order_id, trade.taker_order_id].flatMap((id) => {
         const order = byId.get(id);
@@ -136,30 +149,48 @@ async function loadPast(name: string) {
 
 /** Follows an account's orders, until another's are wanted. */
 function followAccount(name: string) {
+  let snapshots = 0;
   ownOrders.clear();
   ownChanged.changed();
   const handler = {
     snapshot: (orders: Order[]) => {
       ownOrders.snapshot(orders);
       ownChanged.changed();
+      const mine = ++snapshots;
       // What ended while nobody listened.
-      loadPast(name).catch(() => undefined);
+      loadPast(name, () => mine === snapshots).catch(() => undefined);
     },
     update: (changes: OrderChange[]) => {
       ownOrders.update(changes);
       ownChanged.changed();
     },
   };
-  return socket.follow(`orders:${name}`, handler as Handler);
+  const end = socket.follow(`orders:${name}`, handler as Handler);
+  return () => {
+    snapshots += 1;
+    end();
+  };
+}
+
+/** Whoever reads now may see other things than whoever read before. */
+function beginAnew() {
+  ownOrders.clear();
+  ownChanged.changed();
+  socket.reopen();
+  loadMarkets().catch(() => undefined);
 }
 
 /** Begins to follow everything. */
 export function start() {
+  onOtherSession(beginAnew);
   every(MARKETS_EVERY, loadMarkets);
   every(ENGINE_EVERY, loadEngine);
-  ownChanged.add(() => {
-    timeFills();
-    showOwn();
+  ownChanged.add(showOwn);
+  effect(() => {
+    const now = market.value;
+    const time = () => now && timeFills(now);
+    const ends = [ownChanged.add(time), now?.tradesChanged.add(time)];
+    return () => ends.forEach((end) => end?.());
   });
   effect(() => followAccount(account.value));
 }

@@ -1,7 +1,6 @@
 // The order that is being written: its fields as texts, what they come to as a request, and the same as a program's lines.
 
 import { signal } from "@preact/signals";
-import type { PlaceOrder } from "../api/types";
 import { fixed, shortest, toUnits } from "../lib/decimal";
 
 export const KINDS = [
@@ -34,7 +33,6 @@ export const name = signal("");
 
 export const hasPrice = (kind: Kind) => kind === "LIMIT" || kind.endsWith("_LIMIT");
 export const hasTrigger = (kind: Kind) => kind !== "LIMIT" && kind !== "MARKET";
-const rests = hasPrice;
 
 const MILLIS = 1000;
 
@@ -51,19 +49,19 @@ export function body(symbol: string, account: string, now: number): Record<strin
   put(chosen === "TRAILING_STOP" ? "trailing_delta" : "stop_price", trigger.value, hasTrigger(chosen));
   put("price", price.value, hasPrice(chosen));
   put(chosen === "MARKET" && byQuote.value ? "quote_quantity" : "quantity", quantity.value, true);
-  put("time_in_force", timeInForce.value, rests(chosen) && timeInForce.value !== "GTC");
+  put("time_in_force", timeInForce.value, hasPrice(chosen) && timeInForce.value !== "GTC");
   if (order.time_in_force === "GTD") {
     order.expire_at = Math.floor(now / MILLIS) + Number(expireIn.value || "0");
   }
-  if (postOnly.value && rests(chosen)) {
+  if (postOnly.value && hasPrice(chosen)) {
     order.post_only = true;
   }
-  put("display_quantity", display.value, rests(chosen));
+  put("display_quantity", display.value, hasPrice(chosen));
   put("min_quantity", minimum.value, !hasTrigger(chosen));
   put("self_trade_prevention", prevention.value, prevention.value !== "NONE");
   put("account", account, true);
   put("client_order_id", name.value, true);
-  return order satisfies Partial<PlaceOrder>;
+  return order;
 }
 
 /** The order as a line of a shell. */
