@@ -154,6 +154,16 @@ test("an account's orders open, trade and end", () => {
   const own = new OwnOrders();
   own.snapshot([order({})]);
   assert.deepEqual(own.at("A_B"), [{ side: "BUY", price: "5" }]);
+  own.snapshot([
+    order({ order_id: 1, received_at: 3 }),
+    order({ order_id: 8, received_at: 1 }),
+    order({ order_id: 9 }),
+  ]);
+  assert.deepEqual(
+    own.newestFirst().map(({ order_id: id }) => id),
+    [1, 9, 8],
+  );
+  own.snapshot([order({})]);
   const fill = { trade_id: 3, maker_order_id: 1, taker_order_id: 2, price: "5", quantity: "1" };
   own.update([
     { seq: 2, events: ["Trade"], order: order({ status: "PARTIALLY_FILLED", remaining: "1", seq: 2 }), fills: [fill] },
