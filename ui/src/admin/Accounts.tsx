@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { setBlocked } from "../api/admin";
 import { get, wordsOf } from "../api/client";
 import type { AccountState, OrderPage } from "../api/types";
+import { linkTo } from "./route";
 
 const PAGE = 1000;
 const counts = signal<[string, number][]>([]);
@@ -117,6 +118,11 @@ export function Accounts() {
             ))}
           </tbody>
         </table>
+        <p class="nothing">
+          Blocks of before this visit are not listed here:{" "}
+          <a href={linkTo("log", { kind: "BlockAccount" })}>all blocks</a> and{" "}
+          <a href={linkTo("log", { kind: "UnblockAccount" })}>their ends</a> are in the log.
+        </p>
         {partial.value ? <p class="nothing">Of the newest {PAGE} open orders.</p> : null}
         {known.size === 0 ? <p class="nothing">No open orders.</p> : null}
       </div>
