@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { age, compact, figure, timeOfDay } from "../src/lib/format.ts";
-import { fixed, grouped, shortest, shownAs, toUnits } from "../src/lib/decimal.ts";
+import { fixed, grouped, shortest, shownAs, stepped, toUnits } from "../src/lib/decimal.ts";
 import { judge } from "../src/feed/cursor.ts";
 import { Book } from "../src/store/book.ts";
 import { CandleStore } from "../src/store/candles.ts";
@@ -220,5 +220,5 @@ test("the ticket sends what its type needs, and writes the same as a program", (
   });
   assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/"), /it'\\''s/);
   assert.match(ticket.asPython({ post_only: true, price: "5" }, "http://x/"), /"post_only": True,\n {4}"price": "5",/);
-  assert.deepEqual([ticket.stepped("5.5", "0.5", 1, 8), ticket.stepped("", "0.5", -1, 8)], ["6", "0"]);
+  assert.deepEqual([stepped("5.5", "0.5", 1, 8), stepped("", "0.5", -1, 8)], ["6", "0"]);
 });

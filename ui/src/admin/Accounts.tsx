@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { setBlocked } from "../api/admin";
 import { get, wordsOf } from "../api/client";
 import type { AccountState, OrderPage } from "../api/types";
+import { Heads } from "../lib/Heads";
 import { linkTo } from "./route";
 
 const PAGE = 1000;
@@ -92,15 +93,7 @@ export function Accounts() {
       </form>
       <div class="scroll" tabIndex={0} role="region" aria-label="Accounts with open orders">
         <table id="accounts">
-          <thead>
-            <tr>
-              {["Account", "Open orders", "State", "Do"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads of={["Account", "Open orders", "State", "Do"]} />
           <tbody>
             {[...known].map(([name, count]) => (
               <tr key={name}>

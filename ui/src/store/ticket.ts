@@ -84,17 +84,6 @@ export function asPython(order: Record<string, unknown>, url: string): string {
   ].join("\n");
 }
 
-/** A text a step up or down, never below zero. */
-export function stepped(text: string, step: string, times: number, decimals: number): string {
-  const now = toUnits(text || "0", decimals);
-  const by = toUnits(step, decimals);
-  if (now === null || by === null) {
-    return text;
-  }
-  const next = now + by * BigInt(times);
-  return shortest(fixed(next < 0n ? 0n : next, decimals, decimals));
-}
-
 /** Price times quantity, exact; null while either is missing. */
 export function notional(): string | null {
   const [a, b] = [toUnits(price.value, 8), toUnits(quantity.value, 8)];
