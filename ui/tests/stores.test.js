@@ -218,7 +218,17 @@ test("the ticket sends what its type needs, and writes the same as a program", (
     trailing_delta: "7",
     quantity: "1",
   });
-  assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/"), /it'\\''s/);
-  assert.match(ticket.asPython({ post_only: true, price: "5" }, "http://x/"), /"post_only": True,\n {4}"price": "5",/);
+  assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/", false), /it'\\''s/);
+  const isNamed = (text) => text.includes("Authorization");
+  for (const write of [ticket.asCurl, ticket.asPython]) {
+    assert.deepEqual(
+      [true, false].map((needsToken) => isNamed(write({}, "http://x/", needsToken))),
+      [true, false],
+    );
+  }
+  assert.match(
+    ticket.asPython({ post_only: true, price: "5" }, "http://x/", false),
+    /"post_only": True,\n {4}"price": "5",/,
+  );
   assert.deepEqual([stepped("5.5", "0.5", 1, 8), stepped("", "0.5", -1, 8)], ["6", "0"]);
 });
