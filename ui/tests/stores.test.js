@@ -6,6 +6,7 @@ import { fixed, grouped, shortest, shownAs, stepped, toUnits } from "../src/lib/
 import { judge } from "../src/feed/cursor.ts";
 import { Book } from "../src/store/book.ts";
 import { CandleStore } from "../src/store/candles.ts";
+import { lastDirection } from "../src/store/direction.ts";
 import { rounded, rows, steps } from "../src/store/ladder.ts";
 import { OwnOrders, ownFill } from "../src/store/orders.ts";
 import { Ring } from "../src/store/ring.ts";
@@ -106,6 +107,21 @@ test("a ring keeps the newest", () => {
     ring.push([item]);
   }
   assert.deepEqual([ring.length, ring.at(0), ring.at(2), ring.at(3)], [3, 20, 18, undefined]);
+});
+
+test("a price went where the last other price was not", () => {
+  for (const [prices, direction] of [
+    [[], ""],
+    [["5"], ""],
+    [["5", "5"], ""],
+    [["5", "6"], "up"],
+    [["9", "10", "10"], "up"],
+    [["10", "9", "9"], "down"],
+  ]) {
+    const trades = new Ring(9);
+    trades.push(prices.map((price) => ({ price })));
+    assert.equal(lastDirection(trades), direction, prices.join());
+  }
 });
 
 test("candles are in order, and only what changed is drawn again", () => {

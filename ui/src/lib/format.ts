@@ -4,6 +4,9 @@ import { grouped } from "./decimal";
 
 const pad = (value: number, length = 2) => value.toString().padStart(length, "0");
 
+/** What stands behind a price that went up or down. */
+export const ARROWS = { up: "▲", down: "▼", "": "" } as const;
+
 /** Microseconds since 1970 as a time of day, to the millisecond. */
 export function timeOfDay(micros: number): string {
   const date = new Date(Math.floor(micros / 1000));

@@ -161,7 +161,9 @@ function show(symbol: string, text: string | null | undefined, what: "price" | "
 function priceOf(order: Order): string {
   const trigger = order.stop_price ?? order.trailing_delta;
   const price = order.price ? show(order.symbol, order.price, "price") : "market";
-  return trigger ? `${price} · ${order.trailing_delta ? "trail" : "at"} ${trigger}` : price;
+  return trigger
+    ? `${price} · ${order.trailing_delta ? "trail" : "at"} ${show(order.symbol, trigger, "price")}`
+    : price;
 }
 
 const Why = ({ id }: { id: number }) => (
