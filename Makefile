@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
+.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-backup bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
 	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
@@ -42,8 +42,8 @@ screenshots: build ## the README's pictures of the demo market, and others into 
 lint: prepare ## format and warnings, of Rust, Python and TypeScript
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	.venv/bin/ruff check api_tests clients examples
-	.venv/bin/ruff format --check api_tests clients examples
+	.venv/bin/ruff check api_tests benches clients examples
+	.venv/bin/ruff format --check api_tests benches clients examples
 	npm --prefix ui run --silent check
 
 # The bugs that PLANT names are compiled into a program of its own; everysec is a setting of Redis.
@@ -84,6 +84,9 @@ bench-memory: prepare ## memory of the service over five million orders
 
 bench-recovery: prepare ## a start with a million open orders and a million events behind the snapshot
 	cargo bench --locked -p pricetime --bench recovery
+
+bench-backup: build ## backup, archive and restore of a long log, and what orders notice of them; ROWS=1000000
+	@.venv/bin/python benches/support/backup.py $(abspath $(BINARIES))/pricetime $(or $(ROWS),1000000)
 
 bench-core: prepare ## the matching core beside other books on the same commands
 	cargo run --locked --release --manifest-path benches/core/Cargo.toml

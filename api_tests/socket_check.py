@@ -83,6 +83,13 @@ def check() -> str:
             connection.send(json.dumps(request))
             wrong = socket.expect(lambda message: message.get("type") == "reply" and message["status"] >= 400)
             assert wrong["status"] == status, wrong
+        # As many channels as one socket may follow; those that it leaves make room.
+        many = [f"orders:m-{number}" for number in range(1_000)]
+        chunks = [many[first : first + 200] for first in range(0, 1_000, 200)]
+        replies = [ask(socket, {"op": "subscribe", "id": 10, "channels": chunk})["status"] for chunk in chunks]
+        assert replies == [200, 200, 200, 200, 400], replies
+        assert ask(socket, {"op": "unsubscribe", "id": 11, "channels": chunks[0]})["status"] == 200
+        assert ask(socket, {"op": "subscribe", "id": 12, "channels": chunks[4]})["status"] == 200
         left = placed["order_id"]
         gone = batch(socket, 5, ORDER)[0]["order_id"]
         assert batch(socket, 6, {"op": "cancel", "order_id": gone})[0]["http_status"] == 200

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is needed: `prepare.sh run` to build and run the service, `prepare.sh test` for the tests too. Where all
-# is there already, it takes a moment and changes nothing.
+# Installs what is needed: `prepare.sh run` to build and run the service, `prepare.sh test` for the tests too,
+# `prepare.sh packages` only what of the latter comes from the system, as root. Where all is there already, it takes a moment
+# and changes nothing.
 # The servers that Debian's packages start are never used: tests start their own, on free ports.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,7 +27,8 @@ has_browser() {
 system_packages() {
     local missing=()
     has cc || missing+=(build-essential)
-    if [ "$purpose" = test ]; then
+    if [ "$purpose" != run ]; then
+        has curl || missing+=(curl)
         has redis-server || missing+=(redis-server)
         has_postgres || missing+=(postgresql)
         has wrk || missing+=(wrk)
@@ -49,7 +51,10 @@ system_packages() {
 
 toolchains() {
     has cargo || fail "cargo is missing: install Rust 1.94 or newer"
-    has npm || fail "npm is missing: install Node.js 20 or newer with npm"
+    has npm || fail "npm is missing: install Node.js 20.19 or newer with npm"
+    # As ui/package.json asks for it.
+    node -e 'const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' ||
+        fail "Node.js $(node --version) is too old: install 20.19 or newer"
 }
 
 # A changed list of packages gives a new environment, so that nothing stays of the old one.
@@ -59,7 +64,7 @@ python_packages() {
     fi
     echo "prepare: installing the Python packages of api_tests into .venv"
     python3 -m venv --clear .venv
-    .venv/bin/pip install --quiet --disable-pip-version-check --requirement api_tests/requirements.txt
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement api_tests/requirements.txt
     cp api_tests/requirements.txt .venv/installed.txt
 }
 
@@ -77,8 +82,9 @@ ui_bundle() {
 }
 
 purpose=${1:-test}
-case $purpose in run | test) ;; *) fail "say run or test, not '$purpose'" ;; esac
-toolchains
+case $purpose in run | test | packages) ;; *) fail "say run, test or packages, not '$purpose'" ;; esac
+[ "$purpose" = packages ] || toolchains
 system_packages
+[ "$purpose" != packages ] || exit 0
 [ "$purpose" = run ] || python_packages
 ui_bundle

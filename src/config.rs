@@ -39,6 +39,8 @@ const DEFAULT_MAX_QUEUE_AGE: u64 = 5;
 const DEFAULT_RATE_LIMIT_ORDERS: u32 = 1_000;
 /// Twice as many, so that whoever placed orders can also cancel them.
 const DEFAULT_RATE_LIMIT_CANCELS: u32 = 2_000;
+/// As many as orders: a program that looks after each of them.
+const DEFAULT_RATE_LIMIT_READS: u32 = 1_000;
 /// The smallest body limit that every valid order and cancel fits in, with room.
 const SMALLEST_BODY_LIMIT: usize = 1_024;
 
@@ -91,6 +93,8 @@ pub struct Settings {
     pub rate_limit_orders: Option<NonZero<u32>>,
     /// Cancels a second of one key; none: any number.
     pub rate_limit_cancels: Option<NonZero<u32>>,
+    /// Questions a second of one key; none: any number.
+    pub rate_limit_reads: Option<NonZero<u32>>,
     /// Whether to start on servers that may lose what they acknowledge.
     pub allow_unsafe_durability: bool,
     /// Replicas of Redis that must have a command before it is acknowledged.
@@ -207,6 +211,7 @@ impl Settings {
         let max_sockets = reader.read("MAX_SOCKETS", |text| number(text, 0, 1_000_000));
         let rate_limit_orders = rate_limit(&mut reader, "RATE_LIMIT_ORDERS", DEFAULT_RATE_LIMIT_ORDERS, debug);
         let rate_limit_cancels = rate_limit(&mut reader, "RATE_LIMIT_CANCELS", DEFAULT_RATE_LIMIT_CANCELS, debug);
+        let rate_limit_reads = rate_limit(&mut reader, "RATE_LIMIT_READS", DEFAULT_RATE_LIMIT_READS, debug);
         let allow_unsafe_durability = reader.read("ALLOW_UNSAFE_DURABILITY", boolean);
         let queue_replicas_ack = reader.read("QUEUE_REPLICAS_ACK", |text| number::<u32>(text, 0, 100));
         let audit_period = reader.read("AUDIT_PERIOD", |text| number::<u64>(text, 1, 7 * 24 * 3600));
@@ -243,6 +248,7 @@ impl Settings {
                 max_sockets: max_sockets?,
                 rate_limit_orders: rate_limit_orders?,
                 rate_limit_cancels: rate_limit_cancels?,
+                rate_limit_reads: rate_limit_reads?,
                 allow_unsafe_durability: allow_unsafe_durability?,
                 queue_replicas_ack: queue_replicas_ack?,
                 audit_period: Duration::from_secs(audit_period?),

@@ -168,6 +168,7 @@ impl End {
             End::Queue(_) | End::Http(_) | End::Projection(_) | End::Keys(_) => 3,
             End::Recovery(RecoveryError::Projection(_)) => 3,
             End::Archive(ArchiveError::Io { .. }) => 3,
+            End::Archive(ArchiveError::Locked { .. } | ArchiveError::OtherLog { .. }) => 4,
             End::Archive(ArchiveError::Damaged { .. }) => 6,
             End::NotEmpty { .. } => 4,
             End::Output(_) | End::NotWell { .. } => 3,

@@ -195,6 +195,8 @@ impl EventLogActor {
 /// ends at the batch's end, or at its start, when the same is sent again, or somebody else has written. A refused
 /// compare-and-set is read up too: what refused it may have been our own first try, which the server finished late.
 async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress: &Progress) -> Result<(), Fatal> {
+    // Said once of each batch, also where a beat has said before that the log does not answer.
+    let mut doubted = false;
     let began = loop {
         let began = Instant::now();
         let refused = match log.commit(epoch, batch).await {
@@ -203,7 +205,7 @@ async fn commit_surely(log: &dyn EventLog, epoch: Epoch, batch: &Batch, progress
             Ok(Committed::Fenced) | Err(LogError::Fenced) => true,
             Err(LogError::Unknown(_)) if is_planted(Bug::GuessInDoubt) => break began,
             Err(LogError::Unknown(error)) => {
-                if progress.log_reachable() {
+                if !std::mem::replace(&mut doubted, true) {
                     let rows = batch.records().len();
                     warn!(%error, rows, "a commit is in doubt: reading the log to learn what happened, until it says");
                 }

@@ -9,7 +9,7 @@ use journal::{KeyRecord, Position, Snapshot};
 use matching::{Account, Micros, StateHash};
 use serde::{Deserialize, Serialize};
 
-use super::{Archive, ArchiveError, Place, write_bytes_surely, write_surely};
+use super::{Archive, ArchiveError, Place, create_folder_surely, write_bytes_surely, write_surely};
 
 /// How a backup is written.
 const FORMAT: u32 = 1;
@@ -117,7 +117,7 @@ impl BackupFolder {
     /// Makes the folder for a new backup; an error when there is anything in it.
     pub fn create(folder: &Path) -> Result<BackupFolder, ArchiveError> {
         let io = |error| ArchiveError::io(folder, error);
-        fs::create_dir_all(folder).map_err(io)?;
+        create_folder_surely(folder)?;
         if fs::read_dir(folder).map_err(io)?.next().is_some() {
             let error = std::io::Error::other("it is not empty; name a new folder for each backup");
             return Err(ArchiveError::io(folder, error));

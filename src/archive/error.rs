@@ -17,6 +17,21 @@ pub enum ArchiveError {
         /// Why.
         error: io::Error,
     },
+    /// Another process writes segments there.
+    #[error("another process archives into {}; let it end first", folder.display())]
+    Locked {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// Its rows are not the log's.
+    #[error(
+        "{} holds other rows than the log, such as those of a log that was lost: nothing was taken out; set ARCHIVE_DIR to a \
+         folder of this log's own", path.display()
+    )]
+    OtherLog {
+        /// Which.
+        path: PathBuf,
+    },
     /// It is not what was written.
     #[error("{} is damaged: {error}", path.display())]
     Damaged {
@@ -39,7 +54,9 @@ impl ArchiveError {
     /// The same as an error of the log, which stands there at this row.
     pub fn at(self, seq: Seq) -> LogError {
         match self {
-            ArchiveError::Io { .. } => LogError::Unknown(self.to_string()),
+            ArchiveError::Io { .. } | ArchiveError::Locked { .. } | ArchiveError::OtherLog { .. } => {
+                LogError::Unknown(self.to_string())
+            }
             ArchiveError::Damaged { .. } => LogError::Damaged { seq, error: self.to_string() },
         }
     }

@@ -17,12 +17,15 @@ pub use place::Place;
 pub use row::ExportedRow;
 pub use segment::{Segment, SegmentWriter};
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use journal::Record;
 use matching::Seq;
+
+/// What a process locks that writes segments.
+const LOCK: &str = "archive.lock";
 
 /// A folder of segments.
 #[derive(Debug, Clone)]
@@ -57,6 +60,30 @@ impl Archive {
         Ok(segments)
     }
 
+    /// A finished segment that holds this row.
+    pub fn holding(&self, seq: Seq) -> Result<Option<Segment>, ArchiveError> {
+        Ok(self.segments()?.into_iter().find(|segment| segment.first() <= seq && seq <= segment.last()))
+    }
+
+    /// The last row of all its segments.
+    pub fn last(&self) -> Result<Option<Seq>, ArchiveError> {
+        Ok(self.segments()?.iter().map(Segment::last).max())
+    }
+
+    /// Makes the folder, and keeps others from writing segments into it for as long as what is given back lives: two that
+    /// write the same one would let go of rows that only the other's file has.
+    pub fn lock(&self) -> Result<File, ArchiveError> {
+        create_folder_surely(&self.folder)?;
+        let path = self.folder.join(LOCK);
+        let io = |error| ArchiveError::io(&path, error);
+        let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(ArchiveError::Locked { folder: self.folder.clone() }),
+            Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
     /// The rows after `after` that follow it without a gap, at most `limit`.
     pub fn page(&self, after: Seq, limit: usize) -> Result<Vec<Record>, ArchiveError> {
         let (mut rows, mut after) = (Vec::new(), after);
@@ -80,10 +107,28 @@ pub(crate) fn write_surely(path: &Path, value: &impl serde::Serialize) -> Result
 pub(crate) fn write_bytes_surely(path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
     let io = |error| ArchiveError::io(path, error);
     let unfinished = path.with_extension("unfinished");
-    let mut file = fs::File::create(&unfinished).map_err(io)?;
+    let mut file = File::create(&unfinished).map_err(io)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
     fs::rename(&unfinished, path).map_err(io)?;
+    sync_folder_of(path).map_err(io)
+}
+
+/// Makes a folder, and those above it, which are there after a power cut too.
+pub(crate) fn create_folder_surely(folder: &Path) -> Result<(), ArchiveError> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
+        create_folder_surely(above)?;
+    }
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(ArchiveError::io(folder, error)),
+        _ => sync_folder_of(folder).map_err(|error| ArchiveError::io(folder, error)),
+    }
+}
+
+fn sync_folder_of(path: &Path) -> io::Result<()> {
     // A bare name has an empty one.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
+    File::open(folder)?.sync_all()
 }

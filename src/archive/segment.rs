@@ -75,7 +75,8 @@ impl Segment {
         name(self.first, self.last)
     }
 
-    fn rows_path(&self) -> PathBuf {
+    /// Its file of rows.
+    pub fn rows_path(&self) -> PathBuf {
         self.manifest.with_file_name(self.name() + ROWS)
     }
 
@@ -172,7 +173,7 @@ pub struct SegmentWriter {
 impl SegmentWriter {
     /// Begins a segment behind `before`.
     pub fn create(folder: &Path, before: Position) -> Result<SegmentWriter, ArchiveError> {
-        fs::create_dir_all(folder).map_err(|error| ArchiveError::io(folder, error))?;
+        super::create_folder_surely(folder)?;
         let unfinished = folder.join(format!("{PREFIX}{:020}.unfinished", before.seq.next().get()));
         let file = File::create(&unfinished).map_err(|error| ArchiveError::io(&unfinished, error))?;
         Ok(SegmentWriter {

@@ -2,12 +2,12 @@
 
 use actors::Replay;
 use actors::recovery::row_at;
-use journal::{EventLog, LogError, Position};
+use journal::{EventLog, LogError, Position, Shelf};
 use matching::Seq;
 
 use super::backup::copy_segment;
 use super::say;
-use crate::archive::{Archive, Segment};
+use crate::archive::{Archive, ArchiveError, Segment};
 use crate::config::Settings;
 use crate::exit::End;
 use crate::storage::{self, Records};
@@ -28,18 +28,20 @@ pub async fn archive(settings: &Settings, up_to: Option<u64>, dry_run: bool) -> 
             limit.next()
         ));
     }
+    if dry_run {
+        let would = |Shelf { first, last }: &Shelf| {
+            say(format!("rows {first} to {last} would be archived in {}", archive.folder().display()))
+        };
+        return shelves.iter().try_for_each(would);
+    }
+    let _alone = archive.lock()?;
     for shelf in shelves {
         let (first, last) = (shelf.first, shelf.last);
-        if dry_run {
-            say(format!("rows {first} to {last} would be archived in {}", archive.folder().display()))?;
-            continue;
-        }
-        let segment = segment(&records, &archive, first, last).await?;
+        let segments = segments(&records, &archive, &shelf).await?;
         store.remove(shelf).await?;
-        say(format!(
-            "rows {first} to {last} are in {}, read back and proven; the store has let go of them",
-            segment.name()
-        ))?;
+        let names: Vec<String> = segments.iter().map(Segment::name).collect();
+        let names = names.join(", ");
+        say(format!("rows {first} to {last} are in {names}, read back and proven; the store has let go of them"))?;
     }
     Ok(())
 }
@@ -53,17 +55,37 @@ async fn limit(records: &Records, up_to: Option<u64>) -> Result<Option<Seq>, End
     Ok(Some(second.min(asked)))
 }
 
-/// The segment of these rows: one that an earlier attempt has finished, or a new one.
-async fn segment(records: &Records, archive: &Archive, first: Seq, last: Seq) -> Result<Segment, End> {
-    let there = |segment: &Segment| segment.first() == first && segment.last() == last;
-    if let Some(segment) = archive.segments()?.into_iter().find(there) {
-        segment.verify()?;
-        return Ok(segment);
+/// Segments that hold all rows of a shelf: those that an earlier attempt has finished, and a new one for what they lack.
+async fn segments(records: &Records, archive: &Archive, shelf: &Shelf) -> Result<Vec<Segment>, End> {
+    let (mut segments, mut next) = (Vec::new(), shelf.first);
+    while next <= shelf.last {
+        let segment = match archive.holding(next)? {
+            Some(segment) => {
+                prove_of_this_log(&*records.log, &segment).await?;
+                segment
+            }
+            None => {
+                let before = position_before(&*records.log, next).await?;
+                copy_segment(&*records.log, archive.folder(), before, shelf.last).await?.0
+            }
+        };
+        next = segment.last().next();
+        segments.push(segment);
     }
-    let before = position_before(&*records.log, first).await?;
-    copy_segment(&*records.log, archive.folder(), before, last).await?;
-    let finished = archive.segments()?.into_iter().find(there);
-    finished.ok_or_else(|| LogError::Refused(format!("rows {first} to {last} were not archived")).into())
+    Ok(segments)
+}
+
+/// Holds that a segment, whose last row is still in the store, has the rows of this log: the chain of the last row is made of
+/// all before it.
+async fn prove_of_this_log(log: &dyn EventLog, segment: &Segment) -> Result<(), End> {
+    let (_, end) = segment.verify()?;
+    // Behind the log's end the archive itself would answer.
+    if end.seq <= log.position().await?.position.seq
+        && row_at(log, end.seq).await?.is_some_and(|row| row.position() == end)
+    {
+        return Ok(());
+    }
+    Err(ArchiveError::OtherLog { path: segment.rows_path() }.into())
 }
 
 /// The position before a row, which the row before it tells: of the store, or of the archive.

@@ -9,7 +9,7 @@ use matching::Seq;
 
 use super::say;
 use crate::archive::backup::{BackupFolder, Manifest, SavedConsumer, SavedKey};
-use crate::archive::{ArchiveError, SegmentWriter};
+use crate::archive::{ArchiveError, Segment, SegmentWriter};
 use crate::config::Settings;
 use crate::exit::End;
 use crate::inspect::log::PAGE_ROWS;
@@ -50,13 +50,11 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
         })
         .collect();
     manifest.retain_closed_orders = settings.retain_closed_orders;
-    let mut replay = Replay::from_snapshot(&*records.snapshots, end.seq, settings.retain_closed_orders).await?;
-    replay.advance(&*records.log, end.seq, |_, _| Ok::<(), End>(())).await?;
-    manifest.state_hash = replay.engine.state_hash().to_string();
+    manifest.state_hash = state_hash(&records, end.seq, settings.retain_closed_orders).await?;
     // Asked last: an id that was handed out before this moment is below it.
     manifest.id_ceiling = records.log.position().await?.id_ceiling;
-    folder.finish(&manifest)?;
     let (_, _, proven) = folder.verify(&manifest)?;
+    folder.finish(&manifest)?;
     say(format!(
         "rows {} to {} and {} snapshots are in {}, read back and proven, state {} at row {}",
         before.seq.next(),
@@ -66,6 +64,13 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
         manifest.state_hash,
         end.seq
     ))
+}
+
+/// The hash of the state at a row. The state itself is gone then: what is proven next takes as much memory again.
+async fn state_hash(records: &Records, at: Seq, retain_closed: u64) -> Result<String, End> {
+    let mut replay = Replay::from_snapshot(&*records.snapshots, at, retain_closed).await?;
+    replay.advance(&*records.log, at, |_, _| Ok::<(), End>(())).await?;
+    Ok(replay.engine.state_hash().to_string())
 }
 
 /// The rows of the newest snapshots, oldest first.
@@ -96,7 +101,7 @@ async fn copy_rows(log: &dyn EventLog, to: &Path, before: Position, end: Positio
     let mut at = before;
     while at.seq < end.seq {
         let last = end.seq.get().min(at.seq.get() + SEGMENT_ROWS);
-        at = copy_segment(log, to, at, Seq::new(last).unwrap_or(end.seq)).await?;
+        (_, at) = copy_segment(log, to, at, Seq::new(last).unwrap_or(end.seq)).await?;
     }
     if at == end {
         return Ok(());
@@ -104,8 +109,13 @@ async fn copy_rows(log: &dyn EventLog, to: &Path, before: Position, end: Positio
     Err(LogError::Damaged { seq: end.seq, error: "the writer's position names another row".to_owned() }.into())
 }
 
-/// Copies the rows behind `before` up to `last` into one segment; the position behind them.
-pub(super) async fn copy_segment(log: &dyn EventLog, to: &Path, before: Position, last: Seq) -> Result<Position, End> {
+/// Copies the rows behind `before` up to `last` into one segment; it, and the position behind them.
+pub(super) async fn copy_segment(
+    log: &dyn EventLog,
+    to: &Path,
+    before: Position,
+    last: Seq,
+) -> Result<(Segment, Position), End> {
     let mut segment = SegmentWriter::create(to, before)?;
     while segment.at().seq < last {
         let at = segment.at().seq;
@@ -117,8 +127,7 @@ pub(super) async fn copy_segment(log: &dyn EventLog, to: &Path, before: Position
         rows.iter().try_for_each(|row| segment.add(row)).map_err(|error: ArchiveError| error.at(at.next()))?;
     }
     let at = segment.at();
-    segment.finish()?;
-    Ok(at)
+    Ok((segment.finish()?, at))
 }
 
 /// The wall clock, in microseconds since 1970.

@@ -9,10 +9,8 @@ use matching::Seq;
 use crate::archive::ExportedRow;
 use crate::config::Settings;
 use crate::exit::End;
+use crate::inspect::log::PAGE_ROWS;
 use crate::storage;
-
-/// Rows read at once: a short transaction, however long the whole takes.
-const PAGE_ROWS: usize = 1_000;
 
 /// Prints the rows `from` to `to`; without `to`, up to where the log ended when this began.
 pub async fn export(settings: &Settings, from: u64, to: Option<u64>) -> Result<(), End> {

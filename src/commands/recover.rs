@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actors::recovery::row_at;
+use actors::recovery::{check_shown, row_at};
 use actors::{Replay, standby};
 use journal::{Epoch, Projection, ProjectionPosition, ProjectionState};
 use matching::Seq;
@@ -14,7 +14,8 @@ use crate::config::{Settings, Storage};
 use crate::exit::End;
 use crate::storage;
 
-/// Says what the rebuild replaces and, unless it is a `dry_run`, rebuilds. Refused while a writer is alive.
+/// Says what the rebuild replaces and, unless it is a `dry_run`, rebuilds. Refused while a writer is alive,
+/// and when Redis shows what this log does not have.
 pub async fn recover(settings: &Settings, dry_run: bool) -> Result<(), End> {
     let Storage::Full { redis_url, .. } = &settings.storage else {
         return say("embedded mode: the projection is the service's memory, and there is nothing to rebuild");
@@ -28,7 +29,8 @@ pub async fn recover(settings: &Settings, dry_run: bool) -> Result<(), End> {
     let mut replay = Replay::from_snapshot(&*records.snapshots, Seq::LAST, settings.retain_closed_orders).await?;
     replay.advance(&*records.log, end.seq, |_, _| Ok::<(), End>(())).await?;
 
-    let shown = match redis.state().await? {
+    let state = redis.state().await?;
+    let shown = match state {
         ProjectionState::At(at) => format!("row {}", at.seq),
         ProjectionState::Unusable | ProjectionState::Lost(_) => "nothing that can be built upon".to_owned(),
     };
@@ -37,6 +39,10 @@ pub async fn recover(settings: &Settings, dry_run: bool) -> Result<(), End> {
     say(format!("{differences} of {keys} keys differ from the log"))?;
     for difference in &first {
         say(format!("  {}: {:?} instead of {:?}", difference.key, difference.found, difference.expected))?;
+    }
+    // A rebuild would cover up that the log has lost rows, and the next start would give their ids again.
+    if let ProjectionState::At(shown) | ProjectionState::Lost(shown) = state {
+        check_shown(&*records.log, shown, end.seq).await?;
     }
     if dry_run {
         return say("nothing was changed");

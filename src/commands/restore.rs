@@ -15,6 +15,7 @@ use matching::{Account, Micros, Seq};
 
 use super::{backup, say};
 use crate::adapters::redis::RedisAudit;
+use crate::archive::Archive;
 use crate::archive::backup::{BackupFolder, Manifest};
 use crate::config::{Settings, Storage};
 use crate::exit::End;
@@ -35,6 +36,7 @@ pub async fn restore(settings: &Settings, from: &Path) -> Result<(), End> {
     let (before, end, snapshots) = folder.verify(&manifest)?;
     let (stores, shelves) = storage::empty(settings).await?;
     refuse_unless_empty(settings, &stores).await?;
+    refuse_later_rows(settings, end)?;
 
     let archive = folder.log();
     let mut at = before.seq;
@@ -98,6 +100,22 @@ async fn refuse_unless_empty(settings: &Settings, stores: &Stores) -> Result<(),
         return not_empty("commands wait in the file");
     }
     Ok(())
+}
+
+/// Archived rows behind the backup's last would be taken for the log's own, which goes on with others.
+fn refuse_later_rows(settings: &Settings, end: Position) -> Result<(), End> {
+    let archive = Archive::new(&settings.archive_dir);
+    match archive.last()?.filter(|last| *last > end.seq) {
+        None => Ok(()),
+        Some(last) => {
+            let folder = archive.folder().display();
+            let what = format!(
+                "{folder} has rows up to {last}, and the backup ends at row {}; move that folder away, or set ARCHIVE_DIR",
+                end.seq
+            );
+            Err(End::NotEmpty { what })
+        }
+    }
 }
 
 async fn put_consumers(stores: &Stores, manifest: &Manifest) -> Result<(), End> {

@@ -209,6 +209,13 @@ pub const SETTINGS: &[Setting] = &[
          is 2000, and 0 with DEBUG.",
     ),
     plain(
+        "RATE_LIMIT_READS",
+        "questions/s",
+        Default::Unset,
+        "The same for questions: orders, markets, events, the log. A channel that is subscribed to over a socket is one. Not \
+         given, it is 1000, and 0 with DEBUG.",
+    ),
+    plain(
         "ALLOW_UNSAFE_DURABILITY",
         "",
         Default::Text("false"),

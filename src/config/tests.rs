@@ -171,13 +171,13 @@ fn orders_go_stale_after_five_seconds_unless_debug_or_the_setting_says_otherwise
 #[test]
 fn rates_are_limited_unless_debug_or_the_setting_says_otherwise() {
     let limits = |given| {
-        let settings = good(given, "");
-        [settings.rate_limit_orders, settings.rate_limit_cancels].map(|limit| limit.map_or(0, NonZero::get))
+        let Settings { rate_limit_orders, rate_limit_cancels, rate_limit_reads, .. } = good(given, "");
+        [rate_limit_orders, rate_limit_cancels, rate_limit_reads].map(|limit| limit.map_or(0, NonZero::get))
     };
-    assert_eq!(limits(""), [1_000, 2_000]);
-    assert_eq!(limits("DEBUG=true"), [0, 0]);
-    assert_eq!(limits("DEBUG=true RATE_LIMIT_ORDERS=7"), [7, 0]);
-    assert_eq!(limits("RATE_LIMIT_ORDERS=0 RATE_LIMIT_CANCELS=1"), [0, 1]);
+    assert_eq!(limits(""), [1_000, 2_000, 1_000]);
+    assert_eq!(limits("DEBUG=true"), [0, 0, 0]);
+    assert_eq!(limits("DEBUG=true RATE_LIMIT_ORDERS=7"), [7, 0, 0]);
+    assert_eq!(limits("RATE_LIMIT_ORDERS=0 RATE_LIMIT_CANCELS=1 RATE_LIMIT_READS=2"), [0, 1, 2]);
     bad_setting("RATE_LIMIT_ORDERS=-1", "RATE_LIMIT_ORDERS is \"-1\"; give a whole number from 0");
 }
 

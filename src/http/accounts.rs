@@ -6,6 +6,7 @@ use matching::command::{BlockAccount, SetCancelAfter, UnblockAccount};
 use matching::{Account, Command, Event, Micros};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::access::Caller;
 use super::body::JsonBody;
@@ -78,19 +79,12 @@ problems! {
         OutcomeLost, OutcomeLate,
 }
 
-/// The resource of the dead man's switch.
-pub fn cancel_after_endpoint() -> Endpoint {
-    Endpoint::new(__path_cancel_after, cancel_after)
-}
-
-/// The resource that blocks.
-pub fn block_endpoint() -> Endpoint {
-    Endpoint::new(__path_block, block)
-}
-
-/// The resource that unblocks.
-pub fn unblock_endpoint() -> Endpoint {
-    Endpoint::new(__path_unblock, unblock)
+/// The resources: the dead man's switch, and the kill switch and its opposite.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_cancel_after, cancel_after))
+        .service(Endpoint::new(__path_block, block))
+        .service(Endpoint::new(__path_unblock, unblock));
 }
 
 /// Dead man's switch

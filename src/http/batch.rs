@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::access::limits::Left;
+use super::access::limits::{Counts, Left};
 use super::batch_items::{BatchRequest, Item, Op, Operation, read_items};
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
@@ -95,10 +95,9 @@ pub async fn batch(
 
 /// Counts each item as a request of its own; what is left to the caller in the lane that the batch takes.
 pub fn count(api: &Api, caller: &Caller, operations: &[Operation<'_>]) -> Result<Option<Left>, Problem> {
-    let counted = caller.counted();
     let cancels = operations.iter().filter(|operation| operation.op == Some(Op::Cancel)).count();
-    let orders = api.gate.limits.take(&counted, Lane::Orders, operations.len() - cancels)?;
-    let cancels = api.gate.limits.take(&counted, Lane::Cancels, cancels)?;
+    let orders = api.gate.limits.take(caller, Counts::Order, operations.len() - cancels)?;
+    let cancels = api.gate.limits.take(caller, Counts::Cancel, cancels)?;
     Ok(orders.or(cancels))
 }
 

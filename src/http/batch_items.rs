@@ -114,8 +114,7 @@ impl<'a> Operation<'a> {
         match self.op {
             Some(Op::Place) => {
                 let [_, linked_item, order @ ..] = fields::read(body, &PLACE_FIELDS)?;
-                let mut new = OrderRequest::of(order)?.check(engine, auto_list, None)?;
-                new.order.account = caller.acts_for(new.order.account)?;
+                let mut new = OrderRequest::of(order)?.check(engine, caller, auto_list, None)?;
                 if let Some(field) = optional(linked_item) {
                     order_request::link(&mut new, linked(field, placed)?)?;
                 }

@@ -8,6 +8,7 @@ use journal::{ConsumerPosition, Consumers, HistoryError};
 use matching::{Account, Micros, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::access::Caller;
 use super::body::JsonBody;
@@ -114,14 +115,11 @@ problems! {
         HostNotAllowed, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InternalError, NotReady, Standby
 }
 
-/// The resource of all consumers.
-pub fn list_endpoint() -> Endpoint {
-    Endpoint::new(__path_list, list)
-}
-
-/// The resource of one consumer's position.
-pub fn position_endpoint() -> Endpoint {
-    Endpoint::new(__path_position, position).and(__path_put_position, put_position)
+/// The resources: all consumers, and one's position.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_list, list))
+        .service(Endpoint::new(__path_position, position).and(__path_put_position, put_position));
 }
 
 /// Consumers
@@ -178,7 +176,7 @@ pub async fn position(
     path = "/api/consumers/{name}/position/",
     tag = "feed",
     operation_id = "put_position",
-    security(("read" = [])),
+    security(("read" = ["reads"])),
     params(("name" = String, Path, description = "The consumer: 1 to 64 letters, digits and `.` `_` `:` `-`.", example = "ledger")),
     request_body = PutPosition,
     responses((status = 200, description = "It is kept.", body = Consumer), PutProblems)

@@ -7,6 +7,7 @@ use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Ledger, Phase, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::endpoint::Endpoint;
 use super::problem::{Code, Problem, problems};
@@ -56,19 +57,12 @@ problems! {
     DebugProblems: HostNotAllowed, Unauthorized, InternalError, NotCurrent, NotReady, Standby
 }
 
-/// The resource of orders.
-pub fn orders_endpoint() -> Endpoint {
-    Endpoint::new(__path_orders, orders)
-}
-
-/// The resource of the whole state.
-pub fn state_endpoint() -> Endpoint {
-    Endpoint::new(__path_state, state)
-}
-
-/// The resource of the hash.
-pub fn hash_endpoint() -> Endpoint {
-    Endpoint::new(__path_hash, hash)
+/// The resources: the orders, the whole state, and its hash.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_orders, orders))
+        .service(Endpoint::new(__path_state, state))
+        .service(Endpoint::new(__path_hash, hash));
 }
 
 /// All orders

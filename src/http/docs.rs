@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::openapi::OpenApi;
+use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::Config;
 
 use super::dist;
@@ -83,19 +84,12 @@ problems! {
     PageProblems: HostNotAllowed
 }
 
-/// The resource of the schema.
-pub fn schema_endpoint() -> Endpoint {
-    Endpoint::new(__path_schema, schema)
-}
-
-/// The resource of Swagger UI.
-pub fn swagger_endpoint() -> Endpoint {
-    Endpoint::new(__path_swagger, swagger)
-}
-
-/// The resource of ReDoc.
-pub fn redoc_endpoint() -> Endpoint {
-    Endpoint::new(__path_redoc, redoc)
+/// The resources: the schema, and its pages.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_schema, schema))
+        .service(Endpoint::new(__path_swagger, swagger))
+        .service(Endpoint::new(__path_redoc, redoc));
 }
 
 /// The files of the pages.

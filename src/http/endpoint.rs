@@ -13,7 +13,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa_actix_web::OpenApiFactory;
 
 use super::access::authorize::{Needs, authorize};
-use super::access::need::Need;
+use super::access::need::{Need, asks};
 use super::problem::{Code, Problem};
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -60,7 +60,7 @@ impl Endpoint {
     {
         assert!(D::path() == self.path, "{} is no operation of {}", D::path(), self.path);
         let methods: Vec<Method> = D::methods().iter().flat_map(served).collect();
-        let need = Need::of(&D::operation());
+        let need = Need::of(&D::operation(), D::methods().iter().all(asks));
         self.needs.extend(methods.iter().map(|method| (method.clone(), need)));
         self.routes.push(Box::new(move || {
             let none = guard::Any(guard::fn_guard(|_| false));

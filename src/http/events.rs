@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::access::Caller;
+use super::access::authorize::unauthorized;
 use super::endpoint::Endpoint;
 use super::event_tail::EventTail;
 use super::order_queries::{limit_of, parsed};
@@ -91,15 +92,26 @@ pub async fn events(api: web::Data<Api>, caller: Caller, request: HttpRequest) -
     let events = tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => Vec::new(),
-        events = timeout(wait, tail.next(limit)) => match events {
-            Ok(events) => events?,
-            Err(_) => tail.page(limit).await?,
-        },
+        () = caller.until_ended(&api.gate.keyring) => return Err(unauthorized()),
+        events = soon(&mut tail, limit, wait) => events?,
     };
     let (next, seq) = (tail.after().get(), engine.feed.published.borrow().get());
     let (rows, seq) = (array(&events), seq.max(next));
     let body = format!(r#"{{"events":{rows},"next":{next},"seq":{seq}}}"#);
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+/// The rows that are there, or those that come in time. What is there is read to its end, however short the wait: a question
+/// to the log that is given up costs its connection.
+async fn soon(tail: &mut EventTail, limit: usize, wait: Duration) -> Result<Vec<WrittenRow>, Problem> {
+    let there = tail.page(limit).await?;
+    if !there.is_empty() || wait.is_zero() {
+        return Ok(there);
+    }
+    match timeout(wait, tail.next(limit)).await {
+        Ok(rows) => rows,
+        Err(_) => tail.page(limit).await,
+    }
 }
 
 fn wait(wait_ms: Option<query::Parameter>) -> Result<Duration, Problem> {
@@ -126,7 +138,8 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<Seq>, Problem> {
     row.ok_or_else(wrong).and_then(cursor).map(Some)
 }
 
-/// A stream that ends when the service stops, with a word about it, when the log cannot be read, or with its caller's key.
+/// A stream that ends when the service stops, with a word about it, when the log cannot be read, or with its caller's key or
+/// session.
 fn streamed(api: &Api, caller: Caller, tail: EventTail) -> Result<HttpResponse, Problem> {
     let keyring = Arc::clone(&api.gate.keyring);
     let state = Some((tail, api.stopping(), keyring, caller));

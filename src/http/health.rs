@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::endpoint::Endpoint;
 use super::metrics::Metrics;
@@ -110,19 +111,12 @@ impl Components {
     }
 }
 
-/// The resource that says that the process lives.
-pub fn health_endpoint() -> Endpoint {
-    Endpoint::new(__path_healthz, healthz)
-}
-
-/// The resource that says whether it serves.
-pub fn readiness_endpoint() -> Endpoint {
-    Endpoint::new(__path_readyz, readyz)
-}
-
-/// The resource of the metrics.
-pub fn metrics_endpoint() -> Endpoint {
-    Endpoint::new(__path_metrics, metrics)
+/// The resources: whether the process lives, whether it serves, and its metrics.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_healthz, healthz))
+        .service(Endpoint::new(__path_readyz, readyz))
+        .service(Endpoint::new(__path_metrics, metrics));
 }
 
 /// Alive

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use journal::PastOrder;
 use matching::ledger::OrderRecord;
-use matching::{Account, Order, OrderId, Seq};
+use matching::{Account, Ledger, Order, OrderId, Seq};
 use tokio::time::{Instant, sleep};
 
 use super::Engine;
@@ -101,12 +101,19 @@ async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> {
     let position = history.position().await.map_err(|error| away(&error))?;
     match history.order(order_id).await.map_err(|error| away(&error))? {
         Some(past) => Ok(Found::Past(Box::new(past))),
-        None if position < dropped_until => {
-            let detail = "the history is behind the ledger; ask again later";
-            Err(Problem::new(Code::NotReady, detail).order(order_id.get()))
-        }
+        None if position < dropped_until => Err(behind().order(order_id.get())),
         None => Err(unknown(order_id)),
     }
+}
+
+/// The row up to which orders and trades may have left the ledger; none when none has.
+pub fn dropped_until(ledger: &Ledger) -> Option<Seq> {
+    ledger.has_dropped().then(|| ledger.oldest_closed().unwrap_or(ledger.seq()))
+}
+
+/// The problem of something that left the ledger and is not in the history yet.
+pub fn behind() -> Problem {
+    Problem::new(Code::NotReady, "the history is behind the ledger; ask again later")
 }
 
 /// The problem of a history that does not answer.
@@ -125,7 +132,7 @@ async fn ask(engine: &Engine, order_id: OrderId, at_least: Option<u64>) -> Resul
                 (order.clone(), index.rows(order_id).to_vec(), trades)
             }),
             seq: ledger.seq(),
-            dropped_until: ledger.has_dropped().then(|| ledger.oldest_closed().unwrap_or(ledger.seq())),
+            dropped_until: dropped_until(ledger),
         });
         let asked = asked.await.map_err(unanswered)?;
         if asked.found.is_some() || at_least.is_none_or(|row| asked.seq.get() >= row) {

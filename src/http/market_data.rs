@@ -2,14 +2,16 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use market::{INTERVALS, Interval, SymbolMarket};
-use matching::{Micros, Symbol, TradeId};
+use matching::ledger::TradeRecord;
+use matching::{Ledger, Micros, Seq, Symbol, TradeId};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::endpoint::Endpoint;
 use super::fields::shortened;
-use super::lookup::away;
-use super::order_queries::{limit_of, parsed};
+use super::lookup::{away, behind, dropped_until};
+use super::order_queries::{NEXT_CURSOR, limit_of, numbered, parsed};
 use super::problem::{Code, Problem, problems};
 use super::{Api, Engine, query, submit};
 use crate::views::market::{CandleView, LevelView, TickerView, TradeView};
@@ -108,29 +110,14 @@ problems! {
         UnknownField, InvalidParameter, HostNotAllowed, UnknownMarket, InternalError, NotCurrent, NotReady, Standby
 }
 
-/// The resource of all markets.
-pub fn symbols_endpoint() -> Endpoint {
-    Endpoint::new(__path_symbols, symbols)
-}
-
-/// The resource of a book.
-pub fn depth_endpoint() -> Endpoint {
-    Endpoint::new(__path_depth, depth)
-}
-
-/// The resource of a market's trades.
-pub fn trades_endpoint() -> Endpoint {
-    Endpoint::new(__path_trades, trades)
-}
-
-/// The resource of a market's figures.
-pub fn ticker_endpoint() -> Endpoint {
-    Endpoint::new(__path_ticker, ticker)
-}
-
-/// The resource of a market's candles.
-pub fn candles_endpoint() -> Endpoint {
-    Endpoint::new(__path_candles, candles)
+/// The resources: all markets, and what there is to see of one.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_symbols, symbols))
+        .service(Endpoint::new(__path_depth, depth))
+        .service(Endpoint::new(__path_trades, trades))
+        .service(Endpoint::new(__path_ticker, ticker))
+        .service(Endpoint::new(__path_candles, candles));
 }
 
 /// Markets
@@ -213,13 +200,12 @@ pub async fn trades(
 ) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [cursor, limit] = query::read(&request, ["cursor", "limit"])?;
-    let remedy = "send next_cursor of the page before";
-    let end = parsed::<u64>(cursor, remedy)?.and_then(TradeId::new);
+    let end = numbered(cursor, NEXT_CURSOR, TradeId::new)?;
     let limit = limit_of(limit, TRADES, MAX_TRADES)?;
     let ((instrument, mut trades, whole), at) = of(engine, &path, move |market| {
         let newest = market.trades().rev().filter(|trade| end.is_none_or(|end| trade.trade_id < end));
         let trades: Vec<_> = newest.map(|trade| TradeView::new(market.instrument(), trade)).take(limit + 1).collect();
-        (*market.instrument(), trades, market.has_trades_since(matching::Seq::ZERO))
+        (*market.instrument(), trades, market.has_trades_since(Seq::ZERO))
     })
     .await?;
     if trades.len() <= limit && !whole {
@@ -241,20 +227,40 @@ async fn older(
 ) -> Result<Vec<TradeView>, Problem> {
     let (instrument, symbol) = (*instrument, instrument.symbol());
     let end = end.or_else(|| TradeId::new((1 << 63) - 1)).unwrap_or(TradeId::FIRST);
-    let kept = engine.outcomes.read(move |ledger| {
-        let below = ledger.trades_below(end).take(LOOKED_AT).filter(|trade| trade.symbol == symbol);
-        below.take(limit).cloned().collect::<Vec<_>>()
-    });
-    let mut records = kept.await.map_err(submit::unanswered)?;
-    if let Some(history) = &engine.history
+    let kept = engine.outcomes.read(move |ledger| kept(ledger, symbol, end, limit));
+    let (mut records, until) = kept.await.map_err(submit::unanswered)?;
+    if let (Some(history), Some(until)) = (&engine.history, until)
         && records.len() < limit
     {
-        // The history may lag behind the ledger, so it is asked for what is below the ledger's last one.
+        // The history may lag behind the ledger, so it is asked for what is below the ledger's last one, and how far it is
+        // before that: a page without a trade that is nowhere yet would be taken for the whole.
+        if history.position().await.map_err(|error| away(&error))? < until {
+            return Err(behind());
+        }
         let end = records.last().map_or(end, |trade| trade.trade_id);
         let past = history.trades(symbol, end, limit - records.len()).await.map_err(|error| away(&error))?;
         records.extend(past);
     }
     Ok(records.iter().map(|trade| TradeView::of_record(&instrument, trade)).collect())
+}
+
+/// A market's trades below `end` in the ledger, newest first, at most `limit`; and the row up to which there may be others,
+/// that left the ledger or were not looked at.
+fn kept(ledger: &Ledger, symbol: Symbol, end: TradeId, limit: usize) -> (Vec<TradeRecord>, Option<Seq>) {
+    let (mut trades, mut until) = (Vec::new(), dropped_until(ledger));
+    for (index, trade) in ledger.trades_below(end).enumerate() {
+        if index == LOOKED_AT {
+            until = until.max(Some(trade.seq));
+            break;
+        }
+        if trade.symbol == symbol {
+            trades.push(trade.clone());
+        }
+        if trades.len() == limit {
+            break;
+        }
+    }
+    (trades, until)
 }
 
 /// The trades of all markets that are looked through in the ledger: bounds what a quiet market's page costs.

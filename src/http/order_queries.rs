@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use actix_web::{HttpRequest, HttpResponse, web};
 use journal::{PastOrder, Record, encoding};
 use market::OrderFilter;
+use matching::event::Trade;
 use matching::ledger::OrderStatus;
 use matching::{Account, Event, Micros, OrderId, Reason, Seq, Side};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::access::Caller;
@@ -28,6 +30,9 @@ const PAGE: usize = 100;
 const EXPLAINED_ROWS: usize = 200;
 /// Rows that are looked through for the beginning of an order that is older than this process.
 const SEARCHED_ROWS: usize = 2_000;
+
+/// What to do about a cursor that is none.
+pub(super) const NEXT_CURSOR: &str = "send next_cursor of the page before";
 
 /// An order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,7 +79,8 @@ pub struct Step {
     sequenced_at: Micros,
     /// The command's type.
     kind: String,
-    /// Its events about the order, as they stand in the log.
+    /// Its events about the order, as they stand in the log; for a key that is bound to an account, without what a trade
+    /// tells of the other order.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Box<RawValue>>,
     /// The same in words.
@@ -214,13 +220,7 @@ async fn page(
     cursor: Option<Parameter>,
     limit: Option<Parameter>,
 ) -> Result<HttpResponse, Problem> {
-    let below = match cursor {
-        Some(cursor) => {
-            let id = cursor.parse::<u64>("send next_cursor of the page before")?;
-            Some(OrderId::new(id).ok_or_else(|| cursor.wrong("send next_cursor of the page before"))?)
-        }
-        None => None,
-    };
+    let below = numbered(cursor, NEXT_CURSOR, OrderId::new)?;
     let limit = limit_of(limit, PAGE, MAX_PAGE)?;
     let question =
         engine.outcomes.query(move |ledger, index| (index.page(ledger, &filter, below, limit), ledger.seq()));
@@ -235,6 +235,15 @@ async fn page(
 /// A parameter's value, if it was sent.
 pub(super) fn parsed<T: std::str::FromStr>(parameter: Option<Parameter>, remedy: &str) -> Result<Option<T>, Problem> {
     parameter.map(|parameter| parameter.parse(remedy)).transpose()
+}
+
+/// What a parameter's number stands for, if it was sent.
+pub(super) fn numbered<T>(
+    parameter: Option<Parameter>,
+    remedy: &str,
+    of: impl FnOnce(u64) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    parameter.map(|parameter| parameter.number(remedy, of)).transpose()
 }
 
 /// How many are wanted.
@@ -312,12 +321,12 @@ pub async fn explain(
     let kept = rows.iter().enumerate().filter(|(index, _)| *index == 0 || *index > skipped).map(|(_, seq)| *seq);
     for seq in kept {
         let record = actors::recovery::row_at(&*engine.log, seq).await.map_err(|error| log_away(&error))?;
-        life.extend(record.map(|record| step(&record, id)).transpose()?);
+        life.extend(record.map(|record| step(&record, id, &caller)).transpose()?);
     }
     let begins = |step: &Step| step.events.iter().any(|event| is_beginning(event.get()));
     if !life.first().is_some_and(begins) {
         if let Some(record) = beginning(engine, id, order.received_at).await? {
-            life.insert(0, step(&record, id)?);
+            life.insert(0, step(&record, id, &caller)?);
         }
         complete = Some(false);
     }
@@ -354,17 +363,50 @@ pub fn log_away(error: &journal::LogError) -> Problem {
     Problem::new(Code::NotReady, "the event log does not answer; ask again later")
 }
 
-fn step(record: &Record, order_id: OrderId) -> Result<Step, Problem> {
+fn step(record: &Record, order_id: OrderId, caller: &Caller) -> Result<Step, Problem> {
     let unreadable = |error: &dyn std::fmt::Display| {
         tracing::error!(seq = %record.seq, %error, "a row of the log cannot be read");
         Problem::new(Code::InternalError, "a row of the log cannot be read")
     };
     let events = encoding::decode_events(record.format, &record.events).map_err(|error| unreadable(&error))?;
     let texts: Vec<Box<RawValue>> = serde_json::from_str(&record.events).map_err(|error| unreadable(&error))?;
-    let about = events.iter().zip(texts).filter(|(event, _)| event.concerns(order_id));
-    let (words, events) = about.map(|(event, text)| (words(event, order_id), text)).unzip();
-    Ok(Step { seq: record.seq.get(), sequenced_at: record.time, kind: record.kind.clone(), events, words })
+    let mut step = Step {
+        seq: record.seq.get(),
+        sequenced_at: record.time,
+        kind: record.kind.clone(),
+        events: Vec::new(),
+        words: Vec::new(),
+    };
+    for (event, text) in events.iter().zip(texts).filter(|(event, _)| event.concerns(order_id)) {
+        step.words.push(words(event, order_id));
+        step.events.push(match event {
+            Event::Trade(trade) if caller.account().is_some() => {
+                one_sided(trade, order_id, &text).map_err(|error| unreadable(&error))?
+            }
+            _ => text,
+        });
+    }
+    Ok(step)
 }
+
+/// A trade as the owner of one of its orders may see it: nothing of the other one but its id.
+fn one_sided(trade: &Trade, order_id: OrderId, text: &RawValue) -> serde_json::Result<Box<RawValue>> {
+    let is_maker = trade.maker_order_id == order_id;
+    let buys = (trade.taker_side == Side::Buy) != is_maker;
+    let mut shown: serde_json::Map<String, Value> = serde_json::from_str(text.get())?;
+    let others = if is_maker { &OF_TAKER[..] } else { &OF_MAKER[..] };
+    for name in others {
+        shown.remove(*name);
+    }
+    if !buys {
+        shown.remove("improvement");
+    }
+    to_raw_value(&shown)
+}
+
+/// What a trade tells of its taker alone, and of its maker.
+const OF_TAKER: [&str; 4] = ["taker_remaining", "taker_quote_remaining", "taker_account", "taker_metadata"];
+const OF_MAKER: [&str; 3] = ["maker_remaining", "maker_account", "maker_metadata"];
 
 /// An event about an order in a sentence.
 fn words(event: &Event, order_id: OrderId) -> String {

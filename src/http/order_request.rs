@@ -12,6 +12,7 @@ use matching::{
 };
 
 use super::Engine;
+use super::access::Caller;
 use super::fields::{self, Field, Fields, shortened};
 use super::problem::{Code, Problem};
 
@@ -133,9 +134,15 @@ impl<'a> OrderRequest<'a> {
         })
     }
 
-    /// Checks everything that the request alone shows, and makes it a command. The core checks it again.
-    /// `idempotency_key`: the header's value, where it was sent.
-    pub fn check(self, engine: &Engine, auto_list: bool, idempotency_key: Option<&str>) -> Result<NewOrder, Problem> {
+    /// Checks everything that the request alone shows, and makes it a command. The core checks it again. `caller`: whose
+    /// account it must be. `idempotency_key`: the header's value, where it was sent.
+    pub fn check(
+        self,
+        engine: &Engine,
+        caller: &Caller,
+        auto_list: bool,
+        idempotency_key: Option<&str>,
+    ) -> Result<NewOrder, Problem> {
         let symbol = symbol(self.symbol)?;
         let side = side(self.side)?;
         let instrument = instrument(engine, symbol, auto_list)?;
@@ -148,7 +155,7 @@ impl<'a> OrderRequest<'a> {
         let min_quantity = self.min_quantity.map(|field| amounts.part(field, quantity)).transpose()?;
         let stop_price = self.stop_price.map(|field| amounts.price(field)).transpose()?;
         let trailing_delta = self.trailing_delta.map(|field| amounts.price(field)).transpose()?;
-        let account = self.account.map(name).transpose()?;
+        let account = caller.acts_for(self.account.map(name).transpose()?)?;
         let client_order_id = client_order_id(self.client_order_id, idempotency_key)?;
         let now = engine.clock.now();
         let expire_at = self.expire_at.map(|field| later_than(now, field)).transpose()?;

@@ -93,8 +93,7 @@ pub async fn place(
     let permit = submit::admit(engine, Lane::Orders)?;
     let wait = Wait::read(&request)?;
     let key = idempotency_key(&request)?;
-    let mut order = OrderRequest::read(&body.0)?.check(engine, api.auto_list_symbols(), key)?;
-    order.order.account = caller.acts_for(order.order.account)?;
+    let order = OrderRequest::read(&body.0)?.check(engine, &caller, api.auto_list_symbols(), key)?;
     if wait.is_for_commit() || order.order.client_order_id.is_some() {
         return place_and_wait(engine, permit, order, wait).await;
     }

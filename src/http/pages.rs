@@ -21,7 +21,7 @@ const MISSING: &str = r#"<!doctype html>
 <head><meta charset="utf-8"><title>pricetime</title></head>
 <body>
 <h1>pricetime</h1>
-<p>The service runs; this build has no pages in it. With Node.js 20 or newer and npm, run <code>make prepare</code>, which
+<p>The service runs; this build has no pages in it. With Node.js 20.19 or newer and npm, run <code>make prepare</code>, which
 builds them into <code>ui/dist</code>, and build the service again.</p>
 <p>Everything can be done without them: <a href="api/docs/">the API</a>, <code>pricetime --help</code>.</p>
 </body>

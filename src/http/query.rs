@@ -65,6 +65,11 @@ impl Parameter {
         self.value.parse().map_err(|_| self.wrong(remedy))
     }
 
+    /// Its value as a number that stands for something; `remedy` says what to send.
+    pub fn number<T>(&self, remedy: &str, of: impl FnOnce(u64) -> Option<T>) -> Result<T, Problem> {
+        of(self.parse(remedy)?).ok_or_else(|| self.wrong(remedy))
+    }
+
     /// The problem of a value that it cannot have.
     pub fn wrong(&self, remedy: &str) -> Problem {
         let detail = format!("{} is {:?}; {remedy}", self.name, shortened(&self.value));

@@ -89,8 +89,8 @@ pub async fn state(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResp
     query::refuse(&request)?;
     let debug = api.gate.is_debug();
     let session = session(&api.gate, request.headers());
-    let admin = debug || session.as_ref().is_some_and(|(caller, _)| caller.may(Scope::Admin));
-    let csrf = session.map(|(_, csrf)| csrf);
+    let csrf = session.as_ref().map(|session| session.csrf().to_owned());
+    let admin = debug || session.is_some_and(|session| Caller::Session(session).may(Scope::Admin));
     Ok(HttpResponse::Ok().json(SessionState { debug, admin, demo: api.is_demo(), csrf }))
 }
 
@@ -115,7 +115,7 @@ pub async fn log_in(
 ) -> Result<HttpResponse, Problem> {
     api.engine()?;
     query::refuse(&request)?;
-    api.gate.limits.log_in(&caller.counted())?;
+    api.gate.limits.log_in(&caller)?;
     let [token] = fields::read(&body.0, &FIELDS)?;
     let token = fields::required(token, FIELDS[0])?.text()?;
     let opened = match by_token(&api.gate, token.trim()) {
@@ -130,6 +130,8 @@ pub async fn log_in(
 }
 
 /// Log out
+///
+/// Ends the session and the sockets and streams that were opened in it.
 #[utoipa::path(
     delete,
     path = "/api/session/",
@@ -140,8 +142,8 @@ pub async fn log_in(
 )]
 pub async fn log_out(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     query::refuse(&request)?;
-    if let (Some((_, csrf)), Some(id)) = (session(&api.gate, request.headers()), session_id(request.headers())) {
-        confirm(request.method(), request.headers(), &csrf)?;
+    if let (Some(session), Some(id)) = (session(&api.gate, request.headers()), session_id(request.headers())) {
+        confirm(request.method(), request.headers(), &session)?;
         api.gate.sessions.end(id);
     }
     Ok(HttpResponse::NoContent().insert_header((header::SET_COOKIE, cookie(&request, "", 0))).finish())

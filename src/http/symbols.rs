@@ -8,6 +8,7 @@ use matching::ledger::{Indicated, Market};
 use matching::{Amount, Command, Decimal, Instrument, InstrumentSpec, Micros, Phase, PhaseStep, Symbol};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::body::JsonBody;
 use super::endpoint::Endpoint;
@@ -238,14 +239,11 @@ problems! {
         NotCurrent, NotReady, Standby, OutcomeLost, OutcomeLate,
 }
 
-/// The resource of one market.
-pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_market, market).and(__path_put, put)
-}
-
-/// The resource of its phase.
-pub fn phase_endpoint() -> Endpoint {
-    Endpoint::new(__path_set_phase, set_phase)
+/// The resources: one market, and its phase.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_market, market).and(__path_put, put))
+        .service(Endpoint::new(__path_set_phase, set_phase));
 }
 
 /// A market

@@ -27,10 +27,14 @@ fn compose_keeps_what_it_acknowledges() {
     {
         assert!(command.windows(2).any(|pair| pair == [setting, value]), "{setting} {value} is not in {command:?}");
     }
-    for name in ["db", "redis"] {
+    for name in ["web", "db", "redis"] {
         let data = services[name]["volumes"][0].as_str().expect("a volume").split(':').next().expect("a name");
         assert!(compose["volumes"].get(data).is_some(), "the data of {name} are in no named volume");
     }
+    // What the image keeps outlives a container that `run --rm` removes.
+    let image = read("Dockerfile");
+    let kept = image.lines().find_map(|line| line.strip_prefix("VOLUME ")).expect("a volume");
+    assert_eq!(services["web"]["volumes"][0].as_str(), Some(format!("data:{kept}").as_str()));
     for name in ["web", "db", "redis"] {
         let service = &services[name];
         assert!(service["healthcheck"]["test"].is_sequence(), "{name} has no health check");
@@ -303,7 +307,7 @@ fn the_workflow_runs_the_same_commands() {
     let workflow = yaml(".github/workflows/ci.yml");
     let steps = workflow["jobs"]["test"]["steps"].as_sequence().expect("steps");
     let commands: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
-    for command in ["make lint", "make deny", "make sbom", ".ci/run"] {
+    for command in ["sudo scripts/prepare.sh packages", "make lint", "make deny", "make sbom", ".ci/run"] {
         assert!(commands.contains(&command), "{command} is not in {commands:?}");
     }
     let toolchain = steps.iter().filter_map(|step| step["uses"].as_str()).find(|uses| uses.contains("rust-toolchain"));

@@ -14,6 +14,7 @@ use futures_util::{StreamExt, stream};
 
 use super::limits::Left;
 use super::need::Need;
+use super::sessions::Session;
 use super::{Caller, Gate, changes_something, sessions};
 use crate::http::problem::{Code, Problem};
 use crate::http::wait::IDEMPOTENCY_KEY;
@@ -64,7 +65,7 @@ async fn judge(need: Need, request: &mut ServiceRequest) -> Result<Option<Left>,
         _ => Caller::Anyone { address, debug },
     };
     let mut left = None;
-    if let Need::Scope { scope, lane } = need {
+    if let Need::Scope { scope, counts } = need {
         if !caller.may(scope) {
             return Err(forbidden(scope));
         }
@@ -72,8 +73,8 @@ async fn judge(need: Need, request: &mut ServiceRequest) -> Result<Option<Left>,
             // With the request's method, path and id: who changed what stands in the log.
             tracing::info!(%caller, "a change of the administrator's");
         }
-        if let Some(lane) = lane {
-            left = api.gate.limits.take(&caller.counted(), lane, 1)?;
+        if let Some(counts) = counts {
+            left = api.gate.limits.take(&caller, counts, 1)?;
         }
     }
     request.extensions_mut().insert(caller);
@@ -83,16 +84,17 @@ async fn judge(need: Need, request: &mut ServiceRequest) -> Result<Option<Left>,
 /// Whom a request's credential is of; none if it has none.
 async fn identify(gate: &Gate, request: &mut ServiceRequest) -> Result<Option<Caller>, Problem> {
     let Some(header) = request.headers().get(header::AUTHORIZATION) else {
-        let Some((caller, csrf)) = session(gate, request.headers()) else { return Ok(None) };
-        return confirm(request.method(), request.headers(), &csrf).map(|()| Some(caller));
+        let Some(session) = session(gate, request.headers()) else { return Ok(None) };
+        return confirm(request.method(), request.headers(), &session).map(|()| Some(Caller::Session(session)));
     };
-    let header = header.to_str().map_err(|_| unauthorized())?.to_owned();
+    let header = header.to_str().map_err(|_| unauthorized())?;
     let (scheme, credential) = header.split_once(' ').ok_or_else(unauthorized)?;
     if scheme.eq_ignore_ascii_case("Bearer") {
         return by_token(gate, credential.trim()).map(Some).ok_or_else(unauthorized);
     }
     if scheme.eq_ignore_ascii_case(SCHEME) {
-        return by_signature(gate, credential, request).await.map(Some);
+        let signature = Signature::read(credential).ok_or_else(unauthorized)?;
+        return by_signature(gate, signature, request).await.map(Some);
     }
     Err(unauthorized())
 }
@@ -106,8 +108,8 @@ pub fn by_token(gate: &Gate, token: &str) -> Option<Caller> {
     same(token.as_bytes(), admin.expose().as_bytes()).then_some(Caller::Administrator)
 }
 
-/// Whose cookie is among these headers, and what confirms a change.
-pub fn session(gate: &Gate, headers: &HeaderMap) -> Option<(Caller, String)> {
+/// The session whose cookie is among these headers.
+pub fn session(gate: &Gate, headers: &HeaderMap) -> Option<Arc<Session>> {
     gate.sessions.find(session_id(headers)?, &gate.keyring, Instant::now())
 }
 
@@ -119,9 +121,9 @@ pub fn session_id(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Holds that a request that changes something says its session's CSRF token, which another site's page cannot know.
-pub fn confirm(method: &Method, headers: &HeaderMap, csrf: &str) -> Result<(), Problem> {
+pub fn confirm(method: &Method, headers: &HeaderMap, session: &Session) -> Result<(), Problem> {
     let sent = headers.get(sessions::CSRF_HEADER).map(|token| token.as_bytes());
-    if !changes_something(method) || sent.is_some_and(|sent| same(sent, csrf.as_bytes())) {
+    if !changes_something(method) || sent.is_some_and(|sent| same(sent, session.csrf().as_bytes())) {
         return Ok(());
     }
     let detail = "a request that changes something sends, beside the session's cookie, the header X-CSRF-Token with the \
@@ -130,8 +132,7 @@ pub fn confirm(method: &Method, headers: &HeaderMap, csrf: &str) -> Result<(), P
 }
 
 /// Who signed the request. Its body is read for that, and put back.
-async fn by_signature(gate: &Gate, credential: &str, request: &mut ServiceRequest) -> Result<Caller, Problem> {
-    let signature = Signature::read(credential).ok_or_else(unauthorized)?;
+async fn by_signature(gate: &Gate, signature: Signature, request: &mut ServiceRequest) -> Result<Caller, Problem> {
     let key = gate.keyring.get(&signature.key).ok_or_else(unauthorized)?;
     let shown_at = now().get();
     let since = gate.since.get().copied().unwrap_or(u64::MAX);

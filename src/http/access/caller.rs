@@ -11,6 +11,7 @@ use matching::Account;
 
 use super::authorize::unauthorized;
 use super::limits::Counted;
+use super::sessions::Session;
 use crate::http::problem::{Code, Problem};
 use crate::keys::{Key, Keyring, Scope};
 
@@ -31,6 +32,8 @@ pub enum Caller {
     Administrator,
     /// Whoever has an API key.
     Key(Arc<Key>),
+    /// Whoever has logged in.
+    Session(Arc<Session>),
 }
 
 impl Caller {
@@ -38,8 +41,16 @@ impl Caller {
     pub fn may(&self, scope: Scope) -> bool {
         match self {
             Caller::Anyone { debug, .. } => *debug,
-            Caller::Administrator => true,
-            Caller::Key(key) => key.allows(scope),
+            _ => self.key().is_none_or(|key| key.allows(scope)),
+        }
+    }
+
+    /// The key that was shown, now or when the session was opened.
+    fn key(&self) -> Option<&Arc<Key>> {
+        match self {
+            Caller::Key(key) => Some(key),
+            Caller::Session(session) => session.key(),
+            Caller::Anyone { .. } | Caller::Administrator => None,
         }
     }
 
@@ -50,10 +61,7 @@ impl Caller {
 
     /// The only account that the caller may act for and look at; none: all.
     pub fn account(&self) -> Option<&Account> {
-        match self {
-            Caller::Key(key) => key.account(),
-            _ => None,
-        }
+        self.key().and_then(|key| key.account())
     }
 
     /// The account that a request is about, of which it names this one: another one than the caller's is refused, and
@@ -89,29 +97,29 @@ impl Caller {
     pub async fn until_ended(&self, keyring: &Keyring) {
         match self {
             Caller::Key(key) => keyring.until_ended(key).await,
-            _ => std::future::pending().await,
+            Caller::Session(session) => session.until_ended(keyring).await,
+            Caller::Anyone { .. } | Caller::Administrator => std::future::pending().await,
         }
     }
 
     /// Whose requests this one is counted with.
     pub fn counted(&self) -> Counted {
         match self {
-            Caller::Key(key) => Counted::Key(key.id()),
-            Caller::Administrator => Counted::Administrator,
             Caller::Anyone { address: Some(IpAddr::V6(address)), .. } => {
                 Counted::Address(Ipv6Addr::from_bits(address.to_bits() & CUSTOMER).into())
             }
             Caller::Anyone { address, .. } => Counted::Address(address.unwrap_or(Ipv6Addr::UNSPECIFIED.into())),
+            _ => self.key().map_or(Counted::Administrator, |key| Counted::Key(key.id())),
         }
     }
 }
 
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Caller::Anyone { .. } => f.write_str("anyone"),
-            Caller::Administrator => f.write_str("ADMIN_TOKEN"),
-            Caller::Key(key) => write!(f, "key {}", key.id()),
+        match (self, self.key()) {
+            (Caller::Anyone { .. }, _) => f.write_str("anyone"),
+            (_, None) => f.write_str("ADMIN_TOKEN"),
+            (_, Some(key)) => write!(f, "key {}", key.id()),
         }
     }
 }

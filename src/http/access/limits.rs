@@ -1,5 +1,5 @@
-//! How many orders and cancels a second: a token bucket for each key, or where no key is asked for, for each address.
-//! Cancels have buckets of their own, so that whoever sent too many orders can still cancel.
+//! How many orders, cancels and questions a second: a token bucket for each key, or where no key is asked for, for each
+//! address. Each kind has buckets of its own, so that whoever sent too many orders can still cancel and look.
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actors::Lane;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::Caller;
 use crate::http::problem::{Code, Problem};
 
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
@@ -23,6 +23,17 @@ static RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 const TIDY_AFTER: u32 = 10_000;
 /// Attempts to log in from one address: a person's mistakes, and hopeless for guessing.
 const LOGINS: (u32, u32) = (1, 10);
+
+/// What requests are counted as.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Counts {
+    /// Orders and amends.
+    Order,
+    /// Cancels.
+    Cancel,
+    /// Questions.
+    Read,
+}
 
 /// Whose requests are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -99,12 +110,13 @@ impl Rate {
 pub struct Limits {
     orders: Option<Rate>,
     cancels: Option<Rate>,
+    reads: Option<Rate>,
     logins: Rate,
 }
 
 impl Limits {
     /// These rates, a second.
-    pub fn new(orders: Option<NonZero<u32>>, cancels: Option<NonZero<u32>>) -> Limits {
+    pub fn new(orders: Option<NonZero<u32>>, cancels: Option<NonZero<u32>>, reads: Option<NonZero<u32>>) -> Limits {
         let (login_rate, login_burst) = (NonZero::new(LOGINS.0), NonZero::new(LOGINS.1));
         let logins = Rate::new(
             login_rate.unwrap_or(NonZero::<u32>::MIN),
@@ -114,24 +126,26 @@ impl Limits {
         Limits {
             orders: orders.map(|rate| Rate::new(rate, rate, "orders")),
             cancels: cancels.map(|rate| Rate::new(rate, rate, "cancels")),
+            reads: reads.map(|rate| Rate::new(rate, rate, "questions")),
             logins,
         }
     }
 
-    /// Takes so many commands of one lane; what is left, where there is a limit.
-    pub fn take(&self, counted: &Counted, lane: Lane, count: usize) -> Result<Option<Left>, Problem> {
-        let rate = match lane {
-            Lane::Orders => &self.orders,
-            Lane::Cancels => &self.cancels,
+    /// Takes so many of one kind for this caller; what is left to him, where there is a limit.
+    pub fn take(&self, caller: &Caller, counts: Counts, count: usize) -> Result<Option<Left>, Problem> {
+        let rate = match counts {
+            Counts::Order => &self.orders,
+            Counts::Cancel => &self.cancels,
+            Counts::Read => &self.reads,
         };
         let count = NonZero::new(u32::try_from(count).unwrap_or(u32::MAX));
         let (Some(rate), Some(count)) = (rate, count) else { return Ok(None) };
-        rate.take(counted, count).map(Some)
+        rate.take(&caller.counted(), count).map(Some)
     }
 
     /// Takes an attempt to log in.
-    pub fn log_in(&self, counted: &Counted) -> Result<(), Problem> {
-        self.logins.take(counted, NonZero::<u32>::MIN).map(drop)
+    pub fn log_in(&self, caller: &Caller) -> Result<(), Problem> {
+        self.logins.take(&caller.counted(), NonZero::<u32>::MIN).map(drop)
     }
 }
 
@@ -139,43 +153,43 @@ impl Limits {
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> Counted {
-        Counted::Address(IpAddr::from([10, 0, 0, last]))
+    fn from(address: impl Into<IpAddr>) -> Caller {
+        Caller::Anyone { address: Some(address.into()), debug: true }
     }
 
     #[test]
-    fn orders_and_cancels_have_buckets_of_their_own_for_everyone() {
-        let limits = Limits::new(NonZero::new(3), NonZero::new(2));
+    fn each_kind_has_buckets_of_its_own_for_everyone() {
+        let limits = Limits::new(NonZero::new(3), NonZero::new(2), NonZero::new(1));
+        let (one, other) = (from([10, 0, 0, 1]), from([10, 0, 0, 2]));
         let mut left = Vec::new();
         for _ in 0..3 {
-            left.push(limits.take(&address(1), Lane::Orders, 1).expect("taken").expect("a limit").remaining);
+            left.push(limits.take(&one, Counts::Order, 1).expect("taken").expect("a limit").remaining);
         }
         assert_eq!(left, [2, 1, 0]);
-        let refused = limits.take(&address(1), Lane::Orders, 1).expect_err("too many");
+        let refused = limits.take(&one, Counts::Order, 1).expect_err("too many");
         assert_eq!(refused.code(), Code::RateLimited);
-        assert!(limits.take(&address(1), Lane::Cancels, 2).is_ok());
-        assert!(limits.take(&address(2), Lane::Orders, 3).is_ok());
-        let key = Counted::Key("a".into());
-        assert!(limits.take(&key, Lane::Orders, 4).is_err(), "more than ever fit");
-        assert!(limits.take(&key, Lane::Orders, 3).is_ok());
+        assert!(limits.take(&one, Counts::Cancel, 2).is_ok());
+        assert!(limits.take(&one, Counts::Read, 1).is_ok() && limits.take(&one, Counts::Read, 1).is_err());
+        assert!(limits.take(&other, Counts::Order, 3).is_ok());
+        assert!(limits.take(&Caller::Administrator, Counts::Order, 4).is_err(), "more than ever fit");
+        assert!(limits.take(&Caller::Administrator, Counts::Order, 3).is_ok());
     }
 
     #[test]
     fn without_a_limit_nothing_is_counted() {
-        let limits = Limits::new(None, None);
-        for _ in 0..100 {
-            assert_eq!(limits.take(&address(1), Lane::Orders, 1_000_000), Ok(None));
+        let limits = Limits::new(None, None, None);
+        for counts in [Counts::Order, Counts::Cancel, Counts::Read].into_iter().cycle().take(100) {
+            assert_eq!(limits.take(&from([10, 0, 0, 1]), counts, 1_000_000), Ok(None));
         }
-        assert_eq!(limits.take(&address(1), Lane::Orders, 0), Ok(None));
+        assert_eq!(limits.take(&from([10, 0, 0, 1]), Counts::Order, 0), Ok(None));
     }
 
     #[test]
     fn full_buckets_are_forgotten() {
         let rate = NonZero::new(1_000_000).expect("a rate");
-        let limits = Limits::new(Some(rate), None);
+        let limits = Limits::new(Some(rate), None, None);
         for turn in 0..3 * TIDY_AFTER {
-            let address = Counted::Address(IpAddr::from(turn.to_be_bytes()));
-            limits.take(&address, Lane::Orders, 1).expect("taken");
+            limits.take(&from(turn.to_be_bytes()), Counts::Order, 1).expect("taken");
         }
         let kept = limits.orders.as_ref().expect("a limit").buckets.len();
         assert!(kept <= 2 * TIDY_AFTER as usize, "{kept}");

@@ -57,7 +57,7 @@ impl Gate {
             admin_token: settings.admin_token.clone(),
             keyring: Arc::new(Keyring::new(settings.secret_key.clone())),
             sessions: Sessions::default(),
-            limits: Limits::new(settings.rate_limit_orders, settings.rate_limit_cancels),
+            limits: Limits::new(settings.rate_limit_orders, settings.rate_limit_cancels, settings.rate_limit_reads),
             replays: Replays::default(),
             since: OnceLock::new(),
         }

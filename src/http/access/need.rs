@@ -1,10 +1,9 @@
 //! What a route needs of its caller, as its documentation says it: the one declaration is `security(...)` beside the
-//! handler. `()` is nothing; `"read"`, `"trade"` and `"admin"` are scopes, and the words behind one name the lane that each
-//! request takes one command of; `"socket"` is judged message by message.
+//! handler. `()` is nothing; `"read"`, `"trade"` and `"admin"` are scopes, and the words behind one name what each request
+//! is counted as, which of a question need not be said; `"socket"` is judged message by message.
 //!
 //! The published schema has the ways to show a credential in their place.
 
-use actors::Lane;
 use serde_json::Value;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::security::{
@@ -12,6 +11,7 @@ use utoipa::openapi::security::{
 };
 use utoipa::openapi::{OpenApi, RefOr};
 
+use super::limits::Counts;
 use super::sessions;
 use crate::http::problem::{Code, responses};
 use crate::keys::Scope;
@@ -27,29 +27,35 @@ pub enum Need {
     Scope {
         /// Which.
         scope: Scope,
-        /// Where a request counts as one command.
-        lane: Option<Lane>,
+        /// What a request is counted as; none: nothing, or by its handler.
+        counts: Option<Counts>,
     },
 }
 
 impl Need {
-    /// What an operation declares. One that declares nothing is the administrator's.
-    pub fn of(operation: &Operation) -> Need {
+    /// What an operation declares. One that declares nothing is the administrator's. Whatever `asks`, and does nothing, is
+    /// counted as a question.
+    pub fn of(operation: &Operation, asks: bool) -> Need {
+        let question = asks.then_some(Counts::Read);
         let declared = serde_json::to_value(&operation.security).unwrap_or_default();
-        let Value::Array(alternatives) = declared else { return Need::Scope { scope: Scope::Admin, lane: None } };
+        let Value::Array(alternatives) = declared else { return Need::Scope { scope: Scope::Admin, counts: question } };
         let named = alternatives.iter().filter_map(Value::as_object).flatten();
-        let needs = named.map(|(name, words)| Need::named(name, words));
+        let needs = named.map(|(name, words)| Need::named(name, words, question));
         // Of several the strictest holds.
         needs.max_by_key(|need| need.strictness()).unwrap_or(Need::Open)
     }
 
-    fn named(name: &str, words: &Value) -> Need {
+    fn named(name: &str, words: &Value, question: Option<Counts>) -> Need {
         if name == "socket" {
             return Need::Socket;
         }
-        let lane = words.as_array().and_then(|words| words.first()).and_then(Value::as_str);
-        let lane = lane.map(|lane| if lane == "cancels" { Lane::Cancels } else { Lane::Orders });
-        Need::Scope { scope: name.parse().unwrap_or(Scope::Admin), lane }
+        let word = words.as_array().and_then(|words| words.first()).and_then(Value::as_str);
+        let counts = word.map(|word| match word {
+            "cancels" => Counts::Cancel,
+            "reads" => Counts::Read,
+            _ => Counts::Order,
+        });
+        Need::Scope { scope: name.parse().unwrap_or(Scope::Admin), counts: counts.or(question) }
     }
 
     fn strictness(self) -> u8 {
@@ -70,7 +76,7 @@ const WAYS: [&str; 3] = ["bearer", "signature", "session"];
 pub fn publish(openapi: &mut OpenApi, debug: bool) {
     for item in openapi.paths.paths.values_mut() {
         for (method, operation) in operations(item) {
-            let need = Need::of(operation);
+            let need = Need::of(operation, asks(&method));
             operation.security = Some(requirements(need, debug));
             document(operation, &codes(need, &method));
         }
@@ -104,6 +110,11 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Ope
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
+/// Whether an operation of this method is a question.
+pub fn asks(method: &HttpMethod) -> bool {
+    matches!(method, HttpMethod::Get | HttpMethod::Head)
+}
+
 /// Every documented operation with what it needs: for tests that must not forget one.
 #[cfg(test)]
 pub fn declared_operations() -> Vec<(String, HttpMethod, Need)> {
@@ -111,7 +122,11 @@ pub fn declared_operations() -> Vec<(String, HttpMethod, Need)> {
     let paths = openapi.paths.paths.iter_mut();
     let operations =
         paths.flat_map(|(path, item)| operations(item).map(|found| (path.clone(), found)).collect::<Vec<_>>());
-    operations.map(|(path, (method, operation))| (path, method, Need::of(operation))).collect()
+    let needs = operations.map(|(path, (method, operation))| {
+        let need = Need::of(operation, asks(&method));
+        (path, method, need)
+    });
+    needs.collect()
 }
 
 fn requirements(need: Need, debug: bool) -> Vec<SecurityRequirement> {
@@ -126,7 +141,7 @@ fn requirements(need: Need, debug: bool) -> Vec<SecurityRequirement> {
 
 /// What the gate may refuse a request with.
 fn codes(need: Need, method: &HttpMethod) -> Vec<Code> {
-    let changes = !matches!(method, HttpMethod::Get);
+    let changes = !asks(method);
     let mut codes = Vec::new();
     if need != Need::Open {
         codes.extend([Code::Unauthorized, Code::Overloaded, Code::NotReady, Code::Standby]);
@@ -134,7 +149,7 @@ fn codes(need: Need, method: &HttpMethod) -> Vec<Code> {
     if changes || need == Need::Socket {
         codes.push(Code::CrossSite);
     }
-    if let Need::Scope { scope, lane } = need {
+    if let Need::Scope { scope, counts } = need {
         codes.push(Code::Forbidden);
         if scope != Scope::Admin {
             codes.push(Code::WrongAccount);
@@ -144,7 +159,7 @@ fn codes(need: Need, method: &HttpMethod) -> Vec<Code> {
             // A signed body is read before the request is let in.
             codes.extend([Code::MalformedJson, Code::RequestTimeout, Code::BodyTooLarge]);
         }
-        if lane.is_some() {
+        if counts.is_some() {
             codes.push(Code::RateLimited);
         }
     }
@@ -180,27 +195,34 @@ mod tests {
 
     use super::*;
 
-    fn declared(requirements: Option<Vec<SecurityRequirement>>) -> Need {
-        Need::of(&OperationBuilder::new().securities(requirements).build())
+    fn declared(requirements: Option<Vec<SecurityRequirement>>, asks: bool) -> Need {
+        Need::of(&OperationBuilder::new().securities(requirements).build(), asks)
     }
 
     #[test]
     fn the_strictest_declaration_holds_and_none_is_the_administrators() {
         let nothing = SecurityRequirement::default;
         let named = |name: &str, words: &[&str]| SecurityRequirement::new(name, words.iter().copied());
-        let scope = |scope, lane| Need::Scope { scope, lane };
+        let scope = |scope, counts| Need::Scope { scope, counts };
         for (requirements, need) in [
             (None, scope(Scope::Admin, None)),
             (Some(vec![]), Need::Open),
             (Some(vec![nothing()]), Need::Open),
-            (Some(vec![named("read", &[])]), scope(Scope::Read, None)),
-            (Some(vec![named("trade", &["orders"])]), scope(Scope::Trade, Some(Lane::Orders))),
-            (Some(vec![named("trade", &["cancels"])]), scope(Scope::Trade, Some(Lane::Cancels))),
+            (Some(vec![named("read", &["reads"])]), scope(Scope::Read, Some(Counts::Read))),
+            (Some(vec![named("trade", &[])]), scope(Scope::Trade, None)),
+            (Some(vec![named("trade", &["orders"])]), scope(Scope::Trade, Some(Counts::Order))),
+            (Some(vec![named("trade", &["cancels"])]), scope(Scope::Trade, Some(Counts::Cancel))),
             (Some(vec![nothing(), named("admin", &[])]), scope(Scope::Admin, None)),
             (Some(vec![named("socket", &[])]), Need::Socket),
             (Some(vec![named("reed", &[])]), scope(Scope::Admin, None)),
         ] {
-            assert_eq!(declared(requirements.clone()), need, "{:?}", serde_json::to_string(&requirements));
+            assert_eq!(declared(requirements.clone(), false), need, "{:?}", serde_json::to_string(&requirements));
+            // Nobody asks without being counted.
+            let counted = match need {
+                Need::Scope { scope, counts } => Need::Scope { scope, counts: counts.or(Some(Counts::Read)) },
+                open => open,
+            };
+            assert_eq!(declared(requirements.clone(), true), counted, "{:?}", serde_json::to_string(&requirements));
         }
     }
 }

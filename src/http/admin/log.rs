@@ -5,16 +5,19 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actors::recovery::row_at;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use journal::{LogError, Record};
 use matching::{Micros, OrderId, Seq};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{AdminProblems, row_in_path};
 use crate::exit::End;
+use crate::http::access::Caller;
+use crate::http::access::authorize::unauthorized;
 use crate::http::endpoint::Endpoint;
-use crate::http::order_queries::{limit_of, parsed};
+use crate::http::order_queries::{limit_of, numbered, parsed};
 use crate::http::problem::Problem;
 use crate::http::{Api, query};
 use crate::inspect::log::{self, Filter, LogRow, PAGE_ROWS, Range};
@@ -47,14 +50,9 @@ pub struct LogRowDetail {
     state_hash: Option<String>,
 }
 
-/// The resource of the log.
-pub fn list_endpoint() -> Endpoint {
-    Endpoint::new(__path_list, list)
-}
-
-/// The resource of a row.
-pub fn row_endpoint() -> Endpoint {
-    Endpoint::new(__path_row, row)
+/// The resources: the log, and a row.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(Endpoint::new(__path_list, list)).service(Endpoint::new(__path_row, row));
 }
 
 /// The event log
@@ -84,19 +82,18 @@ pub fn row_endpoint() -> Endpoint {
         AdminProblems
     )
 )]
-pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let engine = api.engine()?;
     let [symbol, order_id, kind, from_time, to_time, from_seq, to_seq, cursor, limit, format] =
         query::read(&request, PARAMETERS)?;
     let filter = Filter {
         symbol: parsed(symbol, "send a symbol such as BTC_USDT")?,
-        order: parsed::<u64>(order_id, "send an order's id")?.and_then(OrderId::new),
+        order: numbered(order_id, "send an order's id", OrderId::new)?,
         kind: kind.map(|kind| kind.value),
         request: None,
     };
     let times = "send microseconds since 1970";
-    let (from_time, to_time) = (parsed::<u64>(from_time, times)?, parsed::<u64>(to_time, times)?);
-    let (from_time, to_time) = (from_time.and_then(Micros::new), to_time.and_then(Micros::new));
+    let (from_time, to_time) = (numbered(from_time, times, Micros::new)?, numbered(to_time, times, Micros::new)?);
     let number = |parameter| parsed::<u64>(parameter, "send a row's number");
     let (from_seq, to_seq, cursor) = (number(from_seq)?, number(to_seq)?, number(cursor)?);
     let limit = limit_of(limit, PAGE, MAX_PAGE)?;
@@ -115,7 +112,9 @@ pub async fn list(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRespo
     if as_lines {
         let found = engine.bench.look(async move |records| Ok((range(&records).await?.0, records)));
         let (range, records) = found.await?;
-        return Ok(lines(records, range, filter));
+        let keyring = Arc::clone(&api.gate.keyring);
+        let ended = move || caller.until_ended(&keyring).now_or_never().is_some();
+        return Ok(lines(records, range, filter, ended));
     }
     let page = engine.bench.look(async move |records| {
         let (range, end) = range(&records).await?;
@@ -161,15 +160,23 @@ pub async fn row(api: web::Data<Api>, request: HttpRequest, path: web::Path<Stri
 }
 
 /// All wanted rows of a range as JSON Lines, a page at a time as they are read: a slow reader holds up nobody. What cannot
-/// be read cuts the answer short, which its end shows.
-fn lines(records: crate::storage::Records, range: Range, filter: Filter) -> HttpResponse {
+/// be read cuts the answer short, which its end shows; so does a caller whose credential has `ended` meanwhile.
+fn lines(
+    records: crate::storage::Records,
+    range: Range,
+    filter: Filter,
+    ended: impl Fn() -> bool + 'static,
+) -> HttpResponse {
     let log = Arc::clone(&records.log);
     let before = range.first.previous().unwrap_or(Seq::ZERO);
     let pages = stream::try_unfold(before, move |after| {
-        let (log, filter) = (Arc::clone(&log), filter.clone());
+        let (log, filter, ended) = (Arc::clone(&log), filter.clone(), ended());
         async move {
             if after >= range.last {
                 return Ok(None);
+            }
+            if ended {
+                return Err(unauthorized());
             }
             let rows = log.page(after, PAGE_ROWS).await.map_err(cut_short)?;
             let Some(next) = rows.last().map(|row| row.seq) else { return Ok(None) };

@@ -23,14 +23,7 @@ problems! {
 
 /// All routes of the administrator's.
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(log::list_endpoint())
-        .service(log::row_endpoint())
-        .service(books::endpoint())
-        .service(snapshots::endpoint())
-        .service(snapshots::compare_endpoint())
-        .service(snapshots::verify_endpoint())
-        .service(stores::endpoint());
+    config.configure(log::routes).service(books::endpoint()).configure(snapshots::routes).service(stores::endpoint());
 }
 
 /// A row's number in a path.

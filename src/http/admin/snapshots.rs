@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use matching::Seq;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{AdminProblems, row_in_path};
 use crate::http::endpoint::Endpoint;
@@ -25,19 +26,12 @@ problems! {
         UnknownField, HostNotAllowed, Unauthorized, NothingNew, InternalError, Overloaded, NotReady, Standby
 }
 
-/// The resource of all snapshots.
-pub fn endpoint() -> Endpoint {
-    Endpoint::new(__path_list, list).and(__path_take, take)
-}
-
-/// The resource of a comparison.
-pub fn compare_endpoint() -> Endpoint {
-    Endpoint::new(__path_compare, compare)
-}
-
-/// The resource of a proof.
-pub fn verify_endpoint() -> Endpoint {
-    Endpoint::new(__path_verify, verify)
+/// The resources: all snapshots, a comparison, and a proof.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(Endpoint::new(__path_list, list).and(__path_take, take))
+        .service(Endpoint::new(__path_compare, compare))
+        .service(Endpoint::new(__path_verify, verify));
 }
 
 /// Snapshots

@@ -22,6 +22,7 @@ use super::request::{self, Op, Request, Source, Wanted};
 use crate::http::Api;
 use crate::http::access::Caller;
 use crate::http::access::authorize::{by_token, forbidden, unauthorized};
+use crate::http::access::limits::Counts;
 use crate::http::event_tail::EventTail;
 use crate::http::problem::{Code, Problem};
 use crate::http::recent::{WrittenRow, array};
@@ -38,6 +39,8 @@ const AUTH_WITHIN: Duration = Duration::from_secs(10);
 const UNDER_WAY: usize = 64;
 /// The orders that are remembered for when the socket closes: the last ones.
 const REMEMBERED: usize = 10_000;
+/// Channels that one socket may follow: each holds its name here and in the feed.
+const FOLLOWED: usize = 1_000;
 /// Rows of one message of the channel of events.
 const EVENT_ROWS: usize = 500;
 
@@ -51,7 +54,7 @@ enum End {
     Wrong,
     /// The service stops.
     Stopping,
-    /// It has not shown a credential, or that does not hold any more.
+    /// It has not shown a credential, or that has ended: the key, or the session.
     Unknown,
 }
 
@@ -150,14 +153,13 @@ impl Session {
         let mut pings = interval(PING);
         let mut heard = Instant::now();
         let stranger_until = heard + AUTH_WITHIN;
-        let keyring = Arc::clone(&self.api.gate.keyring);
+        let mut ended = Box::pin(self.ended());
         loop {
-            let caller = self.caller.clone();
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stopping| *stopping) => return Err(End::Stopping),
-                () = caller.until_ended(&keyring) => return Err(End::Unknown),
-                () = sleep_until(stranger_until), if caller.is_stranger() => return Err(End::Unknown),
+                () = &mut ended => return Err(End::Unknown),
+                () = sleep_until(stranger_until), if self.caller.is_stranger() => return Err(End::Unknown),
                 Some(reply) = replied.recv() => {
                     under_way -= 1;
                     self.placed(&reply);
@@ -167,9 +169,13 @@ impl Session {
                     heard = Instant::now();
                     match message {
                         Some(Ok(AggregatedMessage::Text(text))) => {
+                            let was_stranger = self.caller.is_stranger();
                             if let Some(batch) = self.request(&text).await? {
                                 under_way += 1;
                                 operation::start(self.api.clone(), self.caller.clone(), batch, replies.clone());
+                            }
+                            if was_stranger && !self.caller.is_stranger() {
+                                ended = Box::pin(self.ended());
                             }
                         }
                         Some(Ok(AggregatedMessage::Ping(data))) => {
@@ -199,6 +205,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Returns once the credential that this socket has shown so far does not hold any more.
+    fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let (caller, keyring) = (self.caller.clone(), Arc::clone(&self.api.gate.keyring));
+        async move { caller.until_ended(&keyring).await }
     }
 
     /// Does what a client asks; an operation is only begun.
@@ -286,6 +298,16 @@ impl Session {
                 Err(problem) => return self.send_text(operation::refusal(id, &problem)).await,
             }
         }
+        let new = sources.iter().filter(|(source, _)| !self.cursors.contains_key(source)).count();
+        let room = if self.cursors.len() + new > FOLLOWED {
+            let detail = format!("a socket follows at most {FOLLOWED} channels; open another one for more");
+            Err(Problem::new(Code::InvalidParameter, detail).field("channels"))
+        } else {
+            self.api.gate.limits.take(&self.caller, Counts::Read, sources.len()).map(drop)
+        };
+        if let Err(problem) = room {
+            return self.send_text(operation::refusal(id, &problem)).await;
+        }
         self.send_text(operation::done(id)).await?;
         for (source, after) in sources {
             let subscribed = match source {
@@ -344,7 +366,10 @@ impl Session {
             self.cursors.remove(&source);
             match source {
                 Source::Events => self.events = None,
-                Source::Channel(channel) => self.feed.unsubscribe(self.id, Some(channel)),
+                Source::Channel(channel) => {
+                    self.shown.remove(&channel);
+                    self.feed.unsubscribe(self.id, Some(channel));
+                }
             }
         }
         Ok(())

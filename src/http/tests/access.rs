@@ -9,6 +9,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::market::{Answer, Market, TOKEN, anonymous, order, request};
 use crate::config::Secret;
+use crate::http::access::limits::Counts;
 use crate::http::access::need::{Need, declared_operations};
 use crate::keys::signature::{Signed, sign};
 use crate::keys::tests_support::{Keys, record};
@@ -113,7 +114,13 @@ async fn every_route_asks_for_what_it_declares() {
                 }
                 ask(None).await.is_problem(426, "NOT_A_SOCKET");
             }
-            Need::Scope { scope, .. } => {
+            Need::Scope { scope, counts } => {
+                let asks = name == "GET";
+                assert_eq!(
+                    counts == Some(Counts::Read),
+                    asks || name == "PUT" && scope == Scope::Read,
+                    "{name} {path}"
+                );
                 for authorization in [None].into_iter().chain(refused) {
                     let shown = format!("{name} {path} {authorization:?}");
                     let answer = ask(authorization).await;
@@ -245,6 +252,12 @@ async fn a_bound_key_has_one_account() {
     let cancelled = guarded.send("DELETE", "/api/orders/?symbol=ETH_USDT", "", Some("desk")).await.json();
     assert_eq!(cancelled["cancelled"], 2, "{cancelled}");
     assert_eq!(guarded.get(&format!("/api/orders/{again}/"), "both").await.json()["order"]["status"], "OPEN");
+    // Also where the account decides what goes together.
+    let first = place(&order("1", "1"), "desk").await.json()["order_id"].as_u64().expect("an id");
+    let stop = json!({"symbol": "ETH_USDT", "side": "BUY", "type": "STOP", "stop_price": 5, "quantity": 1,
+        "linked_order_id": first});
+    let linked = place(&stop.to_string(), "desk").await;
+    assert_eq!(linked.json()["order"]["status"], "UNTRIGGERED", "{}", linked.text);
 }
 
 /// A key that is revoked, or made, while the service runs.
@@ -372,6 +385,8 @@ async fn every_answer_has_the_headers_that_keep_browsers_honest() {
         ("PUT", "/healthz"),
         ("GET", "/api/symbols/"),
         ("GET", "/api/docs/"),
+        ("POST", "/api/docs/nothing.css"),
+        ("POST", "/assets/nothing.css"),
         ("POST", "/api/orders/"),
     ] {
         for key in [None, Some("admin")] {
@@ -384,13 +399,35 @@ async fn every_answer_has_the_headers_that_keep_browsers_honest() {
     }
 }
 
+/// What a header of an answer says about a limit.
+fn number(answer: &Answer, name: &'static str) -> Option<u32> {
+    answer.headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
+}
+
+/// Whoever asks too much is refused whatever he asks, can still trade, and keeps nobody else from asking.
+#[actix_web::test]
+async fn questions_have_buckets_of_their_own() {
+    let guarded = Guarded::start("RATE_LIMIT_READS=2").await;
+    for (path, left) in [("/api/symbols/", 1), ("/api/orders/999/", 0)] {
+        let answer = guarded.get(path, "both").await;
+        let told = ["ratelimit-limit", "ratelimit-remaining"].map(|name| number(&answer, name));
+        assert_eq!(told, [Some(2), Some(left)], "{path}: {}", answer.text);
+    }
+    for path in ["/api/symbols/", "/api/events/", "/api/orders/?account=x", "/api/consumers/a/position/"] {
+        let refused = guarded.get(path, "both").await;
+        refused.is_problem(429, "RATE_LIMITED");
+        assert_eq!((number(&refused, "retry-after"), number(&refused, "ratelimit-remaining")), (Some(1), Some(0)));
+    }
+    let placed = guarded.send("POST", "/api/orders/", &order("1", "1"), Some("both")).await;
+    assert_eq!((placed.status, number(&placed, "ratelimit-limit")), (202, Some(1_000)));
+    assert_eq!(guarded.get("/api/symbols/", "read").await.status, 200);
+    assert_eq!(number(&guarded.send("GET", "/healthz", "", None).await, "ratelimit-limit"), None);
+}
+
 /// Orders and cancels of each key, each item of a batch, and what the headers tell.
 #[actix_web::test]
 async fn rates_are_limited_by_key_and_lane() {
     let guarded = Guarded::start("RATE_LIMIT_ORDERS=3 RATE_LIMIT_CANCELS=2").await;
-    let number = |answer: &Answer, name: &'static str| {
-        answer.headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u32>().ok())
-    };
     let place = async |key| guarded.send("POST", "/api/orders/", &order("1", "1"), Some(key)).await;
     let mut remaining = Vec::new();
     for _ in 0..3 {
@@ -421,5 +458,6 @@ async fn rates_are_limited_by_key_and_lane() {
     let taken = batch(2, 1).await;
     assert_eq!((taken.status, number(&taken, "ratelimit-remaining")), (202, Some(1)), "{}", taken.text);
     batch(2, 0).await.is_problem(429, "RATE_LIMITED");
-    assert_eq!(number(&guarded.get("/api/symbols/", "read").await, "ratelimit-limit"), None);
+    assert_eq!(guarded.get("/api/symbols/", "trade").await.status, 403);
+    assert_eq!(guarded.get("/api/symbols/", "both").await.status, 200);
 }

@@ -8,6 +8,7 @@ use matching::{
 };
 use serde_json::{Value, json};
 
+use super::super::access::Caller;
 use super::super::openapi;
 use super::super::order_request::OrderRequest;
 use super::TOKEN;
@@ -137,7 +138,8 @@ async fn requests_are_judged_as_the_core_judges_orders() {
                     expected.self_trade_prevention = SelfTradePrevention::Decrement;
                 }
                 let text = body.to_string();
-                let read = OrderRequest::read(text.as_bytes()).and_then(|read| read.check(engine, false, None));
+                let read = OrderRequest::read(text.as_bytes())
+                    .and_then(|read| read.check(engine, &Caller::Administrator, false, None));
                 let refused_here = expected.time_in_force == TimeInForce::Day && has(8);
                 let good_here = expected.is_coherent() && !refused_here;
                 assert_eq!(read.is_ok(), good_here, "{text}: {:?}", read.err());

@@ -75,24 +75,25 @@ impl CommandQueue for Queue {
         Ok(StreamId { millis, index: 0 })
     }
 
+    /// The engine has all there is already.
     async fn read(&self, _: StreamId, _: usize) -> Result<Vec<Entry>, QueueError> {
-        unimplemented!()
+        Ok(Vec::new())
     }
 
     async fn last(&self) -> Result<StreamId, QueueError> {
-        unimplemented!()
+        Ok(StreamId { millis: self.texts.lock().expect("the texts").len() as u64, index: 0 })
     }
 
     async fn open(&self, _: StreamId) -> Result<(), QueueError> {
-        unimplemented!()
+        Ok(())
     }
 
     async fn check(&self, _: StreamId) -> Result<(), QueueError> {
-        unimplemented!()
+        Ok(())
     }
 
     async fn trim(&self, _: StreamId) -> Result<(), QueueError> {
-        unimplemented!()
+        Ok(())
     }
 }
 
@@ -116,7 +117,7 @@ struct NoSnapshots;
 #[async_trait]
 impl SnapshotStore for NoSnapshots {
     async fn store(&self, _: &Snapshot, _: usize) -> Result<(), SnapshotError> {
-        unimplemented!()
+        Err(SnapshotError::Store("secret words".to_owned()))
     }
 
     async fn newest_until(&self, _: Seq) -> Result<Option<Snapshot>, SnapshotError> {

@@ -88,6 +88,25 @@ fn none_is_a_failure(sent: &[u8], answer: &[u8]) {
     }
 }
 
+/// Holds that every refusal is a problem with the headers that keep browsers honest; or has no body at all, where there was
+/// no request that could have got one.
+#[track_caller]
+fn refusals_have_their_form(sent: &[u8], answer: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(answer).to_ascii_lowercase();
+    let heads = text.split("http/1.1 ").skip(1).filter_map(|rest| rest.split("\r\n\r\n").next());
+    let heads: Vec<&str> = heads.collect();
+    let refusals: Vec<&str> = heads.iter().copied().filter(|head| head.starts_with('4')).collect();
+    for head in &refusals {
+        let has = |lines: &[&str]| lines.iter().all(|line| head.lines().any(|found| found == *line));
+        let problem = has(&["content-type: application/problem+json", "x-content-type-options: nosniff"]);
+        let is_last = heads.last() == Some(head);
+        let no_request = ["400", "408", "431"].iter().any(|status| head.starts_with(status));
+        let bare = no_request && is_last && has(&["content-length: 0"]);
+        assert!(problem || bare, "{head} to {:?}", String::from_utf8_lossy(sent));
+    }
+    refusals.len()
+}
+
 /// Memory of the process, in KB.
 fn resident(stack: &Stack) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", stack.service.pid())).expect("the process");
@@ -132,7 +151,7 @@ async fn bytes_that_are_no_http_do_no_harm() {
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x05\0\0@\0".to_owned(),
     ];
     exchange(port, &[good[0].as_bytes()]);
-    let before = resident(&stack);
+    let (before, mut refusals) = (resident(&stack), 0);
     for round in 0..400 {
         let sent = match round % 4 {
             0 => random.bytes(600),
@@ -142,8 +161,11 @@ async fn bytes_that_are_no_http_do_no_harm() {
             }
         };
         let cut = random.below(sent.len().max(1));
-        none_is_a_failure(&sent, &exchange(port, &[&sent[..cut], &sent[cut..]]));
+        let answer = exchange(port, &[&sent[..cut], &sent[cut..]]);
+        none_is_a_failure(&sent, &answer);
+        refusals += refusals_have_their_form(&sent, &answer);
     }
+    assert!(refusals > 100, "only {refusals} refusals were looked at");
     is_unharmed(&mut stack, before).await;
 }
 

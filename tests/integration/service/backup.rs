@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pricetime::config::Settings;
 use pricetime::storage;
@@ -14,6 +15,8 @@ on_both! {
     a_backup_under_load_is_restored_into_nothing
     what_is_damaged_or_not_empty_is_refused
     no_service_starts_on_half_a_restore
+    a_backup_that_is_killed_is_none
+    a_restore_that_is_killed_is_none
     a_backup_moves_to_the_other_mode
 }
 
@@ -196,4 +199,88 @@ async fn a_backup_moves_to_the_other_mode(mode: Mode) {
     assert_eq!(there.tool(&["keys", "list", "--json"]).well(), keys);
     some_orders(&there, 20).await;
     verified(&there);
+}
+
+/// How many moments of a command's way it is killed at.
+const KILLS: u32 = 12;
+
+fn timed(doing: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    doing();
+    began.elapsed()
+}
+
+/// Killed at moments all over its way, it leaves a folder that every restore refuses, or a whole backup.
+async fn a_backup_that_is_killed_is_none(mode: Mode) {
+    let (_folder, whole) = place();
+    let mut stack = Stack::on(mode);
+    stack.place_many(3_000).await;
+    stack.tool(&["snapshot", "take"]).well();
+    stack.place_many(500).await;
+    let duration = timed(|| drop(back_up(&stack, &whole)));
+    let (mut unfinished, mut finished) = (0, Vec::new());
+    for step in 1..=KILLS {
+        let to = whole.with_file_name(format!("killed-{step}"));
+        let after = duration.mul_f64(f64::from(step) / f64::from(KILLS - 1));
+        stack.tool_killed_after(&["backup", "--to", to.to_str().expect("a path")], after);
+        if to.join("backup.json").exists() {
+            finished.push(to);
+            continue;
+        }
+        restore(&stack, &to).failed(3, "backup.json");
+        unfinished += u32::from(to.join("log").exists());
+    }
+    println!("{unfinished} were cut short among their rows, {} were done", finished.len());
+    assert!(unfinished > 1, "no kill came while it wrote");
+    // What a kill left does not stand in the way of the next one.
+    let last = whole.with_file_name("last");
+    back_up(&stack, &last);
+    finished.push(last);
+    for backup in finished {
+        lose_everything(&mut stack, mode).await;
+        restore(&stack, &backup).well();
+    }
+    stack.service.restart().expect("a start");
+    verified(&stack);
+}
+
+/// Killed at moments all over its way, it leaves what no service starts on and no restore fills, empty stores, or all.
+async fn a_restore_that_is_killed_is_none(mode: Mode) {
+    let (_folder, backup) = place();
+    let mut stack = Stack::on(mode);
+    stack.place_many(3_000).await;
+    stack.tool(&["snapshot", "take"]).well();
+    stack.place_many(500).await;
+    back_up(&stack, &backup);
+    lose_everything(&mut stack, mode).await;
+    let duration = timed(|| drop(restore(&stack, &backup).well()));
+    let arguments = ["restore", "--from", backup.to_str().expect("a path")];
+    let (mut nothing, mut half, mut all) = (0, 0, 0);
+    for step in 1..=KILLS {
+        lose_everything(&mut stack, mode).await;
+        stack.tool_killed_after(&arguments, duration.mul_f64(f64::from(step) / f64::from(KILLS - 1)));
+        let again = restore(&stack, &backup);
+        if again.code == Some(0) {
+            nothing += 1;
+        } else if again.error.contains("a service has run on the log") {
+            all += 1;
+        } else {
+            again.failed(4, "was not finished");
+            half += 1;
+            stack.service.relaunch(&[]).expect("a launch");
+            let ended = stack.service.wait_exit(crate::service::support::DEADLINE).expect("an end");
+            assert_eq!(ended.code(), Some(6), "{}", stack.service.log());
+            continue;
+        }
+        // All of it is there.
+        let found = stack.tool(&["replay", "--to-seq", &last_row(&backup), "--json"]).well();
+        let found: Value = serde_json::from_str(&found).expect("JSON");
+        assert_eq!(found["state_hash"], manifest(&backup)["state_hash"]);
+    }
+    println!("nothing {nothing}, half {half}, all {all}");
+    assert!(half > 1, "no kill came while it wrote");
+    lose_everything(&mut stack, mode).await;
+    restore(&stack, &backup).well();
+    stack.service.restart().expect("a start");
+    verified(&stack);
 }

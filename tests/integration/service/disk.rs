@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep};
 use crate::service::support::{Answer, BINARY, DEADLINE, Mode, Stack, check_log};
 
 /// A file system of its own; it goes when this is dropped.
-struct Disk {
+pub struct Disk {
     folder: TempDir,
 }
 
 impl Disk {
     /// None where this user may not mount one.
-    fn of(megabytes: u32) -> Option<Disk> {
+    pub fn of(megabytes: u32) -> Option<Disk> {
         let folder = tempfile::Builder::new().prefix("pricetime-disk-").tempdir().expect("a folder");
         let size = format!("size={megabytes}m,mode=755");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).output();
@@ -31,19 +31,19 @@ impl Disk {
         None
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Takes all the room there is.
-    fn fill(&self) {
+    pub fn fill(&self) {
         let mut file = std::fs::File::create(self.path().join("filler")).expect("a file");
         for size in [1 << 20, 4096, 1] {
             while file.write_all(&vec![0; size]).is_ok() {}
         }
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         std::fs::remove_file(self.path().join("filler")).expect("room");
     }
 }
@@ -55,7 +55,7 @@ impl Drop for Disk {
 }
 
 /// Places orders until one is refused; those that were acknowledged before, and the refusal.
-async fn until_refused(stack: &Stack) -> (Vec<u64>, Answer) {
+pub async fn until_refused(stack: &Stack) -> (Vec<u64>, Answer) {
     let (mut taken, began) = (Vec::new(), Instant::now());
     loop {
         let answer = stack.order(json!({})).await;

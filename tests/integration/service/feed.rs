@@ -1,14 +1,12 @@
 //! Reading the market, the event stream, the socket: from the outside, in both modes, and across kills.
 
 use std::process::{Child, Command};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use crate::service::black_box::{project, run};
-use crate::service::support::{DEADLINE, Mode, Stack, on_both};
+use crate::service::support::{Mode, Stack, on_both, until};
 
 on_both! {
     the_client_s_book_equals_the_depth_at_the_same_row
@@ -95,16 +93,13 @@ async fn an_acknowledged_order_is_never_unknown(mode: Mode) {
         stack.service.kill().expect("a kill");
         stack.service.restart().expect("a restart");
         for id in ids {
-            let began = Instant::now();
-            loop {
+            until(&format!("order {id} of round {round}"), async || {
                 let (status, order) = found(&stack, id).await;
-                if status == StatusCode::OK {
-                    break;
-                }
-                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "round {round}, order {id}: {order}");
-                assert!(began.elapsed() < DEADLINE, "order {id} never came: {order}");
-                sleep(Duration::from_millis(10)).await;
-            }
+                let there = status == StatusCode::OK;
+                assert!(there || status == StatusCode::SERVICE_UNAVAILABLE, "round {round}, order {id}: {order}");
+                there.then_some(())
+            })
+            .await;
         }
     }
     let (status, problem) = found(&stack, (1 << 53) - 1).await;
@@ -124,11 +119,17 @@ async fn what_left_the_ledger_is_in_the_history_or_says_what_it_needs(mode: Mode
             stack.service.kill().expect("a kill");
             stack.sql("TRUNCATE history_order, history_trade");
             stack.sql("UPDATE history_position SET seq = 0");
+            stack.sql("REVOKE INSERT ON history_order, history_trade FROM pricetime_service");
             stack.service.restart().expect("a restart");
+            // A page without them would be taken for the whole.
+            let (status, page) = answered(&stack, "/api/symbols/BTC_USDT/trades/").await;
+            assert_eq!((status.as_u16(), &page["code"]), (503, &json!("NOT_READY")), "{page}");
+            stack.sql("GRANT INSERT ON history_order, history_trade TO pricetime_service");
         }
         for (sell, buy) in pairs.iter().copied().take(8) {
             let expected = if mode == Mode::Full { StatusCode::OK } else { StatusCode::NOT_IMPLEMENTED };
-            let order = eventually(&stack, sell, expected).await;
+            let path = format!("/api/orders/{sell}/");
+            let order = eventually(&stack, &path, expected).await;
             if mode == Mode::Embedded {
                 assert_eq!(order["code"], "NEEDS_POSTGRES");
                 continue;
@@ -137,7 +138,7 @@ async fn what_left_the_ledger_is_in_the_history_or_says_what_it_needs(mode: Mode
                 (&order["order"]["status"], &order["order"]["average_price"]),
                 (&json!("FILLED"), &json!("100.5"))
             );
-            let explained = stack.get(&format!("/api/orders/{buy}/explain/")).await;
+            let explained = eventually(&stack, &format!("/api/orders/{buy}/explain/"), expected).await;
             assert_eq!(
                 explained["life"][0]["words"][1],
                 format!("It traded 2 at 100.5 as the taker with order {sell}; 0 was left.")
@@ -148,7 +149,7 @@ async fn what_left_the_ledger_is_in_the_history_or_says_what_it_needs(mode: Mode
     let mut takers = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = stack.get(&format!("/api/symbols/BTC_USDT/trades/?limit=3{cursor}")).await;
+        let page = eventually(&stack, &format!("/api/symbols/BTC_USDT/trades/?limit=3{cursor}"), StatusCode::OK).await;
         let trades = page["trades"].as_array().expect("trades");
         takers.extend(trades.iter().filter_map(|trade| trade["taker_order_id"].as_u64()));
         match page["next_cursor"].as_str() {
@@ -161,23 +162,26 @@ async fn what_left_the_ledger_is_in_the_history_or_says_what_it_needs(mode: Mode
     }
 }
 
-/// The answer about an order, once it has this status; until then it may be PENDING or 503.
-async fn eventually(stack: &Stack, order_id: u64, expected: StatusCode) -> Value {
-    let began = Instant::now();
-    loop {
-        let (status, order) = found(stack, order_id).await;
-        if status == expected && order["order"]["status"] != "PENDING" {
-            return order;
+/// The answer about something, once it has this status; until then it may be that of a PENDING order, or 503.
+async fn eventually(stack: &Stack, path: &str, expected: StatusCode) -> Value {
+    until(&format!("{expected} of {path}"), async || {
+        let (status, answer) = answered(stack, path).await;
+        if status == expected && answer["order"]["status"] != "PENDING" {
+            return Some(answer);
         }
-        let not_yet = status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::OK;
-        assert!(not_yet && began.elapsed() < DEADLINE, "order {order_id}: {status} {order}");
-        sleep(Duration::from_millis(20)).await;
-    }
+        let not_yet = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK].contains(&status);
+        assert!(not_yet, "{path}: {status} {answer}");
+        None
+    })
+    .await
 }
 
 async fn found(stack: &Stack, order_id: u64) -> (StatusCode, Value) {
-    let url = stack.url(&format!("/api/orders/{order_id}/"));
-    let answer = stack.client.get(url).send().await.expect("an answer");
+    answered(stack, &format!("/api/orders/{order_id}/")).await
+}
+
+async fn answered(stack: &Stack, path: &str) -> (StatusCode, Value) {
+    let answer = stack.client.get(stack.url(path)).send().await.expect("an answer");
     (answer.status(), answer.json().await.expect("JSON"))
 }
 

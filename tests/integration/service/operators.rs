@@ -2,10 +2,9 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
 
 use crate::service::black_box::run;
-use crate::service::support::{DEADLINE, Mode, Stack, on_both};
+use crate::service::support::{Mode, Stack, on_both, until};
 
 async fn page(stack: &Stack) -> String {
     let answer = stack.client.get(stack.url("/metrics")).send().await.expect("an answer");
@@ -14,13 +13,11 @@ async fn page(stack: &Stack) -> String {
 
 /// The page, once it says all of this.
 async fn page_with(stack: &Stack, lines: &[&str]) -> String {
-    let began = Instant::now();
-    loop {
+    until(&format!("a page with all of {lines:?}"), async || {
         let page = page(stack).await;
-        let Some(missing) = lines.iter().find(|line| !page.contains(&format!("\n{line}"))) else { return page };
-        assert!(began.elapsed() < DEADLINE, "{missing} is not in\n{page}");
-        sleep(std::time::Duration::from_millis(50)).await;
-    }
+        lines.iter().all(|line| page.contains(&format!("\n{line}"))).then_some(page)
+    })
+    .await
 }
 
 /// Every metric that dashboards and alerts name is there, with the labels that they name, and every runbook.

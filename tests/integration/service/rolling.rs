@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::service::black_box::project;
-use crate::service::support::{BINARY, DEADLINE, Stack, check_log};
+use crate::service::support::{BINARY, Stack, check_log, until};
 
 const CLIENTS: usize = 8;
 /// What a client may be refused for beyond the time that the take-over itself takes.
@@ -52,11 +52,8 @@ impl Clients {
 
     /// Waits until so many more orders are acknowledged.
     async fn more(&self, orders: usize) {
-        let (began, wanted) = (Instant::now(), self.acknowledged() + orders);
-        while self.acknowledged() < wanted {
-            assert!(began.elapsed() < DEADLINE, "the clients are told nothing any more");
-            sleep(Duration::from_millis(5)).await;
-        }
+        let wanted = self.acknowledged() + orders;
+        until("clients that are told something", async || (self.acknowledged() >= wanted).then_some(())).await;
     }
 
     /// The longest time without an acknowledgement since `from`.
@@ -197,16 +194,15 @@ impl Drop for Ended {
 }
 
 /// A second service beside the stack's, once it lives.
-async fn stands_by(stack: &Stack) -> Service {
+pub async fn stands_by(stack: &Stack) -> Service {
     let mut service = Service::spawn(BINARY, stack.environment()).expect("a second service");
-    let began = Instant::now();
-    while service.readiness() != Some(503) {
+    until("a standby that lives", async || {
         // A busy server that does not answer in time ends a start; its supervisor starts it again.
         if service.exited().expect("its state").is_some_and(|status| status.code() == Some(3)) {
             service.relaunch(&[]).expect("a start");
         }
-        assert!(began.elapsed() < DEADLINE, "the standby does not live: {}", service.log());
-        sleep(Duration::from_millis(20)).await;
-    }
+        (service.readiness() == Some(503)).then_some(())
+    })
+    .await;
     service
 }

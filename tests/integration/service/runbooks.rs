@@ -8,6 +8,8 @@ use serde_json::json;
 use testbed::{Postgres, Redis};
 
 use crate::service::black_box::project;
+use crate::service::disk::{Disk, until_refused};
+use crate::service::rolling::stands_by;
 use crate::service::support::{BINARY, DEADLINE, Mode, Stack, empty, progress};
 
 const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
@@ -97,9 +99,7 @@ async fn what_only_looks_works_on_a_healthy_service() {
     says(&follow(&stack, "Orders are refused"), &["\"components\"", "mode        full"]);
     says(&follow(&stack, "The service does not start"), &["REDIS_URL=", "mode        full"]);
     says(&follow(&stack, "A take-over"), &["pricetime_writer 1", "pricetime_caught_up 1", "writer"]);
-    says(&follow(&stack, "A disk is full"), &["event_log", "aof_last_write_status:ok"]);
     says(&follow(&stack, "No snapshot is taken"), &["taken and verified"]);
-    says(&follow(&stack, "Restore"), &["state"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,6 +172,8 @@ async fn a_log_that_went_back_is_started_from_where_it_is() {
         stack.sql(&format!("INSERT INTO {table} SELECT * FROM copy_{table}"));
         stack.sql(&format!("DROP TABLE copy_{table}"));
     }
+    // Nothing covers that up.
+    stack.tool(&["recover"]).failed(6, "went back in time");
     let refused = stack.service.restart().expect_err("an end").to_string();
     says(&refused, &["went back in time", "Runbook: docs/operations.md#the-log-went-back"]);
     follow(&stack, "The log went back");
@@ -181,6 +183,64 @@ async fn a_log_that_went_back_is_started_from_where_it_is() {
     assert!(fresh > 1 << 35, "{fresh} may have been given before");
     stack.state_with([fresh]).await;
     stack.tool(&["verify", "--full"]).well();
+}
+
+/// Everything is gone but the backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_is_restored_before_anybody_is_let_in() {
+    let mut stack = Stack::start();
+    traded(&stack).await;
+    stack.tool(&["backup", "--to", "saved"]).well();
+    let before = stack.get("/api/debug/state/").await;
+    stack.service.kill().expect("a kill");
+    empty(stack.redis()).await;
+    stack.sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    stack.tool(&["restore", "--from", "saved"]).well();
+    says(&follow(&stack, "Restore"), &["rebuilt: Redis shows row", "show the state at row"]);
+    stack.service.restart().expect("a start");
+    stack.until_readiness(200, "ok").await;
+    let after = stack.get("/api/debug/state/").await;
+    assert_eq!((&after["orders"], &after["trades"]), (&before["orders"], &before["trades"]));
+    traded(&stack).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_found_and_what_is_large_on_it() {
+    let Some(disk) = Disk::of(96) else { return };
+    let postgres = Postgres::start_in(&disk.path().join("postgres")).expect("a PostgreSQL");
+    let settings = [("MAX_LAG_ORDERS", "50"), ("MAX_LAG_MS", "60000")];
+    let mut stack = Stack::on_servers(Redis::start().expect("a Redis"), Some(postgres), &settings);
+    traded(&stack).await;
+    disk.fill();
+    let (taken, _) = until_refused(&stack).await;
+    let path = disk.path().to_str().expect("a path").to_owned();
+    let said = follow(&stack, "A disk is full");
+    says(&said, &["event_log", "aof_last_write_status:ok"]);
+    let full = said.lines().any(|line| line.contains("100%") && line.ends_with(&path));
+    assert!(full, "{path} is not shown to be full:\n{said}");
+    disk.make_room();
+    if !stack.postgres_mut().is_running().expect("a state") {
+        stack.postgres_mut().restart().expect("a restart");
+    }
+    stack.until_readiness(200, "ok").await;
+    stack.state_with(taken).await;
+}
+
+/// The writer stands still and answers nobody; who looks is told where it stopped and that another one writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_take_over_from_a_frozen_writer_is_seen() {
+    let mut stack = Stack::start();
+    traded(&stack).await;
+    let mut standby = stands_by(&stack).await;
+    stack.service.pause().expect("a pause");
+    standby.wait_ready(DEADLINE).expect("it takes over");
+    let frozen = stack.service.base_url();
+    says(&follow(&stack, "A take-over"), &["writer      there (term 2,", &format!("{frozen} does not answer")]);
+    std::mem::swap(&mut stack.service, &mut standby);
+    says(&follow(&stack, "A take-over"), &["pricetime_writer 1"]);
+    standby.resume().expect("it wakes");
+    assert_eq!(standby.wait_exit(DEADLINE).expect("an end").code(), Some(5), "{}", standby.log());
+    traded(&stack).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,11 +269,8 @@ async fn what_redis_shows_is_made_again() {
     let gone: i64 = redis::cmd("DEL").arg("book:BTC_USDT:asks").query_async(&mut connection).await.expect("it goes");
     assert_eq!(gone, 1);
     says(&run(&stack, &blocks[0]), &["do not show the state"]);
-    let began = tokio::time::Instant::now();
-    while !stack.service.log().contains("the projection is rebuilt") {
-        assert!(began.elapsed() < DEADLINE, "{}", stack.service.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let is_rebuilt = || stack.service.log().contains("the projection is rebuilt");
+    testbed::wait_until(DEADLINE, "a rebuild", is_rebuilt).expect("it is rebuilt");
     says(&run(&stack, &blocks[1]), &["state", "pricetime_projection_lag_rows 0"]);
 }
 

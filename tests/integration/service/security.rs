@@ -12,6 +12,7 @@ use crate::service::support::{BINARY, Mode, SECRET_KEY, Stack, client, on_both};
 
 /// A running service looks every second.
 const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 on_both! {
     keys_are_made_used_and_revoked_beside_the_service
@@ -82,10 +83,12 @@ async fn keys_are_made_used_and_revoked_beside_the_service(mode: Mode) {
 }
 
 async fn keys_let_in_whom_they_should(mode: Mode) {
-    let stack = Stack::with_settings(mode, &[("DEBUG", "false")]);
+    let settings = [("DEBUG", "false"), ("ADMIN_TOKEN", ADMIN_TOKEN), ("RATE_LIMIT_READS", "100")];
+    let stack = Stack::with_settings(mode, &settings);
     let (_, desk) = made(&stack, &["keys", "make", "desk", "--scopes", "trade,read", "--account", "desk"]);
     until(&stack, &desk, StatusCode::OK).await;
-    let environment = [("MATCHING_API_KEY", stack.service.key().expect("a key")), ("DESK_KEY", &desk)];
+    let admin = stack.service.key().expect("a key");
+    let environment = [("MATCHING_API_KEY", admin), ("DESK_KEY", &desk), ("ADMIN_TOKEN", ADMIN_TOKEN)];
     println!("{}", run_with("python", &["api_tests/access_check.py"], &stack.service.base_url(), &environment));
 }
 

@@ -1,6 +1,7 @@
 //! A service in either mode, asked and loaded over HTTP.
 
 use std::collections::{BTreeMap, HashMap};
+use std::process::Stdio;
 use std::time::Duration;
 
 use chaos::check::Checker;
@@ -21,6 +22,8 @@ use tokio::time::{Instant, sleep};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
 pub const DEADLINE: Duration = Duration::from_secs(60);
+/// How soon whoever waits asks again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What keys are made of in tests without DEBUG.
 pub const SECRET_KEY: &str = "5f1d7a8e90b3c24d6e7f8091a2b3c4d5";
@@ -168,17 +171,29 @@ impl Stack {
 
     /// Runs `pricetime <arguments>` with the service's settings, in its folder.
     pub fn tool(&self, arguments: &[&str]) -> Said {
-        let output = std::process::Command::new(BINARY)
-            .args(arguments)
-            .env_clear()
-            .envs(self.service.environment())
-            .env("HOST", "127.0.0.1")
-            .env("PORT", self.service.port().to_string())
-            .current_dir(self.service.folder())
-            .output()
-            .expect("it runs");
+        let output = self.command(arguments).output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Said { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
+    /// `pricetime <arguments>` as `tool` runs it.
+    pub fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(BINARY);
+        command.args(arguments).env_clear().envs(self.service.environment()).env("HOST", "127.0.0.1");
+        command.env("PORT", self.service.port().to_string()).current_dir(self.service.folder());
+        command
+    }
+
+    /// Runs `pricetime <arguments>` and kills it after so long; whether it had ended well before.
+    pub fn tool_killed_after(&self, arguments: &[&str], after: Duration) -> bool {
+        let mut command = self.command(arguments);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        // What is waited for is the moment of the kill itself.
+        std::thread::sleep(after);
+        let ended = process.try_wait().expect("its state");
+        process.kill().expect("a kill");
+        process.wait().expect("an end");
+        ended.inspect(|ended| assert!(ended.success(), "{arguments:?} ended by itself: {ended}")).is_some()
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -198,6 +213,20 @@ impl Stack {
         answer["order_id"].as_u64().expect("an id")
     }
 
+    /// Places so many orders, a multiple of 500, of both sides around one price, and waits until they are committed.
+    pub async fn place_many(&self, count: u64) {
+        let url = self.url("/api/orders/batch/?ack=committed");
+        for batch in 0..count / 500 {
+            let item = |n: u64| {
+                let (side, price) = (["SELL", "BUY"][(n % 2) as usize], 100 + (batch + n) % 3);
+                json!({"op": "place", "symbol": "BTC_USDT", "side": side, "price": price, "quantity": "1.5"})
+            };
+            let body = json!({"items": (0..500).map(item).collect::<Vec<_>>()});
+            let answer = self.client.post(&url).json(&body).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+    }
+
     /// An order with these fields besides the usual ones, however it is answered.
     pub async fn order(&self, fields: Value) -> Answer {
         let mut body = json!({"symbol": "BTC_USDT", "side": "BUY", "price": "1", "quantity": "1"});
@@ -215,15 +244,11 @@ impl Stack {
 
     /// Waits until `/readyz` answers this, status and word.
     pub async fn until_readiness(&self, status: u16, word: &str) -> Value {
-        let began = Instant::now();
-        loop {
+        until(&format!("{status} {word}"), async || {
             let (found, body) = self.readiness().await;
-            if found == status && body["status"] == word {
-                return body;
-            }
-            assert!(began.elapsed() < DEADLINE, "in vain waited for {status} {word}: {found} {body}");
-            sleep(Duration::from_millis(20)).await;
-        }
+            (found == status && body["status"] == word).then_some(body)
+        })
+        .await
     }
 
     pub async fn cancel(&self, order_id: u64) -> (StatusCode, Value) {
@@ -388,21 +413,26 @@ where
     stack
 }
 
-/// Waits until so many rows are in the log.
-pub async fn progress(stack: &Stack, rows: u64) {
+/// Asks again and again until there is an answer. `what` is waited for.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
-        let answer = stack.client.get(stack.url("/metrics")).send().await;
-        if let Ok(answer) = answer {
-            let text = answer.text().await.unwrap_or_default();
-            let committed = text.lines().find_map(|line| line.strip_prefix("pricetime_committed_seq "));
-            if committed.and_then(|seq| seq.parse::<f64>().ok()).is_some_and(|seq| seq as u64 >= rows) {
-                return;
-            }
+        if let Some(answer) = ask().await {
+            return answer;
         }
-        assert!(began.elapsed() < DEADLINE, "the log did not reach row {rows}");
-        sleep(Duration::from_millis(20)).await;
+        assert!(began.elapsed() < DEADLINE, "in vain waited for {what}");
+        sleep(AGAIN).await;
     }
+}
+
+/// Waits until so many rows are in the log.
+pub async fn progress(stack: &Stack, rows: u64) {
+    until(&format!("row {rows} of the log"), async || {
+        let text = stack.client.get(stack.url("/metrics")).send().await.ok()?.text().await.ok()?;
+        let committed = text.lines().find_map(|line| line.strip_prefix("pricetime_committed_seq "))?;
+        (committed.parse::<f64>().ok()? as u64 >= rows).then_some(())
+    })
+    .await;
 }
 
 /// Every key of Redis with its type and value, but for the stream, which is the way in and no state.

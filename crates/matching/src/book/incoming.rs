@@ -83,7 +83,7 @@ impl Book {
                 self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
             }
             Outcome::Spent => self.emit(BookEvent::Filled(incoming.ended()), out),
-            Outcome::Left if incoming.rests => self.rest(incoming),
+            Outcome::Left if incoming.rests => self.rest(&mut incoming),
             Outcome::Left => {
                 self.emit(BookEvent::Expired { ended: incoming.ended(), reason: Reason::Unfilled }, out);
             }
@@ -216,8 +216,8 @@ impl Book {
     }
 
     /// Puts what is left of an order at the end of its level.
-    pub(super) fn rest(&mut self, incoming: Incoming) {
-        let Incoming { order_id, remaining, .. } = incoming;
+    pub(super) fn rest(&mut self, incoming: &mut Incoming) {
+        let Incoming { order_id, remaining, .. } = *incoming;
         let Some(limit) = incoming.limit else { panic!("order {order_id} has no price to rest at") };
         let open = Open {
             order_id,
@@ -234,7 +234,7 @@ impl Book {
             prevention: incoming.prevention,
             post_only: incoming.post_only,
         };
-        let metadata = incoming.owner.metadata;
+        let metadata = incoming.owner.metadata.take();
         let is_rare = metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some();
         let rare = is_rare.then(|| Rare {
             metadata,

@@ -213,13 +213,15 @@ impl Book {
 
     /// Takes an order out of the book, wherever it is. An order that is linked with it stays linked.
     fn take_out(&mut self, slot: Slot) -> TakenOut {
+        // Read whole before a part of it is written: a core cannot hand on what it has not yet written in one piece.
+        let open = *self.orders.get(slot);
         let limit = self.limit_of(slot);
-        if self.orders.get(slot).level != NONE {
+        if open.level != NONE {
             self.levels.detach(&mut self.orders, slot);
         } else if self.orders.wait(slot).is_some() {
             self.waiting.remove(&self.orders, slot);
         }
-        let (open, rare) = self.orders.remove(slot);
+        let rare = self.orders.remove(slot);
         let account = self.accounts.remove(open.account);
         TakenOut { open, rare, limit, account }
     }
