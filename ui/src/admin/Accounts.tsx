@@ -6,6 +6,7 @@ import { setBlocked } from "../api/admin";
 import { get, wordsOf } from "../api/client";
 import type { AccountState, OrderPage } from "../api/types";
 import { Heads } from "../lib/Heads";
+import { Latest } from "../lib/latest";
 import { linkTo } from "./route";
 
 const PAGE = 1000;
@@ -15,20 +16,22 @@ const states = signal<Record<string, AccountState>>({});
 const wanted = signal("");
 const note = signal("");
 
-async function load() {
-  try {
-    const page = await get<OrderPage>("orders/", { status: "open", limit: PAGE });
-    const found = new Map<string, number>();
-    for (const order of page.orders) {
-      const name = order.account ?? "";
-      found.set(name, (found.get(name) ?? 0) + 1);
-    }
-    counts.value = [...found].sort(([, a], [, b]) => b - a);
-    partial.value = page.next_cursor != null;
-  } catch (error) {
-    note.value = wordsOf(error);
-  }
-}
+const latest = new Latest();
+
+const load = () =>
+  latest.ask(
+    get<OrderPage>("orders/", { status: "open", limit: PAGE }),
+    (page) => {
+      const found = new Map<string, number>();
+      for (const order of page.orders) {
+        const name = order.account ?? "";
+        found.set(name, (found.get(name) ?? 0) + 1);
+      }
+      counts.value = [...found].sort(([, a], [, b]) => b - a);
+      partial.value = page.next_cursor != null;
+    },
+    (words) => (note.value = words),
+  );
 
 async function set(account: string, blocked: boolean) {
   try {
