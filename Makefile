@@ -36,7 +36,7 @@ ui: ## build the pages into ui/dist, from where the next build embeds them
 ui-busy: build ## the market page for a minute of 1,000 orders a second: long tasks, memory; SECONDS=60
 	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime BUSY_SECONDS=$(or $(SECONDS),60) WALL=1 node --test tests/busy.test.js
 
-screenshots: build ## the pictures of the pages in docs/images, of the demo market; ALL=1 for every part of them
+screenshots: build ## the README's pictures of the demo market, and others into target/screenshots; ALL=1 for every part
 	@cd ui && PRICETIME=$(abspath $(BINARIES))/pricetime ALL=$(ALL) node tests/shots.js
 
 lint: prepare ## format and warnings, of Rust, Python and TypeScript

@@ -7,7 +7,8 @@ import "./styles/narrow.css";
 import { signal } from "@preact/signals";
 import { render } from "preact";
 import { apiUrl } from "./api/client";
-import { knowSession } from "./api/session";
+import { knowSession, needsToken } from "./api/session";
+import { asCurl } from "./store/ticket";
 import { locked, markets, socket, start } from "./store/page";
 import { SignIn } from "./lib/SignIn";
 import { BookPanel } from "./market/BookPanel";
@@ -73,14 +74,12 @@ function Locked() {
 }
 
 function NoMarket() {
-  const order = `{"symbol":"BTC_USDT","side":"BUY","price":"100","quantity":"1"}`;
+  const order = { symbol: "BTC_USDT", side: "BUY", price: "100", quantity: "1" };
   return (
     <section class="panel nomarket" aria-label="No market yet">
       <h2>No market yet</h2>
       <p>The first order lists its market, where the service lets it (AUTO_LIST_SYMBOLS). It appears here by itself.</p>
-      <pre
-        tabIndex={0}
-      >{`curl -H 'Content-Type: application/json' \\\n  '${apiUrl("orders/").href}' \\\n  -d '${order}'`}</pre>
+      <pre tabIndex={0}>{asCurl(order, apiUrl("orders/").href, needsToken.value)}</pre>
       <p>
         Or start the service with its demo market: <code>pricetime serve --demo</code>
       </p>

@@ -201,6 +201,12 @@ test("the ticket places every type of order, by the keyboard alone", async () =>
     await page.press("#quantity", "Enter");
     await until(`${type} is answered`, async () => outcome.test(await page.textContent("#result")));
   }
+  // The time of a fill is the tape's, whichever of the two comes first.
+  await page.click("#tab-fills");
+  await until("the fill has its time", async () =>
+    /\d\d:\d\d:\d\d\.\d{3}/.test(await page.textContent("#own-table tbody tr")),
+  );
+  await page.click("#tab-open");
   await page.selectOption("#type", "LIMIT");
   await page.fill("#price", "1000.3");
   await page.press("#quantity", "Enter");

@@ -1,5 +1,7 @@
 // Who may see and do what, without DEBUG.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { after, before, test } from "node:test";
 import { launch, Watched } from "./browser.js";
 import { Service, until } from "./service.js";
@@ -48,6 +50,10 @@ test("the market page asks for it too, then shows the market and trades", async 
   await page.selectOption("#symbol", "ETH_USDT");
   await page.fill("#price", "9");
   await page.fill("#quantity", "2");
+  // What a program would send says who it is, and is taken.
+  const line = await page.textContent("#program");
+  const { stdout } = await promisify(execFile)("sh", ["-c", line], { env: { ...process.env, TOKEN } });
+  assert.equal(JSON.parse(stdout).status, "ENQUEUED", line);
   await page.click("#place");
   await page.waitForSelector("#own-table tbody tr");
   await page.waitForSelector("#ladder .bids .level:not(.empty)");

@@ -1,12 +1,16 @@
-// The pictures of docs/images: the demo market and the admin pages, at a desk, on a small screen and on a telephone. With
-// ALL=1 every part of them.
+// Pictures of the demo market and the admin pages, at a desk, on a small screen and on a telephone: the README's into
+// docs/images, the others into target/screenshots. With ALL=1 every part of them.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { launch, live } from "./browser.js";
 import { call } from "./load.js";
 import { Service, until } from "./service.js";
 
-const OUT = resolve(import.meta.dirname, "../../docs/images");
+const ROOT = resolve(import.meta.dirname, "../..");
+/** The pictures that the README shows; the others are to be looked at. */
+const SHOWN = ["market-desk-dark", "market-desk-light"];
+const IMAGES = join(ROOT, "docs/images");
+const LOOKED_AT = join(ROOT, "target/screenshots");
 const SIZES = {
   desk: { width: 1440, height: 900 },
   small: { width: 1024, height: 768 },
@@ -42,7 +46,7 @@ async function shot(browser, base, name, path, viewport, theme, act = async () =
   const page = await context.newPage();
   await page.goto(base + path);
   await act(page);
-  await page.screenshot({ path: join(OUT, `${name}.png`) });
+  await page.screenshot({ path: join(SHOWN.includes(name) ? IMAGES : LOOKED_AT, `${name}.png`) });
   await context.close();
 }
 
@@ -55,7 +59,7 @@ async function ready(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
-mkdirSync(OUT, { recursive: true });
+mkdirSync(LOOKED_AT, { recursive: true });
 const service = await Service.start({}, ["--demo"]);
 const browser = await launch();
 try {

@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { age, compact, figure, timeOfDay } from "../src/lib/format.ts";
-import { fixed, grouped, shortest, shownAs, toUnits } from "../src/lib/decimal.ts";
+import { fixed, grouped, shortest, shownAs, stepped, toUnits } from "../src/lib/decimal.ts";
 import { judge } from "../src/feed/cursor.ts";
 import { Book } from "../src/store/book.ts";
 import { CandleStore } from "../src/store/candles.ts";
+import { lastDirection } from "../src/store/direction.ts";
 import { rounded, rows, steps } from "../src/store/ladder.ts";
 import { OwnOrders, ownFill } from "../src/store/orders.ts";
 import { Ring } from "../src/store/ring.ts";
@@ -108,6 +109,21 @@ test("a ring keeps the newest", () => {
   assert.deepEqual([ring.length, ring.at(0), ring.at(2), ring.at(3)], [3, 20, 18, undefined]);
 });
 
+test("a price went where the last other price was not", () => {
+  for (const [prices, direction] of [
+    [[], ""],
+    [["5"], ""],
+    [["5", "5"], ""],
+    [["5", "6"], "up"],
+    [["9", "10", "10"], "up"],
+    [["10", "9", "9"], "down"],
+  ]) {
+    const trades = new Ring(9);
+    trades.push(prices.map((price) => ({ price })));
+    assert.equal(lastDirection(trades), direction, prices.join());
+  }
+});
+
 test("candles are in order, and only what changed is drawn again", () => {
   const store = new CandleStore();
   const candle = (start, close = "1") => ({ start, close });
@@ -154,6 +170,16 @@ test("an account's orders open, trade and end", () => {
   const own = new OwnOrders();
   own.snapshot([order({})]);
   assert.deepEqual(own.at("A_B"), [{ side: "BUY", price: "5" }]);
+  own.snapshot([
+    order({ order_id: 1, received_at: 3 }),
+    order({ order_id: 8, received_at: 1 }),
+    order({ order_id: 9 }),
+  ]);
+  assert.deepEqual(
+    own.newestFirst().map(({ order_id: id }) => id),
+    [1, 9, 8],
+  );
+  own.snapshot([order({})]);
   const fill = { trade_id: 3, maker_order_id: 1, taker_order_id: 2, price: "5", quantity: "1" };
   own.update([
     { seq: 2, events: ["Trade"], order: order({ status: "PARTIALLY_FILLED", remaining: "1", seq: 2 }), fills: [fill] },
@@ -208,7 +234,17 @@ test("the ticket sends what its type needs, and writes the same as a program", (
     trailing_delta: "7",
     quantity: "1",
   });
-  assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/"), /it'\\''s/);
-  assert.match(ticket.asPython({ post_only: true, price: "5" }, "http://x/"), /"post_only": True,\n {4}"price": "5",/);
-  assert.deepEqual([ticket.stepped("5.5", "0.5", 1, 8), ticket.stepped("", "0.5", -1, 8)], ["6", "0"]);
+  assert.match(ticket.asCurl({ metadata: "it's" }, "http://x/", false), /it'\\''s/);
+  const isNamed = (text) => text.includes("Authorization");
+  for (const write of [ticket.asCurl, ticket.asPython]) {
+    assert.deepEqual(
+      [true, false].map((needsToken) => isNamed(write({}, "http://x/", needsToken))),
+      [true, false],
+    );
+  }
+  assert.match(
+    ticket.asPython({ post_only: true, price: "5" }, "http://x/", false),
+    /"post_only": True,\n {4}"price": "5",/,
+  );
+  assert.deepEqual([stepped("5.5", "0.5", 1, 8), stepped("", "0.5", -1, 8)], ["6", "0"]);
 });

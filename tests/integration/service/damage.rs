@@ -9,7 +9,7 @@ use testbed::wait_until;
 use tokio::time::Instant;
 
 use crate::service::audit::chain_anew;
-use crate::service::support::{DEADLINE, Mode, Stack, on_both, progress};
+use crate::service::support::{DEADLINE, Mode, Stack, on_both, progress, until};
 
 on_both! {
     a_flipped_byte_turns_readiness_red_and_mending_it_green
@@ -59,16 +59,12 @@ async fn readiness(stack: &Stack) -> (u16, Value) {
 }
 
 async fn until_ready(stack: &Stack, status: u16, verified_seq: u64) {
-    let began = Instant::now();
-    loop {
+    let body = until(&format!("{status} with row {verified_seq} proven"), async || {
         let (found, body) = readiness(stack).await;
-        if found == status && body["verified_seq"].as_u64() >= Some(verified_seq) {
-            assert_eq!(body["components"]["verified"], Value::Bool(status == 200), "{body}");
-            return;
-        }
-        assert!(began.elapsed() < DEADLINE, "{found}: {body}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        (found == status && body["verified_seq"].as_u64() >= Some(verified_seq)).then_some(body)
+    })
+    .await;
+    assert_eq!(body["components"]["verified"], Value::Bool(status == 200), "{body}");
 }
 
 async fn a_flipped_byte_turns_readiness_red_and_mending_it_green(mode: Mode) {

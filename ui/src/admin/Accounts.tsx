@@ -5,6 +5,9 @@ import { useEffect } from "preact/hooks";
 import { setBlocked } from "../api/admin";
 import { get, wordsOf } from "../api/client";
 import type { AccountState, OrderPage } from "../api/types";
+import { Heads } from "../lib/Heads";
+import { Latest } from "../lib/latest";
+import { linkTo } from "./route";
 
 const PAGE = 1000;
 const counts = signal<[string, number][]>([]);
@@ -13,20 +16,22 @@ const states = signal<Record<string, AccountState>>({});
 const wanted = signal("");
 const note = signal("");
 
-async function load() {
-  try {
-    const page = await get<OrderPage>("orders/", { status: "open", limit: PAGE });
-    const found = new Map<string, number>();
-    for (const order of page.orders) {
-      const name = order.account ?? "";
-      found.set(name, (found.get(name) ?? 0) + 1);
-    }
-    counts.value = [...found].sort(([, a], [, b]) => b - a);
-    partial.value = page.next_cursor != null;
-  } catch (error) {
-    note.value = wordsOf(error);
-  }
-}
+const latest = new Latest();
+
+const load = () =>
+  latest.ask(
+    get<OrderPage>("orders/", { status: "open", limit: PAGE }),
+    (page) => {
+      const found = new Map<string, number>();
+      for (const order of page.orders) {
+        const name = order.account ?? "";
+        found.set(name, (found.get(name) ?? 0) + 1);
+      }
+      counts.value = [...found].sort(([, a], [, b]) => b - a);
+      partial.value = page.next_cursor != null;
+    },
+    (words) => (note.value = words),
+  );
 
 async function set(account: string, blocked: boolean) {
   try {
@@ -91,15 +96,7 @@ export function Accounts() {
       </form>
       <div class="scroll" tabIndex={0} role="region" aria-label="Accounts with open orders">
         <table id="accounts">
-          <thead>
-            <tr>
-              {["Account", "Open orders", "State", "Do"].map((head) => (
-                <th key={head} scope="col">
-                  {head}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads of={["Account", "Open orders", "State", "Do"]} />
           <tbody>
             {[...known].map(([name, count]) => (
               <tr key={name}>
@@ -117,6 +114,11 @@ export function Accounts() {
             ))}
           </tbody>
         </table>
+        <p class="nothing">
+          Blocks of before this visit are not listed here:{" "}
+          <a href={linkTo("log", { kind: "BlockAccount" })}>all blocks</a> and{" "}
+          <a href={linkTo("log", { kind: "UnblockAccount" })}>their ends</a> are in the log.
+        </p>
         {partial.value ? <p class="nothing">Of the newest {PAGE} open orders.</p> : null}
         {known.size === 0 ? <p class="nothing">No open orders.</p> : null}
       </div>

@@ -1,6 +1,7 @@
 // Values of JSON, for reading.
 
 import { dateTime } from "../lib/format";
+import { Heads } from "../lib/Heads";
 
 export function Json({ of, label }: { of: unknown; label: string }) {
   return (
@@ -54,15 +55,7 @@ function Rows({ of }: { of: unknown[] }) {
   const names = [...new Set(objects.flatMap(Object.keys))];
   return (
     <table>
-      <thead>
-        <tr>
-          {names.map((name) => (
-            <th key={name} scope="col">
-              {name.replaceAll("_", " ")}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Heads of={names.map((name) => name.replaceAll("_", " "))} />
       <tbody>
         {objects.map((object, index) => (
           <tr key={index}>

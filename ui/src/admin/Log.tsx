@@ -7,6 +7,7 @@ import type { LogRow } from "../api/types";
 import { every } from "../lib/every";
 import { Latest } from "../lib/latest";
 import { timeOfDay, dateTime } from "../lib/format";
+import { Heads } from "../lib/Heads";
 import { go, route } from "./route";
 import { LogRowDetail } from "./LogRow";
 
@@ -111,15 +112,7 @@ export function Log() {
         <Filter />
         <div class="scroll" tabIndex={0} role="region" aria-label="Rows of the log">
           <table id="log">
-            <thead>
-              <tr>
-                {["Seq", "Time UTC", "Kind", "Market", "Order", "Events", "Chain"].map((head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <Heads of={["Seq", "Time UTC", "Kind", "Market", "Order", "Events", "Chain"]} />
             <tbody>
               {rows.value.map((row) => (
                 <Row key={row.seq} row={row} opened={opened === String(row.seq)} />

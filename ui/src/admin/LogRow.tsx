@@ -6,6 +6,7 @@ import { readBook, readRow } from "../api/admin";
 import { wordsOf } from "../api/client";
 import type { BookAt, BookLevel, LogDetail } from "../api/types";
 import { dateTime } from "../lib/format";
+import { Heads } from "../lib/Heads";
 import { Json } from "./Json";
 
 export function LogRowDetail({ seq, close }: { seq: number; close: () => void }) {
@@ -108,21 +109,13 @@ function BookHere({ symbol, seq }: { symbol: string; seq: number }) {
   );
 }
 
+const NUMBERS = new Set(["Quantity", "Orders"]);
+
 function Levels({ title, levels, className }: { title: string; levels: BookLevel[]; className: string }) {
   return (
     <table>
       <caption class="hidden">{title}</caption>
-      <thead>
-        <tr>
-          <th scope="col">{title}</th>
-          <th scope="col" class="number">
-            Quantity
-          </th>
-          <th scope="col" class="number">
-            Orders
-          </th>
-        </tr>
-      </thead>
+      <Heads of={[title, "Quantity", "Orders"]} numbers={NUMBERS} />
       <tbody>
         {levels.map((level) => (
           <tr key={level.price}>

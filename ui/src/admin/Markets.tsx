@@ -7,6 +7,7 @@ import type { Market, Phase, Symbols, Ticker } from "../api/types";
 import { shortest } from "../lib/decimal";
 import { words } from "../lib/inputs";
 import { Latest } from "../lib/latest";
+import { Heads } from "../lib/Heads";
 
 const PHASES: Phase[] = ["CONTINUOUS", "AUCTION", "POST_ONLY", "CANCEL_ONLY", "CLOSED"];
 /** Rules that can be changed; scales are for ever. */
@@ -88,15 +89,7 @@ export function Markets() {
         </h2>
         <div class="scroll" tabIndex={0} role="region" aria-label="All markets">
           <table id="markets">
-            <thead>
-              <tr>
-                {["Market", "Phase", "Last", "24 h trades"].map((head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <Heads of={["Market", "Phase", "Last", "24 h trades"]} />
             <tbody>
               {tickers.value.map((ticker) => (
                 <tr key={ticker.symbol} class={ticker.symbol === market?.symbol ? "opened" : ""}>

@@ -6,6 +6,7 @@ import { compareSnapshots, readSnapshots, takeSnapshot, verifySnapshot } from ".
 import { wordsOf } from "../api/client";
 import type { SnapshotDifference, SnapshotRow, Verified } from "../api/types";
 import { age, bytes, dateTime, whole } from "../lib/format";
+import { Heads } from "../lib/Heads";
 import { Fields } from "./Json";
 
 const snapshots = signal<SnapshotRow[]>([]);
@@ -77,17 +78,9 @@ export function Snapshots() {
       </h2>
       <div class="scroll" tabIndex={0} role="region" aria-label="All snapshots">
         <table id="snapshots">
-          <thead>
-            <tr>
-              {["At seq", "Created UTC", "Age", "Size", "State hash", "Engine", "Verified UTC", "Against the log"].map(
-                (head) => (
-                  <th key={head} scope="col">
-                    {head}
-                  </th>
-                ),
-              )}
-            </tr>
-          </thead>
+          <Heads
+            of={["At seq", "Created UTC", "Age", "Size", "State hash", "Engine", "Verified UTC", "Against the log"]}
+          />
           <tbody>
             {snapshots.value.map((snapshot) => (
               <Row key={snapshot.at_seq} snapshot={snapshot} />

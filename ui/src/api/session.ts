@@ -1,6 +1,6 @@
 // Who the reader is to the service.
 
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { carry, get, onUnknown, post, remove, wordsOf } from "./client";
 import type { Session } from "./types";
 
@@ -9,6 +9,8 @@ const RETRY = 1000;
 
 /** Null until the service has said it. */
 export const session = signal<Session | null>(null);
+/** Whether a program that sends an order has to say who it is. */
+export const needsToken = computed(() => session.value?.debug === false);
 /** Why it has not said it yet. */
 export const unanswered = signal("");
 

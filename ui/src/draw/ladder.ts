@@ -1,9 +1,11 @@
 // The ladder: as many rows of each side as fit, asks above, bids below, the last price between them.
 
 import { fixed, grouped, priceUnits } from "../lib/decimal";
+import { lastDirection } from "../store/direction";
 import { rounded, rows, type Row } from "../store/ladder";
 import type { MarketStore } from "../store/market";
 import type { OwnOrders } from "../store/orders";
+import { ARROWS } from "../lib/format";
 import { element, Label, setClass, watchSize } from "./dom";
 
 export interface Picked {
@@ -139,12 +141,12 @@ export class LadderView {
   private drawMiddle(show: (units: number) => string) {
     const { book, trades } = this.market;
     const newest = trades.at(0);
-    const before = trades.find((trade) => trade.price !== newest?.price);
-    const direction = newest && before ? Math.sign(Number(newest.price) - Number(before.price)) : 0;
-    const arrow = direction > 0 ? " ↑" : direction < 0 ? " ↓" : "";
+    const direction = lastDirection(trades);
     const decimals = this.market.instrument.price_decimals;
-    this.last.set(newest ? show(priceUnits(newest.price, decimals)) + arrow : "no trade yet");
-    setClass(this.last.node, direction > 0 ? "last up" : direction < 0 ? "last down" : "last");
+    this.last.set(
+      newest ? `${show(priceUnits(newest.price, decimals))} ${ARROWS[direction]}`.trimEnd() : "no trade yet",
+    );
+    setClass(this.last.node, `last ${direction}`);
     const [bid, ask] = [book.bids.levels[0], book.asks.levels[0]];
     if (bid === undefined || ask === undefined) {
       this.spread.set("one-sided");

@@ -55,3 +55,14 @@ export function shownAs(text: string | null | undefined, shown: number): string 
 export function shortest(text: string): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
+
+/** A text a step up or down, never below zero. */
+export function stepped(text: string, step: string, times: number, decimals: number): string {
+  const now = toUnits(text || "0", decimals);
+  const by = toUnits(step, decimals);
+  if (now === null || by === null) {
+    return text;
+  }
+  const next = now + by * BigInt(times);
+  return shortest(fixed(next < 0n ? 0n : next, decimals, decimals));
+}

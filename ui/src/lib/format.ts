@@ -1,6 +1,11 @@
 // Times and figures as people read them. All times are UTC, as in the log.
 
+import { grouped } from "./decimal";
+
 const pad = (value: number, length = 2) => value.toString().padStart(length, "0");
+
+/** What stands behind a price that went up or down. */
+export const ARROWS = { up: "▲", down: "▼", "": "" } as const;
 
 /** Microseconds since 1970 as a time of day, to the millisecond. */
 export function timeOfDay(micros: number): string {
@@ -32,9 +37,7 @@ export function age(seconds: number): string {
 
 /** A whole number with marks between thousands. */
 export function whole(value: number): string {
-  return Math.round(value)
-    .toString()
-    .replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  return grouped(Math.round(value).toString());
 }
 
 /** A figure with three significant digits or so. */

@@ -1,7 +1,7 @@
 // Entries of forms: a decimal that the arrow keys step, and a choice.
 
 import type { Signal } from "@preact/signals";
-import { stepped } from "../store/ticket";
+import { stepped } from "./decimal";
 
 interface EntryProps {
   id: string;

@@ -1,13 +1,14 @@
 // The order of the ticket as a shell or a program would send it.
 
 import { signal } from "@preact/signals";
+import { needsToken } from "../api/session";
 import { asCurl, asPython } from "../store/ticket";
 
 const language = signal<"curl" | "Python">("curl");
 const copied = signal(false);
 
 export function AsProgram({ order, url }: { order: Record<string, unknown>; url: string }) {
-  const text = language.value === "curl" ? asCurl(order, url) : asPython(order, url);
+  const text = (language.value === "curl" ? asCurl : asPython)(order, url, needsToken.value);
   return (
     <div class="program">
       <div class="segments" role="group" aria-label="As a program">

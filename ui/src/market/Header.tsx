@@ -3,7 +3,7 @@
 import { session } from "../api/session";
 import { ConnectionState } from "../lib/ConnectionState";
 import { decimalsOf, priceUnits, shownAs } from "../lib/decimal";
-import { compact, whole } from "../lib/format";
+import { ARROWS, compact, whole } from "../lib/format";
 import { Brand } from "../lib/Brand";
 import { symbol } from "../lib/preferences";
 import { choose, market, markets } from "../store/page";
@@ -24,13 +24,22 @@ export function Header() {
       <span class="grow" />
       <ConnectionState />
       <nav class="links" aria-label="Pages">
-        <a href="api/docs/">API</a>
-        <a href="admin/">Admin</a>
+        <PageLinks />
       </nav>
       <button type="button" class="quiet" onClick={() => (settingsOpen.value = true)} aria-haspopup="dialog">
         Settings
       </button>
     </header>
+  );
+}
+
+/** The other pages. A narrow screen has them among the settings only. */
+export function PageLinks() {
+  return (
+    <>
+      <a href="api/docs/">API</a>
+      <a href="admin/">Admin</a>
+    </>
   );
 }
 
@@ -64,19 +73,20 @@ function Figures() {
   const last = ticker?.last_price;
   const open = ticker?.open_24h;
   const change = last && open ? (Number(last) / Number(open) - 1) * 100 : null;
-  const direction = change === null || change === 0 ? "" : change > 0 ? "up" : "down";
-  const arrow = direction === "up" ? "▲" : direction === "down" ? "▼" : "";
+  const way = change === null || change === 0 ? "" : change > 0 ? "up" : "down";
+  // As in the order book: the last price has one direction on the page.
+  const direction = now?.direction.value ?? "";
   return (
     <dl class="figures">
       <div class="lastprice">
         <dt class="hidden">Last price</dt>
         <dd class={`big ${direction}`}>
-          {shownAs(last, digits)} <i aria-hidden="true">{arrow}</i>
+          {shownAs(last, digits)} <i aria-hidden="true">{ARROWS[direction]}</i>
         </dd>
       </div>
       <div class="change">
         <dt>24 h change</dt>
-        <dd class={direction}>{change === null ? "–" : `${change > 0 ? "+" : ""}${change.toFixed(2)} %`}</dd>
+        <dd class={way}>{change === null ? "–" : `${change > 0 ? "+" : ""}${change.toFixed(2)} %`}</dd>
       </div>
       <Figure name="24 h high" of={shownAs(ticker?.high_24h, digits)} />
       <Figure name="24 h low" of={shownAs(ticker?.low_24h, digits)} />

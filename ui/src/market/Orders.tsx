@@ -10,6 +10,7 @@ import { account } from "../lib/preferences";
 import { market, own } from "../store/page";
 import type { OwnFill } from "../store/orders";
 import { explained } from "./dialogs";
+import { Heads } from "../lib/Heads";
 import { words } from "../lib/inputs";
 
 type Tab = "open" | "history" | "fills";
@@ -138,15 +139,7 @@ function Table({
   }
   return (
     <table>
-      <thead>
-        <tr>
-          {heads.map((head) => (
-            <th key={head} scope="col" class={NUMBERS.has(head) ? "number" : ""}>
-              {head}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Heads of={heads} numbers={NUMBERS} />
       <tbody>{children}</tbody>
       {more > 0 ? <caption>and {more} more, not shown</caption> : null}
     </table>
@@ -168,7 +161,9 @@ function show(symbol: string, text: string | null | undefined, what: "price" | "
 function priceOf(order: Order): string {
   const trigger = order.stop_price ?? order.trailing_delta;
   const price = order.price ? show(order.symbol, order.price, "price") : "market";
-  return trigger ? `${price} · ${order.trailing_delta ? "trail" : "at"} ${trigger}` : price;
+  return trigger
+    ? `${price} · ${order.trailing_delta ? "trail" : "at"} ${show(order.symbol, trigger, "price")}`
+    : price;
 }
 
 const Why = ({ id }: { id: number }) => (

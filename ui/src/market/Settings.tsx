@@ -3,6 +3,7 @@ import { Dialog } from "../lib/Dialog";
 import { Choice } from "../lib/inputs";
 import { shortcuts } from "../lib/preferences";
 import { SignIn } from "../lib/SignIn";
+import { PageLinks } from "./Header";
 import { settingsOpen } from "./dialogs";
 import { KEYS } from "./keys";
 
@@ -28,6 +29,12 @@ export function Settings() {
           <dd>in an entry: a tick or a lot, ten with Shift; in the book: from row to row, Enter takes it over</dd>
         </div>
       </dl>
+      <div class="narrow-only">
+        <h3>Pages</h3>
+        <nav class="links" aria-label="Other pages">
+          <PageLinks />
+        </nav>
+      </div>
       <h3>Sign in</h3>
       <SignIn />
     </Dialog>

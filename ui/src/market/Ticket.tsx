@@ -51,6 +51,8 @@ export function Ticket() {
     price_decimals: priceDecimals = 0,
     quantity_decimals: quantityDecimals = 0,
   } = now?.instrument ?? {};
+  const inQuote = { unit: quote, step: tick, decimals: priceDecimals };
+  const inBase = { unit: base, step: lot, decimals: quantityDecimals };
   const wrong = result.value.field;
   const value = ticket.notional();
   return (
@@ -97,10 +99,8 @@ export function Ticket() {
           <Entry
             id="price"
             label="Price"
-            unit={quote}
             of={ticket.price}
-            step={tick}
-            decimals={priceDecimals}
+            {...inQuote}
             disabled={!rests}
             empty={rests ? "" : "market"}
             wrong={wrong === "price"}
@@ -108,10 +108,8 @@ export function Ticket() {
           <Entry
             id="trigger"
             label={kind === "TRAILING_STOP" ? "Trail by" : "Trigger"}
-            unit={quote}
             of={ticket.trigger}
-            step={tick}
-            decimals={priceDecimals}
+            {...inQuote}
             disabled={!ticket.hasTrigger(kind)}
             empty={ticket.hasTrigger(kind) ? "" : "none"}
             wrong={wrong === "stop_price" || wrong === "trailing_delta"}
@@ -121,10 +119,8 @@ export function Ticket() {
           <Entry
             id="quantity"
             label={byQuote ? "Amount" : "Quantity"}
-            unit={byQuote ? quote : base}
             of={ticket.quantity}
-            step={byQuote ? tick : lot}
-            decimals={byQuote ? priceDecimals : quantityDecimals}
+            {...(byQuote ? inQuote : inBase)}
             wrong={wrong === "quantity" || wrong === "quote_quantity"}
           />
           <div class="checks">
@@ -156,20 +152,16 @@ export function Ticket() {
             <Entry
               id="display"
               label="Show at once"
-              unit={base}
               of={ticket.display}
-              step={lot}
-              decimals={quantityDecimals}
+              {...inBase}
               disabled={!rests}
               wrong={wrong === "display_quantity"}
             />
             <Entry
               id="minimum"
               label="Minimum"
-              unit={base}
               of={ticket.minimum}
-              step={lot}
-              decimals={quantityDecimals}
+              {...inBase}
               disabled={ticket.hasTrigger(kind)}
               wrong={wrong === "min_quantity"}
             />

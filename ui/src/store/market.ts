@@ -8,6 +8,7 @@ import type { FeedSocket, Handler } from "../feed/socket";
 import { decimalsOf, priceUnits } from "../lib/decimal";
 import { Book } from "./book";
 import { CandleStore } from "./candles";
+import { lastDirection, type Direction } from "./direction";
 import { Ring } from "./ring";
 
 /** Trades that are kept: more than any tape shows. */
@@ -26,6 +27,8 @@ export class MarketStore {
   readonly tick: number;
   /** As of the last frame. */
   readonly ticker = signal<Ticker | null>(null);
+  /** Which way the last price went, as of the last frame. */
+  readonly direction = signal<Direction>("");
   /** Digits after the point that prices and quantities are shown with. */
   readonly digits = signal({ price: FEWEST, quantity: FEWEST });
 
@@ -61,7 +64,11 @@ export class MarketStore {
     });
     const ticker = (data: Ticker) => this.takeTicker(data);
     this.follow(`ticker:${this.symbol}`, { snapshot: ticker, update: ticker });
-    this.ended.push(this.bookChanged.add(this.showDigits), this.tickerShown.add(this.showTicker));
+    this.ended.push(
+      this.bookChanged.add(this.showDigits),
+      this.tickerShown.add(this.showTicker),
+      this.tradesChanged.add(this.showDirection),
+    );
   }
 
   get symbol(): string {
@@ -139,6 +146,10 @@ export class MarketStore {
 
   private readonly showTicker = () => {
     this.ticker.value = this.lastTicker;
+  };
+
+  private readonly showDirection = () => {
+    this.direction.value = lastDirection(this.trades);
   };
 
   private readonly showDigits = () => {

@@ -15,7 +15,7 @@ const OPEN = new Set(["PENDING", "UNTRIGGERED", "OPEN", "PARTIALLY_FILLED"]);
 const KEPT = 200;
 
 export class OwnOrders {
-  /** Open orders by id, in the order in which they came. */
+  /** Open orders by id. */
   readonly open = new Map<number, Order>();
   /** What ended, newest first. */
   ended: Order[] = [];
@@ -30,7 +30,7 @@ export class OwnOrders {
 
   snapshot(orders: Order[]) {
     this.open.clear();
-    for (const order of [...orders].sort((a, b) => a.received_at - b.received_at)) {
+    for (const order of orders) {
       this.open.set(order.order_id, order);
     }
   }
@@ -55,6 +55,11 @@ export class OwnOrders {
       const more = fills.filter((fill) => !known.has(`${fill.trade_id} ${fill.order_id}`));
       this.fills = [...more, ...this.fills].sort((a, b) => b.trade_id - a.trade_id).slice(0, KEPT);
     }
+  }
+
+  /** The open orders, those that came last first. Ids say nothing about when an order came. */
+  newestFirst(): Order[] {
+    return [...this.open.values()].sort((a, b) => b.received_at - a.received_at || b.order_id - a.order_id);
   }
 
   /** Where an account has orders in the book of a market. */

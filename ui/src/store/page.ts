@@ -104,8 +104,7 @@ async function loadEngine() {
 }
 
 const showOwn = () => {
-  const byId = (a: Order, b: Order) => b.order_id - a.order_id;
-  own.value = { open: [...ownOrders.open.values()].sort(byId), ended: ownOrders.ended, fills: ownOrders.fills };
+  own.value = { open: ownOrders.newestFirst(), ended: ownOrders.ended, fills: ownOrders.fills };
 };
 
 /** The times of fills come with the trades of the tape: before them or behind them. */

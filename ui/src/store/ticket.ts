@@ -64,35 +64,26 @@ export function body(symbol: string, account: string, now: number): Record<strin
   return order;
 }
 
-/** The order as a line of a shell. */
-export function asCurl(order: object, url: string): string {
+/** The order as a line of a shell; where the service asks who sends it, with the token of the shell's environment. */
+export function asCurl(order: object, url: string, needsToken: boolean): string {
   const json = JSON.stringify(order).replaceAll("'", "'\\''");
-  return `curl -H 'Content-Type: application/json' \\\n  '${url}' \\\n  -d '${json}'`;
+  const token = needsToken ? `-H "Authorization: Bearer $TOKEN" \\\n  ` : "";
+  return `curl ${token}-H 'Content-Type: application/json' \\\n  '${url}' \\\n  -d '${json}'`;
 }
 
-/** The order as a program in Python. */
-export function asPython(order: Record<string, unknown>, url: string): string {
+/** The order as a program in Python; where the service asks who sends it, with the token of the environment. */
+export function asPython(order: Record<string, unknown>, url: string, needsToken: boolean): string {
   const literal = (value: unknown) => (value === true ? "True" : value === false ? "False" : JSON.stringify(value));
   const fields = Object.entries(order).map(([name, value]) => `    "${name}": ${literal(value)},`);
   return [
+    ...(needsToken ? ["import os"] : []),
     "import requests",
     "",
     `answer = requests.post("${url}", json={`,
     ...fields,
-    "})",
+    needsToken ? `}, headers={"Authorization": "Bearer " + os.environ["TOKEN"]})` : "})",
     "print(answer.json())",
   ].join("\n");
-}
-
-/** A text a step up or down, never below zero. */
-export function stepped(text: string, step: string, times: number, decimals: number): string {
-  const now = toUnits(text || "0", decimals);
-  const by = toUnits(step, decimals);
-  if (now === null || by === null) {
-    return text;
-  }
-  const next = now + by * BigInt(times);
-  return shortest(fixed(next < 0n ? 0n : next, decimals, decimals));
 }
 
 /** Price times quantity, exact; null while either is missing. */
