@@ -3,7 +3,8 @@
 //!
 //! The log is made by the matching core and written through the service's own adapters. Timed are: a rebuild of Redis on
 //! its own; a start that finds Redis as it must be, which is what follows every stop and most crashes; a start that finds
-//! Redis empty; and starts that are killed in the middle, after which all must be right.
+//! Redis empty; and starts that are killed in the middle, after which all must be right. `BENCH_ORDERS` (open orders, and
+//! events) and `BENCH_KILLS` take other numbers.
 
 use std::time::{Duration, Instant};
 
@@ -19,24 +20,26 @@ use pricetime::adapters::redis::RedisProjection;
 use testbed::{Redis, Service};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_pricetime");
-const OPEN_ORDERS: u64 = 1_000_000;
-const EVENTS_AFTER: u64 = 1_000_000;
+/// Open orders in the snapshot, and events after it.
+const ORDERS: u64 = 1_000_000;
 const RETAIN_CLOSED: u64 = 500_000;
 const ROWS_PER_COMMIT: usize = 5_000;
 const STARTS: usize = 3;
+/// Starts that are killed in the middle.
 const KILLS: u64 = 100;
 const LOAD_OVER: Duration = Duration::from_secs(30);
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
 fn main() {
+    let (orders, kills) = (asked_for("BENCH_ORDERS", ORDERS), asked_for("BENCH_KILLS", KILLS));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let cluster = testbed::Postgres::start().expect("PostgreSQL");
     let database_url = cluster.create_database().expect("a database");
     let redis = Redis::start().expect("Redis");
     let began = Instant::now();
-    runtime.block_on(make(&database_url));
+    runtime.block_on(make(&database_url, orders));
     println!(
-        "made in {:.0} s: {OPEN_ORDERS} open orders in the snapshot, {EVENTS_AFTER} events after it",
+        "made in {:.0} s: {orders} open orders in the snapshot, {orders} events after it",
         began.elapsed().as_secs_f64()
     );
     let rebuilt = runtime.block_on(rebuild(&database_url, &redis.url()));
@@ -68,14 +71,19 @@ fn main() {
     println!("start to ready, Redis found empty    {:>8.2} s", start(&mut service).as_secs_f64());
 
     let longest = starts[STARTS / 2].as_millis() as u64;
-    for kill in 0..KILLS {
+    for kill in 0..kills {
         service.relaunch(&[]).expect("a start");
         // Spread over the whole of a start, in no order.
-        std::thread::sleep(Duration::from_millis(longest * (kill * 37 % KILLS) / KILLS));
+        std::thread::sleep(Duration::from_millis(longest * (kill * 37 % kills) / kills));
         service.kill().expect("a kill");
     }
-    println!("start after {KILLS} kills in the middle  {:>8.2} s", start(&mut service).as_secs_f64());
+    println!("start after {kills} kills in the middle  {:>8.2} s", start(&mut service).as_secs_f64());
     verify(&service);
+}
+
+/// The number that the environment asks for, or the usual one.
+fn asked_for(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }
 
 /// How much of one core an idle service takes: what it does then is to prove its log.
@@ -152,11 +160,11 @@ impl Maker {
 }
 
 /// Fills the database: orders that rest, a snapshot, and then orders, trades and cancels.
-async fn make(database_url: &str) {
+async fn make(database_url: &str, orders: u64) {
     let postgres = Postgres::prepare(database_url, "bench", false).await.expect("PostgreSQL");
     let log = PostgresLog::new(&postgres);
     let epoch = log.take_over(Epoch(0)).await.expect("nobody else is here").epoch;
-    log.lease_ids(epoch, 10 * (OPEN_ORDERS + EVENTS_AFTER)).await.expect("ids");
+    log.lease_ids(epoch, 20 * orders).await.expect("ids");
     let (committed, position) = (Position::START, Position::START);
     let engine = Engine::new(RETAIN_CLOSED);
     let mut maker = Maker { log, epoch, engine, committed, position, waiting: Vec::new(), events: 0 };
@@ -167,7 +175,7 @@ async fn make(database_url: &str) {
             .await;
     }
     let mut id = 0;
-    for _ in 0..OPEN_ORDERS {
+    for _ in 0..orders {
         id += 1;
         maker.take(order(id, symbols[(id % 3) as usize], false)).await;
     }
@@ -177,7 +185,7 @@ async fn make(database_url: &str) {
 
     maker.events = 0;
     let mut cancelled = 0;
-    while maker.events < EVENTS_AFTER {
+    while maker.events < orders {
         id += 1;
         let symbol = symbols[(id / 3 % 3) as usize];
         let command = match id % 3 {
@@ -187,7 +195,7 @@ async fn make(database_url: &str) {
                 cancelled += 3;
                 Command::CancelOrder(CancelOrder {
                     command_id: CommandId::new(id).expect("an id"),
-                    order_id: OrderId::new(OPEN_ORDERS / 2 + cancelled).expect("an id"),
+                    order_id: OrderId::new(orders / 2 + cancelled).expect("an id"),
                     reason_text: None,
                     received_at: Micros::ZERO,
                 })

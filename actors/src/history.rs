@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::feed::{Feed, Rows};
 use crate::outcomes::Stopping;
 use crate::progress::Progress;
-use crate::recovery::{Replay, next_events};
+use crate::recovery::{Replay, folded, next_events};
 
 /// Rows of one transaction: enough to spread its cost thin.
 const ROWS: u64 = 4_000;
@@ -134,7 +134,7 @@ impl Reader {
             let events = next_events(&self.position, &record)?;
             self.position = record.position();
             note(&mut self.rows, record.seq, &events);
-            self.ledger.fold(record.seq, record.time, &events, &mut changes);
+            folded(record.seq, || self.ledger.fold(record.seq, record.time, &events, &mut changes))?;
         }
         let ended = changes.dropped_orders.into_iter().map(|order| past(order, &mut self.rows));
         let write = HistoryWrite { from, to: self.position.seq, orders: ended.collect(), trades: changes.trades };

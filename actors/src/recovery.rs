@@ -1,17 +1,18 @@
 //! The state at the end of the log: the newest snapshot, then the rows after it, each proven to follow the one before.
 //! A start after a crash and a start after a clean stop are the same.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use journal::{
     Epoch, EventLog, LogError, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, Record,
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
-use matching::{Changes, Engine, Event, Seq};
+use matching::{Changes, Engine, Event, Micros, Seq};
 use tracing::{error, info};
 
-use crate::guard;
 use crate::pace::Pace;
 use crate::placement::Computing;
 
@@ -72,7 +73,7 @@ pub async fn recover(
         ProjectionState::Lost(shown) => (None, Some(shown)),
         ProjectionState::Unusable => (None, None),
     };
-    let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed).await?;
+    let replay = from_sound_snapshot(log, snapshots, end.seq, retain_closed, computing).await?;
     let snapshot = replay.position.seq;
     let (opening, bytes) = (began.elapsed(), replay.bytes);
     // What changed before the projection's row is in the projection.
@@ -99,7 +100,8 @@ pub async fn recover(
     Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected, pace })
 }
 
-/// Folds the rows up to `to`, each page while the next one is read; keeps what changed after row `collect_after`.
+/// Folds the rows up to `to`; keeps what changed after row `collect_after`. While a page is folded, the next one is proven
+/// and the one behind it read.
 async fn read_and_fold(
     mut replay: Replay,
     log: &dyn EventLog,
@@ -107,12 +109,19 @@ async fn read_and_fold(
     collect_after: Option<Seq>,
     computing: Computing,
 ) -> Result<Replay, LogError> {
-    let mut rows = page(log, replay.position.seq, to).await?;
-    while let Some(last) = rows.last().map(|row| row.seq) {
-        let folding = computing.run(move || fold_page(replay, rows, collect_after));
-        let (folded, next) = join(folding, page(log, last, to)).await;
-        let Some(folded) = folded else { panic!("the folding of the log has panicked") };
-        replay = folded?;
+    let ending = || LogError::Unknown("the process is ending".to_owned());
+    let mut read_to = replay.position;
+    let mut rows = page(log, read_to.seq, to).await?;
+    let mut proven = Vec::new();
+    while !rows.is_empty() || !proven.is_empty() {
+        let before = read_to;
+        read_to = rows.last().map_or(before, Record::position);
+        let folding = computing.run(move || fold_page(replay, proven, collect_after));
+        let proving = computing.run(move || prove_page(before, rows));
+        let (page_folded, page_proven, next) = join3(folding, proving, page(log, read_to.seq, to)).await;
+        // In the order of the rows, so that damage is told at its first.
+        replay = page_folded.ok_or_else(ending)??;
+        proven = page_proven.ok_or_else(ending)??;
         rows = next?;
     }
     if replay.position.seq == to { Ok(replay) } else { Err(damaged(replay.position.seq.next(), "the row is missing")) }
@@ -126,13 +135,26 @@ async fn page(log: &dyn EventLog, after: Seq, to: Seq) -> Result<Vec<Record>, Lo
     }
 }
 
-fn fold_page(mut replay: Replay, rows: Vec<Record>, collect_after: Option<Seq>) -> Result<Replay, LogError> {
-    // An assertion that fails here ends the process, as in the engine.
-    guard::mark_this_thread();
-    for row in rows {
-        let events = next_events(&replay.position, &row)?;
-        replay.fold(&row, &events);
-        if collect_after.is_none_or(|after| row.seq <= after) {
+/// A row that is proven to be the one that must come next.
+struct ProvenRow {
+    position: Position,
+    time: Micros,
+    events: Vec<Event>,
+}
+
+fn prove_page(mut before: Position, rows: Vec<Record>) -> Result<Vec<ProvenRow>, LogError> {
+    let proven = rows.into_iter().map(|row| {
+        let events = next_events(&before, &row)?;
+        before = row.position();
+        Ok(ProvenRow { position: before, time: row.time, events })
+    });
+    proven.collect()
+}
+
+fn fold_page(mut replay: Replay, rows: Vec<ProvenRow>, collect_after: Option<Seq>) -> Result<Replay, LogError> {
+    for ProvenRow { position, time, events } in rows {
+        replay.fold(position, time, &events)?;
+        if collect_after.is_none_or(|after| position.seq <= after) {
             replay.changes = Changes::default();
         }
     }
@@ -146,10 +168,11 @@ async fn from_sound_snapshot(
     snapshots: &dyn SnapshotStore,
     end: Seq,
     retain_closed: u64,
+    computing: Computing,
 ) -> Result<Replay, RecoveryError> {
     let mut until = Seq::LAST;
     loop {
-        let damage = match Replay::from_snapshot(snapshots, until, retain_closed).await {
+        let damage = match open_newest(snapshots, until, retain_closed, computing).await {
             Ok(replay) if replay.position.seq > end => {
                 let seq = replay.position.seq;
                 let error =
@@ -170,6 +193,19 @@ async fn from_sound_snapshot(
             None => return Ok(Replay::from_the_start(retain_closed)),
         }
     }
+}
+
+/// As [`Replay::from_snapshot`], and not on the thread that asks: it says meanwhile that this writer lives, and a large
+/// state takes seconds to decode.
+async fn open_newest(
+    snapshots: &dyn SnapshotStore,
+    until: Seq,
+    retain_closed: u64,
+    computing: Computing,
+) -> Result<Replay, SnapshotError> {
+    let Some(snapshot) = snapshots.newest_until(until).await? else { return Ok(Replay::from_the_start(retain_closed)) };
+    let opened = computing.run(move || Replay::of(&snapshot, retain_closed)).await;
+    opened.unwrap_or_else(|| Err(SnapshotError::Store("the process is ending".to_owned())))
 }
 
 /// Whether the row that a snapshot was taken at is the log's; one that was detached since can only be believed, and the
@@ -261,16 +297,31 @@ impl Replay {
             for row in &rows {
                 let events = next_events(&self.position, row)?;
                 each(row, &events)?;
-                self.fold(row, &events);
+                self.fold(row.position(), row.time, &events)?;
             }
         }
         Ok(())
     }
 
-    fn fold(&mut self, row: &Record, events: &[Event]) {
-        self.engine.fold(row.seq, row.time, events, &mut self.changes);
-        self.position = row.position();
+    fn fold(&mut self, position: Position, time: Micros, events: &[Event]) -> Result<(), LogError> {
+        folded(position.seq, || self.engine.fold(position.seq, time, events, &mut self.changes))?;
+        self.position = position;
+        Ok(())
     }
+}
+
+/// Folds a row that is proven to be the next. Its events may still be impossible in the state before it, if they were
+/// forged together with the chain: the core's assertions notice, and the state is of no use any more.
+pub(crate) fn folded(seq: Seq, fold: impl FnOnce()) -> Result<(), LogError> {
+    catch_unwind(AssertUnwindSafe(fold)).map_err(|failed| {
+        damaged(seq, format!("what it does is impossible in the state before it: {}", said(&*failed)))
+    })
+}
+
+/// The words of a failed assertion.
+fn said(failed: &(dyn Any + Send)) -> &str {
+    let text = failed.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| failed.downcast_ref::<&str>().copied()).unwrap_or("an assertion failed")
 }
 
 /// The events of a row, if it is the one that follows `before`.

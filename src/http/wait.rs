@@ -46,11 +46,13 @@ impl Wait {
         timeout: Option<Parameter>,
         preferred: Option<Duration>,
     ) -> Result<Wait, Problem> {
-        let longest = LONGEST.as_millis();
-        let remedy = format!("send a whole number of milliseconds from 1 to {longest}");
-        let timeout = timeout.map(|timeout| match timeout.parse::<u64>(&remedy)? {
-            millis if millis > 0 && u128::from(millis) <= longest => Ok(Duration::from_millis(millis)),
-            _ => Err(timeout.wrong(&remedy)),
+        let timeout = timeout.map(|timeout| {
+            let longest = LONGEST.as_millis();
+            let remedy = format!("send a whole number of milliseconds from 1 to {longest}");
+            match timeout.parse::<u64>(&remedy)? {
+                millis if millis > 0 && u128::from(millis) <= longest => Ok(Duration::from_millis(millis)),
+                _ => Err(timeout.wrong(&remedy)),
+            }
         });
         let timeout = timeout.transpose()?;
         let within = timeout.unwrap_or(COMMITTED_WITHIN);

@@ -47,6 +47,28 @@ async fn events_do_not_depend_on_batches_or_threads() {
     }
 }
 
+/// Wherever the engine ends, the next one reads on behind a whole entry: none is in the log by half.
+#[actix::test]
+async fn an_entry_is_never_split_over_two_commits() {
+    let world = World::default();
+    let (mut id, mut ends) = (0, vec![settings().instruments.len()]);
+    for size in [1, 500, 499, 500, 2, 500, 500, 500, 3] {
+        let entry: Vec<_> = (id + 1..=id + size).map(|id| buy(id, "100", "1")).collect();
+        world.queue.push(&entry);
+        id += size;
+        ends.push(ends[0] + id as usize);
+    }
+    let engine = world.start(&Placement::here()).await;
+    engine.committed(id as usize).await;
+    let mut row = 0;
+    let commits = world.log.batches();
+    for rows in &commits {
+        row += rows;
+        assert!(ends.contains(&row), "a commit ends at row {row}, within an entry: {ends:?}");
+    }
+    assert!(commits.len() > 3, "{commits:?}: all at once says nothing");
+}
+
 fn plain_loop(commands: &[matching::Command]) -> Vec<(String, Vec<Event>)> {
     let mut engine = matching::Engine::new(crate::harness::RETAIN_CLOSED);
     let mut listed = std::collections::BTreeSet::new();

@@ -75,6 +75,31 @@ async fn an_altered_row_is_found_at_its_number() {
     assert_eq!(seq.get(), 42);
 }
 
+/// A row that is chained to the others and cannot have happened is found by the core's assertions: here an order that
+/// trades was never accepted.
+#[actix::test]
+async fn an_impossible_row_is_found_at_its_number() {
+    let world = busy_world(false).await;
+    let rows = world.log.rows();
+    let accepts = |row: &&journal::Record| row.events.starts_with("[{\"type\":\"OrderAccepted\"");
+    let forged = rows.iter().find(accepts).expect("an order").seq.get() as usize - 1;
+    let mut before = rows[forged - 1].position();
+    for index in forged..rows.len() {
+        world.log.tamper(index, |row| {
+            if index == forged {
+                row.events = "[]".to_owned();
+            }
+            row.chain = before.chain.next(row.seq, row.stream_id, row.epoch, row.time, &row.command, &row.events);
+            before = row.position();
+        });
+    }
+    world.projection.flush();
+    let RecoveryError::Log(LogError::Damaged { seq, error }) = recover_error(&world).await else {
+        panic!("not damaged")
+    };
+    assert!(seq.get() as usize > forged + 1 && error.contains("impossible in the state before it"), "{seq}: {error}");
+}
+
 /// A damaged snapshot costs time, not the start: the one before it and the log give the same state.
 #[actix::test]
 async fn a_damaged_snapshot_is_passed_over() {

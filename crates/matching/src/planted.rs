@@ -17,7 +17,7 @@ pub enum Bug {
     SkipDedupe,
     /// Stream entries go as soon as they are read.
     TrimBeforeCommit,
-    /// A refused compare-and-set counts as a commit.
+    /// A commit that another writer's term forbids counts as one that happened.
     NoFence,
     /// Within a level the youngest order trades first.
     LastInFirstOut,

@@ -253,6 +253,29 @@ async fn the_service_may_only_append() {
     }
 }
 
+/// What the tables promise for later: keys that begin with the partition, so that a second one can live beside the first
+/// (names of consumers and keys are the whole service's); text that is stored as it was hashed; a position row that is
+/// updated in place.
+#[tokio::test]
+async fn the_tables_are_made_for_partitions_and_for_the_chain() {
+    let (_, url) = database().await;
+    let first_columns = "SELECT string_agg(format('%s:%s', c.relname, a.attname), ' ' ORDER BY c.relname) \
+        FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid \
+        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
+        WHERE i.indisprimary AND c.relnamespace = current_schema()::regnamespace \
+        AND NOT c.relispartition AND c.relname <> '_sqlx_migrations'";
+    assert_eq!(
+        sql(&url, first_columns),
+        "api_key:id consumer:name event_log:partition history_order:partition history_position:partition \
+         history_trade:partition last_fatal:partition snapshot:partition snapshot_part:partition \
+         writer_position:partition"
+    );
+    let types = "SELECT string_agg(data_type, ' ') FROM information_schema.columns \
+        WHERE table_name = 'event_log' AND column_name IN ('command', 'events')";
+    assert_eq!(sql(&url, types), "text text");
+    assert_eq!(sql(&url, "SELECT reloptions FROM pg_class WHERE relname = 'writer_position'"), "{fillfactor=10}");
+}
+
 #[tokio::test]
 async fn the_next_range_of_the_log_is_made_when_the_current_one_is_half_full() {
     let (postgres, url) = database().await;

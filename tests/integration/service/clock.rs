@@ -1,13 +1,12 @@
 //! The wall clock leaps under a running service: Debian's libfaketime moves it, and leaves the monotonic clock alone.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
-use crate::service::support::{DEADLINE, Mode, Stack, check_log, id, on_both, orders};
+use crate::service::support::{Mode, Stack, check_log, id, on_both, orders, until};
 
 /// The difference between the service's wall clock and the true one, in a file that libfaketime reads at each call.
 struct WallClock {
@@ -95,11 +94,7 @@ async fn a_leap_of_the_wall_clock_expires_what_is_due_and_nothing_else(mode: Mod
     let later = until_gtd(&stack, in_seconds(HOUR * 3 / 2)).await;
 
     orders_around_a_leap(&stack, &clock, HOUR).await;
-    let began = Instant::now();
-    while status(&stack, soon).await != "EXPIRED" {
-        assert!(began.elapsed() < DEADLINE, "what fell due did not expire");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("what fell due to expire", async || (status(&stack, soon).await == "EXPIRED").then_some(())).await;
     assert_eq!(status(&stack, later).await, "OPEN");
 
     // Back to the true time: an hour behind what is recorded.

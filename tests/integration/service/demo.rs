@@ -1,9 +1,8 @@
 //! `serve --demo`: an hour of candles at the first start, trading from then on, and a log like any other.
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both, trades};
+use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both, trades, until};
 
 const MARKETS: [&str; 3] = ["BTC_USD", "ETH_USD", "SOL_USD"];
 
@@ -67,9 +66,6 @@ async fn until_it_trades(stack: &Stack, market: &str) {
         let trades: Value = answer.expect("an answer").json().await.expect("JSON");
         trades["trades"][0]["trade_id"].as_u64()
     };
-    let (began, first) = (Instant::now(), newest().await);
-    while newest().await <= first {
-        assert!(began.elapsed() < DEADLINE, "{market} does not trade");
-        sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let first = newest().await;
+    until(&format!("a trade of {market}"), async || newest().await.filter(|newest| Some(*newest) > first)).await;
 }

@@ -1,13 +1,11 @@
 //! A story that uses most types and forms, from outside, through the queue: and the same state after a kill, from a
 //! snapshot and from the log.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testbed::wait_until;
 
-use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both, orders, trades};
+use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both, orders, trades, until};
 
 on_both! {
     every_form_works_and_survives
@@ -194,11 +192,7 @@ async fn a_dead_mans_switch_goes_off_across_a_restart(mode: Mode) {
     stack.post("/api/accounts/firm/cancel-after/", json!({"timeout_ms": 0})).await;
     stack.service.kill().expect("a kill");
     stack.service.restart().expect("a restart");
-    let began = tokio::time::Instant::now();
-    while stack.status(order).await != "CANCELLED" {
-        assert!(began.elapsed() < DEADLINE, "the switch did not go off");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the switch to go off", async || (stack.status(order).await == "CANCELLED").then_some(())).await;
     let (status, answer) = stack.cancel(order).await;
     assert_eq!((status, &answer["repeated"]), (StatusCode::OK, &json!(true)));
     assert_eq!(stack.status(other).await, "OPEN");

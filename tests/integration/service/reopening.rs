@@ -5,11 +5,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use testbed::wait_until;
-use tokio::time::{Instant, sleep};
 
 use chaos::load::SYMBOLS;
 
-use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both};
+use crate::service::support::{DEADLINE, Mode, Stack, check_log, on_both, until};
 
 /// Long enough that a slow machine sees each phase.
 const SETTINGS: [(&str, &str); 3] = [("DEBUG", "false"), ("REOPEN_CANCEL_ONLY", "5"), ("REOPEN_POST_ONLY", "5")];
@@ -24,11 +23,7 @@ async fn market(stack: &Stack) -> Value {
 }
 
 async fn phase(stack: &Stack, expected: &str) {
-    let began = Instant::now();
-    while market(stack).await["phase"] != expected {
-        assert!(began.elapsed() < DEADLINE, "BTC_USDT did not become {expected}");
-        sleep(Duration::from_millis(50)).await;
-    }
+    until(expected, async || (market(stack).await["phase"] == expected).then_some(())).await;
 }
 
 /// Places a limit order and tells how it ended, with its id.

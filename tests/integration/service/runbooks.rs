@@ -1,7 +1,6 @@
 //! The runbooks, as they are written: each fault is made, and the commands of its section are run, word by word.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -10,7 +9,7 @@ use testbed::{Postgres, Redis};
 use crate::service::black_box::project;
 use crate::service::disk::{Disk, until_refused};
 use crate::service::rolling::stands_by;
-use crate::service::support::{BINARY, DEADLINE, Mode, Stack, empty, progress};
+use crate::service::support::{BINARY, DEADLINE, Mode, Stack, empty, progress, until};
 
 const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 
@@ -109,11 +108,7 @@ async fn a_redis_that_lost_its_data_is_made_again() {
     empty(stack.redis()).await;
     stack.redis_mut().restart().expect("a restart");
     // Refused until the stream is made again.
-    let began = tokio::time::Instant::now();
-    while stack.order(json!({})).await.status != 202 {
-        assert!(began.elapsed() < DEADLINE, "{}", stack.service.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("an order to be taken", async || (stack.order(json!({})).await.status == 202).then_some(())).await;
     stack.until_readiness(200, "ok").await;
     traded(&stack).await;
     says(&follow(&stack, "Redis is lost"), &["appendonly", "last-generated-id", "epoch", "none among"]);

@@ -6,7 +6,8 @@ use sqlx::Connection;
 use testbed::Service;
 
 use crate::service::black_box::run;
-use crate::service::support::{BINARY, Mode, Stack, check_log, on_both, under_load};
+use crate::service::rolling::stands_by;
+use crate::service::support::{BINARY, Mode, Stack, check_log, on_both, under_load, until};
 
 on_both! {
     sigterm_under_load_drains_and_loses_nothing
@@ -32,16 +33,12 @@ async fn sockets_are_told_that_the_service_stops() {
     let mut stack = Stack::on(Mode::Embedded);
     let base_url = stack.service.base_url();
     let listener = std::thread::spawn(move || run("python", &["api_tests/closing_check.py"], &base_url));
-    let began = Instant::now();
-    loop {
+    until("somebody to listen", async || {
         let page =
             stack.client.get(stack.url("/metrics")).send().await.expect("an answer").text().await.expect("a text");
-        if page.contains("\npricetime_sockets 1\n") {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(30), "nobody listens:\n{page}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        page.contains("\npricetime_sockets 1\n").then_some(())
+    })
+    .await;
     // What is answered and published before the stop was subscribed to in time.
     let (maker, taker) =
         (stack.place("BTC_USDT", "SELL", "100", "1").await, stack.place("BTC_USDT", "BUY", "100", "1").await);
@@ -72,12 +69,7 @@ async fn a_second_service_stands_by_and_takes_over() {
     let mut stack = Stack::start();
     let maker = stack.place("BTC_USDT", "SELL", "100", "1").await;
     stack.state_with([maker]).await;
-    let mut second = Service::spawn(BINARY, stack.environment()).expect("a second service");
-    let alive = format!("{}/healthz", second.base_url());
-    let began = Instant::now();
-    while stack.client.get(&alive).send().await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the standby does not live: {}", second.log());
-    }
+    let mut second = stands_by(&stack).await;
     let ready = stack.client.get(format!("{}/readyz", second.base_url())).send().await.expect("an answer");
     assert_eq!(ready.status(), 503, "a standby is not ready");
     let refused = stack.client.get(format!("{}/api/debug/state/", second.base_url())).send().await.expect("an answer");

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::Service;
 use tokio::time::Instant;
 
-use crate::service::support::{BINARY, Stack, check_log, id, orders};
+use crate::service::rolling::stands_by;
+use crate::service::support::{Stack, check_log, id, orders};
 
 /// The old writer makes no event, no projection write and tells no final state; what it still acknowledges is executed by
 /// the new one.
@@ -15,8 +15,7 @@ async fn a_writer_that_wakes_after_a_take_over_does_nothing_and_ends() {
     let mut stack = Stack::start();
     let maker = stack.place("BTC_USDT", "SELL", "100", "5").await;
     stack.state_with([maker]).await;
-    let mut second = Service::spawn(BINARY, stack.environment()).expect("a second service");
-    until_alive(&stack, &second).await;
+    let mut second = stands_by(&stack).await;
 
     // Requests that lie in its sockets when it wakes.
     let old = stack.service.base_url();
@@ -63,12 +62,4 @@ async fn a_writer_that_wakes_after_a_take_over_does_nothing_and_ends() {
     assert!(epochs.is_sorted() && epochs.last() > epochs.first(), "{epochs:?}");
     check_log(&stack).await;
     stack.tool(&["verify"]).well();
-}
-
-async fn until_alive(stack: &Stack, service: &Service) {
-    let (url, began) = (format!("{}/healthz", service.base_url()), Instant::now());
-    while stack.client.get(&url).send().await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the standby does not live: {}", service.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
