@@ -52,6 +52,9 @@ test("the log lists, follows, filters and exports", async () => {
   await page.click("text=Clear");
   await until("the fields are empty", async () => (await page.inputValue("#order_id")) === "");
   assert.equal(await page.inputValue("#kind"), "");
+  await page.fill("#symbol", "typed");
+  await page.click("text=Clear");
+  assert.equal(await page.inputValue("#symbol"), "", "what was typed and is no filter yet is cleared too");
   await page.selectOption("#kind", "NewOrder");
   await page.fill("#symbol", SYMBOL);
   await page.fill("#to_seq", String(seq - 1));

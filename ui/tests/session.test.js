@@ -44,6 +44,7 @@ test("the admin pages ask for the administrator's token", async () => {
 test("the market page asks for it too, then shows the market and trades", async () => {
   const watched = await Watched.open(browser, service.base, "/", { forgiven: [/40[13]/] });
   const { page } = watched;
+  await page.waitForSelector(".connection >> text=not signed in");
   await page.fill("#token", TOKEN);
   await page.click("#sign-in");
   await page.waitForSelector(".connection[data-state=live]");

@@ -228,7 +228,7 @@ function Filter() {
         <button type="submit" id="filter" class="primary">
           Filter
         </button>
-        <button type="button" class="quiet" onClick={() => go("log")}>
+        <button type="reset" class="quiet" onClick={() => go("log")}>
           Clear
         </button>
         <button

@@ -1,6 +1,6 @@
 // How fresh the page is: always in sight. Whoever listens to the page hears each change once, and not every second.
 
-import { socket } from "../store/page";
+import { locked, socket } from "../store/page";
 import type { Connection } from "../feed/socket";
 
 const WORDS: Record<Connection["state"], string> = {
@@ -12,6 +12,13 @@ const WORDS: Record<Connection["state"], string> = {
 
 export function ConnectionState() {
   const now = socket.connection.value;
+  if (locked.value) {
+    return (
+      <span class="connection" data-state="locked">
+        <span role="status">not signed in</span>
+      </span>
+    );
+  }
   return (
     <span class={`connection ${now.state}`} data-state={now.state}>
       <span role="status">{WORDS[now.state]}</span>

@@ -59,9 +59,11 @@ export function Ticket() {
     <section class="panel ticket" aria-label="Ticket">
       <h2>
         <span>Ticket</span>
-        <span class="muted">
-          tick {tick} · lot {lot}
-        </span>
+        {now ? (
+          <span class="muted">
+            tick {tick} · lot {lot}
+          </span>
+        ) : null}
       </h2>
       <form
         onSubmit={(event) => {
