@@ -1,7 +1,7 @@
 # What each target does, and nothing more; the work is in cargo, scripts/ and crates/testbed.
 
 .DEFAULT_GOAL := help
-.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos bench bench-memory bench-recovery bench-overload bench-backup bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
+.PHONY: help run prepare build stack test simulate ui ui-busy screenshots lint prove chaos chaos-ledger bench bench-memory bench-recovery bench-overload bench-backup bench-core verify-core fuzz mutants bench-feed bench-history deny sbom \
 	bench-long bench-instructions
 
 BINARIES := $(or $(CARGO_TARGET_DIR),target)/release
@@ -59,6 +59,9 @@ chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or
 	cargo build --release --locked -p chaos
 	@$(BINARIES)/chaos --binary $(BINARIES)/pricetime $(if $(SEED),--seed $(SEED)) run \
 		$(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
+
+chaos-ledger: prepare ## the example ledger and the service killed together under load, in both modes; KILLS=50
+	LEDGER_KILLS=$(or $(KILLS),50) cargo test --locked -p pricetime --test integration -- --nocapture a_ledger_that_is_killed
 
 bench: prepare ## orders a second, latencies and time per order, beside a bare handler
 	cargo bench --locked -p pricetime --bench http

@@ -1,12 +1,14 @@
 //! Reading the market, the event stream, the socket: from the outside, in both modes, and across kills.
 
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::service::black_box::{project, run};
-use crate::service::support::{Mode, Stack, on_both, until};
+use crate::service::support::{Mode, Stack, on_both, progress, until};
 
 on_both! {
     the_client_s_book_equals_the_depth_at_the_same_row
@@ -217,30 +219,41 @@ fn rows(page: &Value) -> &[Value] {
     page["events"].as_array().expect("rows")
 }
 
-/// The example ledger and the service are killed in turns under load.
+/// The example ledger and the service are killed together under load, as often as `LEDGER_KILLS` says.
 async fn a_ledger_that_is_killed_posts_everything_once(mode: Mode) {
-    const ROUNDS: u64 = 5;
+    let kills = std::env::var("LEDGER_KILLS").map_or(5, |kills| kills.parse().expect("LEDGER_KILLS is a number"));
     let mut stack = Stack::on(mode);
     let folder = tempfile::tempdir().expect("a folder");
     let database = folder.path().join("ledger.db");
     let database = database.to_str().expect("a path");
-    for round in 0..ROUNDS {
-        let url = stack.service.base_url();
-        let mut ledger = start_ledger(&url, database);
-        let load = tokio::task::spawn_blocking(move || {
-            run("python", &["api_tests/ledger_load.py", "2", &round.to_string()], &url);
-        });
-        load.await.expect("the load");
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::task::spawn_blocking({
+        let (url, stop) = (stack.service.base_url(), Arc::clone(&stop));
+        move || {
+            for seed in 0u64.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                run("python", &["api_tests/ledger_load.py", "2", &seed.to_string()], &url);
+            }
+        }
+    });
+    for _ in 0..kills {
+        let mut ledger = start_ledger(&stack.service.base_url(), database);
+        let now = stack.get("/api/events/?after=0&limit=1").await["seq"].as_u64().expect("a row");
+        progress(&stack, now + 150).await;
         ledger.kill().expect("a kill");
-        ledger.wait().expect("its end");
         stack.service.kill().expect("a kill");
+        ledger.wait().expect("its end");
         stack.service.restart().expect("a restart");
     }
+    stop.store(true, Ordering::Relaxed);
+    load.await.expect("the load");
     let end = stack.get("/api/events/?after=0&limit=1").await["seq"].as_u64().expect("a row");
     let (url, until) = (stack.service.base_url(), end.to_string());
     let arguments = ["examples/ledger.py", "--url", &url, "--database", database, "--until", &until];
     let said = run("python", &arguments, "");
-    println!("{said}");
+    println!("{kills} kills: {said}");
     assert!(said.contains(&format!("row {end}: ")), "{said}");
 }
 
