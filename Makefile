@@ -74,7 +74,7 @@ bench-instructions: prepare ## instructions per order, compared with benches/ins
 	cargo bench --locked -p pricetime --bench instructions
 
 bench-feed: prepare ## from POST to a socket, sockets one instance feeds, sockets nobody reads
-	cargo bench --locked -p pricetime --bench feed
+	ulimit -n $$(ulimit -Hn) && cargo bench --locked -p pricetime --bench feed
 
 bench-history: prepare ## ten million orders in the history: what writing costs, how long a look-up takes
 	cargo bench --locked -p pricetime --bench history
