@@ -172,7 +172,7 @@ async fn from_sound_snapshot(
 ) -> Result<Replay, RecoveryError> {
     let mut until = Seq::LAST;
     loop {
-        let damage = match open_newest(snapshots, until, retain_closed, computing).await {
+        let damage = match Replay::opened(snapshots, until, retain_closed, computing).await {
             Ok(replay) if replay.position.seq > end => {
                 let seq = replay.position.seq;
                 let error =
@@ -193,19 +193,6 @@ async fn from_sound_snapshot(
             None => return Ok(Replay::from_the_start(retain_closed)),
         }
     }
-}
-
-/// As [`Replay::from_snapshot`], and not on the thread that asks: it says meanwhile that this writer lives, and a large
-/// state takes seconds to decode.
-async fn open_newest(
-    snapshots: &dyn SnapshotStore,
-    until: Seq,
-    retain_closed: u64,
-    computing: Computing,
-) -> Result<Replay, SnapshotError> {
-    let Some(snapshot) = snapshots.newest_until(until).await? else { return Ok(Replay::from_the_start(retain_closed)) };
-    let opened = computing.run(move || Replay::of(&snapshot, retain_closed)).await;
-    opened.unwrap_or_else(|| Err(SnapshotError::Store("the process is ending".to_owned())))
 }
 
 /// Whether the row that a snapshot was taken at is the log's; one that was detached since can only be believed, and the
@@ -265,10 +252,22 @@ impl Replay {
         seq: Seq,
         retain_closed: u64,
     ) -> Result<Replay, SnapshotError> {
-        match snapshots.newest_until(seq).await? {
-            Some(snapshot) => Replay::of(&snapshot, retain_closed),
-            None => Ok(Replay::from_the_start(retain_closed)),
-        }
+        Replay::opened(snapshots, seq, retain_closed, Computing::Here).await
+    }
+
+    /// The same, computed where it holds up nobody: at a start, the thread that asks says meanwhile that this writer lives,
+    /// and a large state takes seconds to decode.
+    async fn opened(
+        snapshots: &dyn SnapshotStore,
+        seq: Seq,
+        retain_closed: u64,
+        computing: Computing,
+    ) -> Result<Replay, SnapshotError> {
+        let Some(snapshot) = snapshots.newest_until(seq).await? else {
+            return Ok(Replay::from_the_start(retain_closed));
+        };
+        let opened = computing.run(move || Replay::of(&snapshot, retain_closed)).await;
+        opened.unwrap_or_else(|| Err(SnapshotError::Store("the process is ending".to_owned())))
     }
 
     /// The state of a snapshot.
