@@ -100,8 +100,8 @@ fn load_of(pid: u32) -> f64 {
     (ticks() - before) as f64 / 100.0 / LOAD_OVER.as_secs_f64()
 }
 
-/// How long the last start took until router, books and ledger were at the end of the log, as the service says; the rest is
-/// its servers' and its readers': connections, indexes, what the first commit and Redis take.
+/// How long the last start took until router, books, ledger and what readers ask of them were at the end of the log, as the
+/// service says; the rest is connections, the first commit and Redis.
 fn folded_in(service: &Service) -> Duration {
     let log = std::fs::read_to_string(service.log_path()).expect("a log");
     let said = log.lines().rfind(|line| line.contains("the state is recovered")).expect("a recovery");

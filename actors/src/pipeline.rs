@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use journal::{Clock, CommandQueue, Epoch, EventLog, Projection, SnapshotStore, StreamId};
-use market::Market;
 use matching::Instrument;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -102,7 +101,8 @@ impl Pipeline {
         let (fatal, ended) = mpsc::unbounded_channel();
         let (listed, instruments) = watch::channel(Instruments::default());
         let (projected_to, projected) = watch::channel(StreamId::ZERO);
-        let Recovered { engine, position, epoch: last_epoch, snapshot, projected: shown, pace: _ } = recovered;
+        let Recovered { engine, market, index, position, epoch: last_epoch, snapshot, projected: shown, pace: _ } =
+            recovered;
         let (router, books, ledger) = engine.into_parts();
         // Configuration seeds the instruments on the first start; from then on they change by commands only.
         let first = First {
@@ -112,15 +112,9 @@ impl Pipeline {
 
         let backlog = Arc::new(AtomicU64::new(0));
         let (published_to, published) = watch::channel(ledger.seq());
-        let feed = FeedActor::new(
-            Market::of(&ledger),
-            settings.encode,
-            Arc::clone(&progress),
-            published_to,
-            Arc::clone(&backlog),
-        );
+        let feed = FeedActor::new(market, settings.encode, Arc::clone(&progress), published_to, Arc::clone(&backlog));
         let feed = placement::start(&placement.feed, feed);
-        let readers = Readers::new(&ledger, feed.clone().recipient(), backlog);
+        let readers = Readers::new(index, feed.clone().recipient(), backlog);
         let feed = Feed::of(&feed, published);
 
         let parts = ProjectionParts {

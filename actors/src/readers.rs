@@ -20,8 +20,8 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(ledger: &Ledger, feed: Recipient<FeedRows>, backlog: Arc<AtomicU64>) -> Readers {
-        Readers { index: OrderIndex::of(ledger), feed, backlog, rows: Vec::new() }
+    pub(crate) fn new(index: OrderIndex, feed: Recipient<FeedRows>, backlog: Arc<AtomicU64>) -> Readers {
+        Readers { index, feed, backlog, rows: Vec::new() }
     }
 
     pub(crate) fn index(&self) -> &OrderIndex {

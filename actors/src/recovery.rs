@@ -3,13 +3,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use journal::{
     Epoch, EventLog, LogError, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, Record,
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
+use market::{Market, OrderIndex};
 use matching::{Changes, Engine, Event, Micros, Seq};
 use tracing::{error, info};
 
@@ -23,6 +25,10 @@ const PAGE_ROWS: usize = 5_000;
 pub struct Recovered {
     /// Router, books and ledger.
     pub engine: Engine,
+    /// The markets as that state shows them.
+    pub market: Market,
+    /// How its orders are found.
+    pub index: OrderIndex,
     /// The end of the log.
     pub position: Position,
     /// The term that wrote the last row.
@@ -86,6 +92,8 @@ pub async fn recover(
     if let Some(shown) = once_shown {
         check_shown(log, shown, end.seq).await?;
     }
+    let folding = began.elapsed() - opening;
+    let (engine, market, index) = with_readers(replay.engine, computing).await.ok_or_else(ending)?;
     info!(
         seq = %end.seq,
         %snapshot,
@@ -96,8 +104,23 @@ pub async fn recover(
     let epoch = row_at(log, end.seq).await?.map_or(Epoch::default(), |row| row.epoch);
     let projected = collect_after.map(|seq| (seq, replay.changes));
     let rows = end.seq.get() - snapshot.get();
-    let pace = Pace { bytes, opening, rows, folding: began.elapsed() - opening };
-    Ok(Recovered { engine: replay.engine, position: end, epoch, snapshot, projected, pace })
+    let pace = Pace { bytes, opening, rows, folding };
+    Ok(Recovered { engine, market, index, position: end, epoch, snapshot, projected, pace })
+}
+
+/// The state with what readers ask of it, made where it holds up nobody: with a million orders it takes a second. None while
+/// the process ends.
+async fn with_readers(engine: Engine, computing: Computing) -> Option<(Engine, Market, OrderIndex)> {
+    let engine = Arc::new(engine);
+    let (of_market, of_index) = (Arc::clone(&engine), Arc::clone(&engine));
+    let market = computing.run(move || Market::of(of_market.ledger()));
+    let index = computing.run(move || OrderIndex::of(of_index.ledger()));
+    let (market, index) = join(market, index).await;
+    Some((Arc::into_inner(engine)?, market?, index?))
+}
+
+fn ending() -> LogError {
+    LogError::Unknown("the process is ending".to_owned())
 }
 
 /// Folds the rows up to `to`; keeps what changed after row `collect_after`. While a page is folded, the next one is proven
@@ -109,7 +132,6 @@ async fn read_and_fold(
     collect_after: Option<Seq>,
     computing: Computing,
 ) -> Result<Replay, LogError> {
-    let ending = || LogError::Unknown("the process is ending".to_owned());
     let mut read_to = replay.position;
     let mut rows = page(log, read_to.seq, to).await?;
     let mut proven = Vec::new();

@@ -63,9 +63,17 @@ pub struct OrderIndex {
 impl OrderIndex {
     /// The index of what a ledger holds; the rows before this one are not known.
     pub fn of(ledger: &Ledger) -> OrderIndex {
-        let mut index = OrderIndex::default();
-        ledger.orders().for_each(|order| index.put(order));
-        index
+        let open = || ledger.orders().filter(|order| order.status.is_open());
+        let of_account = |order: &OrderRecord| Some((order.account.clone()?, order.order_id));
+        // Sets that are made at once cost a fraction of what they cost order by order.
+        OrderIndex {
+            symbols: ledger.orders().map(|order| (order.symbol, order.order_id)).collect(),
+            accounts: ledger.orders().filter_map(of_account).collect(),
+            names: ledger.orders().filter_map(|order| Some((order.client_order_id.clone()?, order.order_id))).collect(),
+            open: open().map(|order| order.order_id).collect(),
+            open_accounts: open().filter_map(of_account).collect(),
+            rows: FxHashMap::default(),
+        }
     }
 
     /// Row `seq` made this of an order, or changed it.

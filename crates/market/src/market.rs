@@ -239,8 +239,9 @@ impl Market {
         let oldest = ledger.trades().next().map_or(ledger.time(), |trade| trade.time);
         let complete_since = ledger.has_dropped().then_some(oldest);
         let mut market = Market { seq, time: ledger.time(), symbols, placed: Default::default(), complete_since };
+        let mut changes = RowChanges::default();
         for order in ledger.orders().filter(|order| order.status.is_open()) {
-            market.order(order, &mut RowChanges::default());
+            market.order(order, &mut changes);
         }
         for trade in ledger.trades() {
             let symbol = market.symbol_mut(trade.symbol);
