@@ -111,6 +111,9 @@ impl Postgres {
             MigrateError::VersionMissing(migration) => {
                 PostgresError::Newer { address: self.address(), migration: *migration }
             }
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if went_away(error) => {
+                self.unreachable(error)
+            }
             error => PostgresError::Migration { address: self.address(), error: with_hint(error) },
         }
     }
@@ -257,6 +260,15 @@ fn unsafe_settings(required: [String; 2], synchronous_commit: &str) -> Vec<Strin
 
 pub(super) fn no_answer(within: Duration) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {within:?}")))
+}
+
+/// Whether the connection broke, or the server ended it: it stops, or one of its processes crashed.
+fn went_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
 }
 
 /// An error with the hint that PostgreSQL gave, which says what to do.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chaos::proxy::{Proxy, Weather};
 use journal::{Committed, Epoch, EventLog, LogError, Position, SnapshotError, SnapshotStore};
 use pricetime::adapters::postgres::{
     Postgres, PostgresError, PostgresFatalRecord, PostgresLog, PostgresSnapshots, PostgresWatch,
@@ -368,6 +369,22 @@ async fn unsafe_settings_are_named_with_their_remedy() {
     assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");
     let error = Postgres::attach("nonsense", "pricetime test").expect_err("no address");
     assert!(matches!(error, PostgresError::Url(_)), "{error}");
+}
+
+/// A server that goes away before its tables are up to date cannot be reached; nothing is wrong with the tables.
+#[test]
+fn a_server_that_goes_away_during_migrations_is_unreachable() {
+    let cluster = shared_postgres().expect("PostgreSQL starts");
+    let url = cluster.create_database().expect("a database");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let proxy = Proxy::start(runtime.handle(), cluster.port()).expect("a proxy");
+    proxy.set(Weather::Cutting { text: "_sqlx_migrations", delivered: false });
+    let url = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
+    let error = runtime.block_on(Postgres::prepare(&url, "pricetime test", false)).expect_err("it is cut");
+    assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");
+    assert!(proxy.hits() > 0);
+    proxy.set(Weather::Fair);
+    runtime.block_on(Postgres::prepare(&url, "pricetime test", false)).expect("the next start brings them up to date");
 }
 
 async fn client(url: &str) -> sqlx::postgres::PgConnection {
