@@ -55,10 +55,10 @@ prove: build ## a minute of load, kills and power cuts, and the verdict; PLANT=a
 	@$(if $(filter-out everysec,$(PLANT)),scripts/planted.sh $(PLANTED))
 	@$(BINARIES)/chaos --binary $(PROVEN) $(if $(SEED),--seed $(SEED)) prove $(if $(PLANT),--plant $(PLANT))
 
-chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or CYCLES=100, SEED=1
+chaos: build ## faults at random, counted in docs/campaigns.jsonl; MINUTES=10 or CYCLES=100, SEED=1, KINDS=kill,flushall
 	cargo build --release --locked -p chaos
 	@$(BINARIES)/chaos --binary $(BINARIES)/pricetime $(if $(SEED),--seed $(SEED)) run \
-		$(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
+		$(if $(KINDS),--kinds $(KINDS)) $(if $(CYCLES),--cycles $(CYCLES)) $(if $(MINUTES),--minutes $(MINUTES),$(if $(CYCLES),,--minutes 10))
 
 chaos-ledger: prepare ## the example ledger and the service killed together under load, in both modes; KILLS=50
 	LEDGER_KILLS=$(or $(KILLS),50) cargo test --locked -p pricetime --test integration -- --nocapture a_ledger_that_is_killed

@@ -1,6 +1,8 @@
 //! What an HTTP answer promises.
 
-use reqwest::StatusCode;
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use crate::history::{CancelAnswer, PlaceAnswer};
@@ -12,6 +14,12 @@ pub(crate) enum Answer {
     None,
     /// This.
     Status(StatusCode, Value),
+}
+
+/// A client that waits so long for an answer.
+pub(crate) fn client(patience: Duration) -> Client {
+    let http = Client::builder().timeout(patience).pool_max_idle_per_host(1).build();
+    http.unwrap_or_else(|error| panic!("a client without TLS needs nothing that can fail: {error}"))
 }
 
 pub(crate) async fn read(answer: Result<reqwest::Response, reqwest::Error>) -> Answer {
@@ -38,6 +46,21 @@ pub(crate) fn of_order(answer: Answer) -> PlaceAnswer {
         _ if is_not_now(status) && body["outcome"] == "unknown" => PlaceAnswer::Unknown { order_id },
         _ => PlaceAnswer::Unexpected(format!("{status} {body}")),
     }
+}
+
+/// What a client may believe of each of the orders of a batch: what its own answer says, or else what the batch's says.
+pub(crate) fn of_batch(answer: Answer, orders: usize) -> Vec<PlaceAnswer> {
+    if let Answer::Status(StatusCode::ACCEPTED, body) = &answer
+        && let Some(results) = body["results"].as_array().filter(|results| results.len() == orders)
+    {
+        let one = |result: &Value| {
+            let status = result["http_status"].as_u64().and_then(|status| u16::try_from(status).ok());
+            let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+            of_order(Answer::Status(status.unwrap_or_default(), result.clone()))
+        };
+        return results.iter().map(one).collect();
+    }
+    vec![of_order(answer); orders]
 }
 
 /// What a client may believe after a cancel.
@@ -86,6 +109,22 @@ mod tests {
             [(202, json!({})), (400, json!({"outcome": "not_taken"})), (500, json!({})), (503, json!({}))]
         {
             assert!(matches!(of_order(status(code, body)), PlaceAnswer::Unexpected(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_answers_of_a_batch() {
+        let good = json!({"http_status": 202, "order_id": 7, "ack": "queued"});
+        let refused = json!({"http_status": 429, "outcome": "not_taken"});
+        let each = of_batch(status(202, json!({"results": [good, refused]})), 2);
+        assert_eq!(each, [PlaceAnswer::Enqueued { order_id: 7 }, PlaceAnswer::NotTaken]);
+        assert_eq!(
+            of_batch(Answer::None, 2),
+            [PlaceAnswer::Unknown { order_id: None }, PlaceAnswer::Unknown { order_id: None }]
+        );
+        assert_eq!(of_batch(status(503, json!({"outcome": "not_taken"})), 1), [PlaceAnswer::NotTaken]);
+        for strange in [json!({"results": [{}]}), json!({"results": []}), json!({})] {
+            assert!(matches!(of_batch(status(202, strange), 1)[..], [PlaceAnswer::Unexpected(_)]));
         }
     }
 

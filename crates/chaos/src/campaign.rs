@@ -23,11 +23,17 @@ use crate::target::{Build, Mode};
 /// Faults of a round: its log is checked as a whole, and is small enough for that to take seconds.
 const FAULTS_IN_A_ROUND: u64 = 20;
 
+/// What rounds run on, and whether with a standby; each as often as it stands here.
+const STAGES: [(Mode, bool); 4] =
+    [(Mode::Embedded, false), (Mode::Full, false), (Mode::Full, false), (Mode::Full, true)];
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct Campaign {
     /// The service's program.
     pub binary: PathBuf,
+    /// Of which kinds its faults are; of all when none is named.
+    pub kinds: Vec<String>,
     /// What decides everything, where no earlier run goes on.
     pub seed: u64,
     /// For how long.
@@ -76,8 +82,9 @@ pub fn run(campaign: &Campaign, stop: &AtomicBool) -> Result<bool, Error> {
     let began = Instant::now();
     let mut well = true;
     while well && !stop.load(Ordering::Relaxed) && !is_over(campaign, &progress, began) {
-        let round = round(&campaign.binary, progress.seed.wrapping_add(progress.rounds));
-        println!("round {}: {:?}, seed {}", progress.rounds + 1, round.build.mode, round.plan.seed);
+        let round = round(campaign, progress.seed.wrapping_add(progress.rounds));
+        let (mode, standby) = (round.build.mode, if round.standby { " with a standby" } else { "" });
+        println!("round {}: {mode:?}{standby}, seed {}", progress.rounds + 1, round.plan.seed);
         let verdict = round.run(&mut |line| println!("{line}"))?;
         println!("{}", verdict.report.line());
         for finding in &verdict.report.findings.first {
@@ -96,19 +103,20 @@ fn is_over(campaign: &Campaign, progress: &Progress, began: Instant) -> bool {
     campaign.time.is_some_and(|time| began.elapsed() >= time) || campaign.cycles.is_some_and(|most| cycles >= most)
 }
 
-/// A round that its seed decides: one in four on the file; one in three of the others with a standby and split brains.
-fn round(binary: &Path, seed: u64) -> Round {
+/// A round that its seed decides, where faults of the wanted kinds can be done.
+fn round(campaign: &Campaign, seed: u64) -> Round {
     let mut random = Random::new(seed);
-    let mode = if random.chance(25) { Mode::Embedded } else { Mode::Full };
-    let standby = mode == Mode::Full && random.chance(33);
-    let mut faults: Vec<Fault> = (0..FAULTS_IN_A_ROUND).map(|_| Fault::choose(&mut random, mode)).collect();
-    if standby {
-        let split = |index: usize, fault| if index.is_multiple_of(2) { Fault::SplitBrain } else { fault };
-        faults = faults.into_iter().enumerate().map(|(index, fault)| split(index, fault)).collect();
-    }
+    let wanted = |kind: &&str| campaign.kinds.is_empty() || campaign.kinds.iter().any(|wanted| wanted == kind);
+    let stages = STAGES.map(|(mode, standby)| {
+        let kinds: Vec<&str> = Fault::kinds(mode, standby).into_iter().filter(wanted).collect();
+        (mode, standby, kinds)
+    });
+    let stages: Vec<_> = stages.into_iter().filter(|(.., kinds)| !kinds.is_empty()).collect();
+    let (mode, standby, kinds) = random.pick(&stages).clone();
+    let faults: Vec<Fault> = (0..FAULTS_IN_A_ROUND).map(|_| Fault::choose(&mut random, mode, &kinds)).collect();
     let build = match mode {
-        Mode::Full => Build::new(binary, mode).with_proxies(),
-        Mode::Embedded => Build::new(binary, mode),
+        Mode::Full => Build::new(&campaign.binary, mode).with_proxies(),
+        Mode::Embedded => Build::new(&campaign.binary, mode),
     };
     let plan = Plan { clients: 16 + random.below(17), seed, pause: Duration::from_millis(2 + random.below(8)) };
     Round { build, standby, plan, faults, between: Duration::from_millis(300) }

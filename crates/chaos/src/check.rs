@@ -169,6 +169,7 @@ impl<'a> Checker<'a> {
             self.orders.event(row.seq, event, &mut self.findings);
         }
         self.orders.check_uncrossed(row.seq, row.symbol, &mut self.findings);
+        self.orders.check_expired(row.seq, row.time, &mut self.findings);
     }
 
     /// What was shown at this row must be its state.

@@ -102,6 +102,8 @@ pub enum Fault {
     DiskFullFile,
     /// The writer is paused until the standby has taken over, and then woken.
     SplitBrain,
+    /// The same while PostgreSQL stands still: when it wakes it cannot hear that it is no writer any more.
+    SplitBrainUnheard,
 }
 
 /// Every fault of each mode at least once, but for split brains, which need a standby.
@@ -133,10 +135,15 @@ const FULL: [Fault; 26] = [
     Fault::DiskFull(Server::Redis),
     Fault::DiskFull(Server::Postgres),
 ];
+/// What needs a standby.
+const SPLITS: [Fault; 2] = [Fault::SplitBrain, Fault::SplitBrainUnheard];
 const EMBEDDED: [Fault; 4] =
     [Fault::Kill(Parts::SERVICE), Fault::Pause(Parts::SERVICE), Fault::PowerCutFile, Fault::DiskFullFile];
 
 impl Fault {
+    /// Every kind.
+    pub const KINDS: [&str; 7] = ["disk-full", "flushall", "kill", "pause", "power-cut", "proxy", "split-brain"];
+
     /// All that can be done in a mode without a standby.
     pub fn all(mode: Mode) -> &'static [Fault] {
         match mode {
@@ -145,14 +152,21 @@ impl Fault {
         }
     }
 
-    /// One of them. Kinds are equally likely, whatever number of variants they have.
-    pub fn choose(random: &mut Random, mode: Mode) -> Fault {
+    /// The kinds that can be done, each as often as chance is to choose it; with a standby, half of them split brains.
+    pub fn kinds(mode: Mode, standby: bool) -> Vec<&'static str> {
         let kinds: &[&str] = match mode {
             Mode::Full => &["kill", "kill", "kill", "pause", "flushall", "power-cut", "proxy", "disk-full"],
             Mode::Embedded => &["kill", "kill", "pause", "power-cut", "power-cut", "disk-full"],
         };
+        let splits = if standby { kinds.len() } else { 0 };
+        kinds.iter().copied().chain(std::iter::repeat_n(Fault::SplitBrain.kind(), splits)).collect()
+    }
+
+    /// One of these kinds, whose variants are equally likely.
+    pub fn choose(random: &mut Random, mode: Mode, kinds: &[&str]) -> Fault {
         let kind = *random.pick(kinds);
-        let of_kind: Vec<Fault> = Fault::all(mode).iter().copied().filter(|fault| fault.kind() == kind).collect();
+        let all = Fault::all(mode).iter().chain(&SPLITS).copied();
+        let of_kind: Vec<Fault> = all.filter(|fault| fault.kind() == kind).collect();
         *random.pick(&of_kind)
     }
 
@@ -165,7 +179,7 @@ impl Fault {
             Fault::PowerCutRedis | Fault::PowerCutMachine | Fault::PowerCutFile => "power-cut",
             Fault::Proxy(..) => "proxy",
             Fault::DiskFull(_) | Fault::DiskFullFile => "disk-full",
-            Fault::SplitBrain => "split-brain",
+            Fault::SplitBrain | Fault::SplitBrainUnheard => "split-brain",
         }
     }
 }
@@ -192,6 +206,9 @@ impl fmt::Display for Fault {
             Fault::DiskFull(server) => write!(f, "full disk under {server}"),
             Fault::DiskFullFile => f.write_str("full disk under the file"),
             Fault::SplitBrain => f.write_str("writer asleep until another one has taken over, then woken"),
+            Fault::SplitBrainUnheard => {
+                f.write_str("writer asleep until another one has taken over, then woken while PostgreSQL stands still")
+            }
         }
     }
 }
@@ -203,11 +220,16 @@ mod tests {
 
     #[test]
     fn chance_reaches_every_kind() {
-        for mode in [Mode::Full, Mode::Embedded] {
+        let mut reached = BTreeSet::new();
+        for (mode, standby) in [(Mode::Full, false), (Mode::Full, true), (Mode::Embedded, false)] {
             let mut random = Random::new(1);
-            let chosen: BTreeSet<&str> = (0..200).map(|_| Fault::choose(&mut random, mode).kind()).collect();
-            let all: BTreeSet<&str> = Fault::all(mode).iter().map(|fault| fault.kind()).collect();
+            let kinds = Fault::kinds(mode, standby);
+            let chosen: BTreeSet<&str> = (0..200).map(|_| Fault::choose(&mut random, mode, &kinds).kind()).collect();
+            let mut all: BTreeSet<&str> = Fault::all(mode).iter().map(|fault| fault.kind()).collect();
+            all.extend(standby.then_some("split-brain"));
             assert_eq!(chosen, all);
+            reached.extend(chosen);
         }
+        assert!(reached.into_iter().eq(Fault::KINDS));
     }
 }

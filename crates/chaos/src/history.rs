@@ -121,8 +121,8 @@ pub enum CancelAnswer {
 /// A state that the service showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// When it was seen.
-    pub at: Instant,
+    /// When it was asked for and seen.
+    pub span: Span,
     /// The row that it is the state at.
     pub seq: u64,
     /// The hash of the ledger.

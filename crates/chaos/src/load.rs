@@ -30,6 +30,8 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(20);
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 /// An order with a key is tried so often before its client gives up.
 const TRIES: usize = 200;
+/// Orders of a batch.
+const LONGEST_BATCH: u64 = 30;
 /// Orders that a client may want to cancel later.
 const CANCELLABLE: usize = 50;
 
@@ -115,8 +117,7 @@ impl Load {
 
 /// Places one more order with a key, and waits until it is committed: then so is everything that was enqueued before.
 pub async fn settle(urls: &[String]) -> Result<(), Error> {
-    let http = Client::builder().timeout(IMPATIENT).build();
-    let http = http.unwrap_or_else(|error| panic!("a client without TLS needs nothing that can fail: {error}"));
+    let http = answers::client(IMPATIENT);
     let body = json!({
         "symbol": SYMBOLS[0], "side": "BUY", "price": "1", "quantity": "1", "account": "settle", "client_order_id": "last"
     });
@@ -148,17 +149,16 @@ struct Trader {
 
 impl Trader {
     fn new(number: u64, random: Random, shared: Arc<Shared>, patience: Duration, pause: Duration) -> Trader {
-        let http = Client::builder().timeout(patience).pool_max_idle_per_host(1).build();
-        let http = http.unwrap_or_else(|error| panic!("a client without TLS needs nothing that can fail: {error}"));
-        Trader { number, random, shared, http, pause, history: History::default(), mine: Vec::new() }
+        let (http, history) = (answers::client(patience), History::default());
+        Trader { number, random, shared, http, pause, history, mine: Vec::new() }
     }
 
     async fn trade(mut self) -> History {
         while !self.shared.is_stopped() {
-            if self.random.chance(15) && !self.mine.is_empty() {
-                self.cancel().await;
-            } else {
-                self.place().await;
+            match self.random.below(100) {
+                0..15 if !self.mine.is_empty() => self.cancel().await,
+                15..25 => self.place_batch().await,
+                _ => self.place().await,
             }
             sleep(self.pause).await;
         }
@@ -186,6 +186,30 @@ impl Trader {
                 break;
             }
         }
+        self.remember(order);
+    }
+
+    /// Some orders in one entry of the queue, none with a key: each is answered and remembered for itself.
+    async fn place_batch(&mut self) {
+        let items = 1 + self.random.below(LONGEST_BATCH) as usize;
+        let mut orders: Vec<OrderSent> = Vec::new();
+        while orders.len() < items {
+            let order = self.order();
+            orders.extend(Some(order).filter(|order| order.key.is_none() && order.account.is_none()));
+        }
+        let placed = orders.iter().map(body_of).map(|mut item| {
+            item["op"] = json!("place");
+            item
+        });
+        let body = json!({"items": placed.collect::<Vec<Value>>()});
+        let (span, answer) = self.send("/api/orders/batch/", Some(&body)).await;
+        for (mut order, answer) in orders.into_iter().zip(answers::of_batch(answer, items)) {
+            order.tries.push(Try { span, answer });
+            self.remember(order);
+        }
+    }
+
+    fn remember(&mut self, order: OrderSent) {
         if let Some(order_id) = order.tries.iter().find_map(|attempt| attempt.answer.promised()) {
             self.shared.acknowledged.fetch_add(1, Ordering::Relaxed);
             if self.mine.len() < CANCELLABLE {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use chaos::campaign::{self, Campaign};
-use chaos::{prove, takeover};
+use chaos::{Fault, prove, takeover};
 use clap::{Parser, Subcommand};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -40,6 +40,9 @@ enum Command {
         /// For so many faults.
         #[arg(long)]
         cycles: Option<u64>,
+        /// Faults of these kinds alone.
+        #[arg(long, value_delimiter = ',', value_parser = Fault::KINDS)]
+        kinds: Vec<String>,
         /// The ledger.
         #[arg(long, default_value = "docs/campaigns.jsonl")]
         ledger: PathBuf,
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
     let seed = seed.unwrap_or_else(any_seed);
     let ended = match command {
         Command::Prove { plant } => prove::prove(&binary, plant.as_deref(), seed),
-        Command::Run { minutes, cycles, ledger, progress } => {
+        Command::Run { minutes, cycles, kinds, ledger, progress } => {
             let stop = Arc::new(AtomicBool::new(false));
             for signal in [SIGINT, SIGTERM] {
                 if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
                 }
             }
             let time = minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
-            campaign::run(&Campaign { binary, seed, time, cycles, ledger, progress }, &stop)
+            campaign::run(&Campaign { binary, kinds, seed, time, cycles, ledger, progress }, &stop)
         }
         Command::Takeover { times } => takeover::measure(&binary, times).map(|took| {
             let [killed, paused] = [took.killed, took.paused].map(|took| took.as_secs_f64());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use matching::{Decimal, Event, Order, Phase, Seq, Side, Symbol};
+use matching::{Decimal, Event, Micros, Order, Phase, Seq, Side, Symbol};
 
 use crate::check::Findings;
 
@@ -43,6 +43,8 @@ pub(crate) struct Orders {
     open: HashMap<String, [BTreeSet<(i128, u64)>; 2]>,
     /// Markets whose phase is not CONTINUOUS: their books may be crossed.
     collecting: BTreeSet<Symbol>,
+    /// Accepted orders that expire, soonest first, until their time has come; those that ended before are among them.
+    due: BTreeSet<(Micros, u64)>,
 }
 
 impl Orders {
@@ -143,6 +145,7 @@ impl Orders {
         }
         self.by_id.entry(order_id).and_modify(|known| known.executions += 1).or_insert(logged);
         if ended.is_none() {
+            self.due.extend(order.expire_at.map(|at| (at, order_id)));
             self.enters(order_id);
         }
     }
@@ -211,6 +214,16 @@ impl Orders {
             && bid >= ask
         {
             findings.add(format!("row {seq}: {symbol} is crossed: bid {bid}, ask {ask}"));
+        }
+    }
+
+    /// No row leaves an order open that is due by its time: what is due expires before anything else happens.
+    pub(crate) fn check_expired(&mut self, seq: Seq, time: Micros, findings: &mut Findings) {
+        while let Some((at, order_id)) = self.due.first().copied().filter(|(at, _)| *at <= time) {
+            self.due.pop_first();
+            if self.get(order_id).is_some_and(|order| order.ended.is_none()) {
+                findings.add(format!("row {seq}: order {order_id} was due at {at}, and is open at {time}"));
+            }
         }
     }
 

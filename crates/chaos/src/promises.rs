@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::check::Findings;
-use crate::history::{CancelAnswer, CancelSent, Crash, History, OrderSent, Outage, PlaceAnswer, Rests, Span};
+use crate::history::{CancelAnswer, CancelSent, Crash, History, OrderSent, Outage, PlaceAnswer, Rests, Shown, Span};
 use crate::orders::{Logged, Orders, units};
 
 /// How many promises there were, and how many were broken.
@@ -54,12 +54,39 @@ pub(crate) fn check(history: &History, orders: &Orders, findings: &mut Findings)
         check_cancel(sent, orders.get(sent.order_id), &mut kept, findings);
     }
     for shown in &history.shown {
-        check_crashes(&history.crashes, shown.seq, shown.at, "the service showed the state", findings);
+        check_crashes(&history.crashes, shown.seq, shown.span.to, "the service showed the state", findings);
     }
+    check_fresh(history, orders, findings);
     for projected in &history.projected {
         check_crashes(&history.crashes, projected.seq, projected.at, "Redis showed the state", findings);
     }
     kept
+}
+
+/// A state that is shown holds every row that anybody was told of before it was asked for, whoever told it.
+fn check_fresh(history: &History, orders: &Orders, findings: &mut Findings) {
+    let mut told: Vec<(Instant, u64)> = history.shown.iter().map(|shown| (shown.span.to, shown.seq)).collect();
+    told.extend(history.cancels.iter().filter_map(|sent| match sent.answer {
+        CancelAnswer::Cancelled { seq, .. } => Some((sent.span.to, seq)),
+        _ => None,
+    }));
+    told.extend(history.orders.iter().flat_map(|sent| &sent.tries).filter_map(|attempt| match attempt.answer {
+        PlaceAnswer::Committed { order_id, .. } => Some((attempt.span.to, orders.get(order_id)?.seq.get())),
+        _ => None,
+    }));
+    told.sort_unstable();
+    let mut shown: Vec<&Shown> = history.shown.iter().collect();
+    shown.sort_unstable_by_key(|shown| shown.span.from);
+    let mut told = told.into_iter().peekable();
+    let mut newest = 0;
+    for Shown { span, seq, .. } in shown {
+        while let Some((_, told_of)) = told.next_if(|(at, _)| *at < span.from) {
+            newest = newest.max(told_of);
+        }
+        if *seq < newest {
+            findings.add(format!("the service showed the stale state of row {seq}: row {newest} was told of before"));
+        }
+    }
 }
 
 /// Nothing is told before it is committed: a crash shows what was.

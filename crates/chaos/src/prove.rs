@@ -10,7 +10,7 @@ use crate::round::{Round, Verdict};
 use crate::target::{Build, Mode};
 
 /// What happens in the minute: every part dies, with and without its power, alone and together.
-const MINUTE: [Fault; 12] = [
+const MINUTE: [Fault; 13] = [
     Fault::Kill(Parts::SERVICE),
     Fault::PowerCutRedis,
     Fault::Kill(Parts::POSTGRES),
@@ -20,6 +20,7 @@ const MINUTE: [Fault; 12] = [
     Fault::SplitBrain,
     Fault::PowerCutMachine,
     Fault::Pause(Parts::POSTGRES),
+    Fault::SplitBrainUnheard,
     Fault::Kill(Parts::ALL),
     Fault::FlushAll,
     Fault::PowerCutMachine,

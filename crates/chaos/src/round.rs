@@ -8,7 +8,7 @@ use testbed::wait_until;
 use crate::Error;
 use crate::check::{Checker, Report};
 use crate::fault::Fault;
-use crate::history::{Crash, Outage};
+use crate::history::{Crash, Outage, Shown};
 use crate::load::{Load, Plan, settle};
 use crate::random::Random;
 use crate::rows::Rows;
@@ -71,8 +71,9 @@ impl Round {
         let attacked = attack.all(&mut target, &load, &self.faults, self.between, &mut random, &mut tell);
         let mut history = target.runtime.block_on(load.finish());
         attacked?;
-        let Attack { tallies, findings, outages, crashes } = attack;
+        let Attack { tallies, findings, outages, crashes, shown } = attack;
         (history.outages, history.crashes) = (outages, crashes);
+        history.shown.extend(shown);
         if findings.is_empty() {
             let urls = target.urls();
             target.runtime.block_on(settle(&urls))?;
@@ -107,6 +108,7 @@ struct Attack {
     findings: Vec<String>,
     outages: Vec<Outage>,
     crashes: Vec<Crash>,
+    shown: Vec<Shown>,
 }
 
 impl Attack {
@@ -136,6 +138,7 @@ impl Attack {
             tally.acknowledged += served - before;
             self.outages.extend(struck.outages);
             self.crashes.extend(struck.crash);
+            self.shown.extend(struck.shown);
             let told = [struck.told, if struck.effective { String::new() } else { "MISSED".to_owned() }];
             let told: Vec<String> = told.into_iter().filter(|text| !text.is_empty()).collect();
             let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };

@@ -8,17 +8,21 @@ use std::time::{Duration, Instant};
 use testbed::{Service, wait_until};
 
 use crate::Error;
+use crate::answers;
 use crate::disk::Disk;
 use crate::fault::{Fault, Parts, Server, Trouble};
-use crate::history::{Crash, Outage, Rests};
+use crate::history::{Crash, Outage, Rests, Shown};
 use crate::proxy::Weather;
 use crate::random::Random;
 use crate::target::{READY_WITHIN, Servers, Target, is_serving};
+use crate::watch;
 
 /// What was on its way through a proxy has arrived by then.
 const SETTLED: Duration = Duration::from_millis(50);
 /// A woken writer learns within this that it is none any more: its beat is refused.
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(20);
+/// A woken writer says within this that it tells no state.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// How long a disk stays full.
 const FULL_FOR: Duration = Duration::from_millis(1_500);
 /// Requests that are cut, one after another.
@@ -37,6 +41,8 @@ pub struct Struck {
     pub outages: Vec<Outage>,
     /// Where the log was left, when nothing that writes it was.
     pub crash: Option<Crash>,
+    /// What services showed to those who asked at the right moment.
+    pub shown: Vec<Shown>,
 }
 
 /// Does `fault` to the target, and mends the target.
@@ -51,7 +57,8 @@ pub fn strike(target: &mut Target, fault: Fault, random: &mut Random) -> Result<
         Fault::Proxy(server, trouble) => proxy(target, server, trouble, random)?,
         Fault::DiskFull(server) => disk_full(target, server)?,
         Fault::DiskFullFile => disk_full_file(target)?,
-        Fault::SplitBrain => split_brain(target)?,
+        Fault::SplitBrain => split_brain(target, false)?,
+        Fault::SplitBrainUnheard => split_brain(target, true)?,
     };
     struck.findings.extend(target.heal()?);
     Ok(struck)
@@ -280,7 +287,8 @@ fn complaints(log: &Path) -> usize {
         .count()
 }
 
-fn split_brain(target: &mut Target) -> Result<Struck, Error> {
+/// With `unheard`, PostgreSQL stands still while the old writer wakes and is asked for its state.
+fn split_brain(target: &mut Target, unheard: bool) -> Result<Struck, Error> {
     let (serves, writer) = aim(target, Parts::SERVICE)?;
     assert!(target.services.len() == 2, "a split brain needs a standby");
     let standby = 1 - writer;
@@ -291,8 +299,18 @@ fn split_brain(target: &mut Target) -> Result<Struck, Error> {
     let took = paused.elapsed();
     // The new writer works for a moment before the old one wakes.
     sleep(Duration::from_millis(500));
-    target.services[writer].resume()?;
     let mut struck = Struck { told: format!("taken over after {:.1} s", took.as_secs_f64()), ..Struck::default() };
+    if unheard {
+        struck.shown.extend(show(target, standby));
+        servers(target).postgres.pause()?;
+        let away = vec![(Rests::Log, Instant::now())];
+        target.services[writer].resume()?;
+        struck.shown.extend(show(target, writer));
+        struck.outages = ended(away);
+        servers(target).postgres.resume()?;
+    } else {
+        target.services[writer].resume()?;
+    }
     match target.services[writer].wait_exit(GIVES_UP_WITHIN) {
         Ok(status) if status.code() == Some(5) => struck.effective = serves,
         Ok(status) => struck.findings.push(format!("the woken writer ended with {status}, not with code 5")),
@@ -302,4 +320,10 @@ fn split_brain(target: &mut Target) -> Result<Struck, Error> {
     woken.relaunch(&[])?;
     wait_until(READY_WITHIN, "the woken writer to stand by", || woken.readiness().is_some())?;
     Ok(struck)
+}
+
+/// The state that a service shows.
+fn show(target: &Target, service: usize) -> Option<Shown> {
+    let (http, url) = (answers::client(ANSWERS_WITHIN), target.services[service].base_url());
+    target.runtime.block_on(watch::shown(&http, &url))
 }

@@ -8,7 +8,8 @@ use reqwest::Client;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::history::{History, Projected, Shown};
+use crate::answers;
+use crate::history::{History, Projected, Shown, Span};
 use crate::load::Shared;
 
 /// Hashing a ledger takes milliseconds of the service's time.
@@ -19,18 +20,23 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Asks each service for its row and the hash of what it shows there.
 pub(crate) async fn watch_services(shared: Arc<Shared>) -> History {
     let mut history = History::default();
-    let Ok(http) = Client::builder().timeout(ANSWER_WITHIN).build() else { return history };
+    let http = answers::client(ANSWER_WITHIN);
     while !shared.is_stopped() {
         for url in &shared.urls {
-            let Ok(answer) = http.get(format!("{url}/api/debug/hash/")).send().await else { continue };
-            let Ok(body) = answer.json::<Value>().await else { continue };
-            if let (Some(seq), Some(hash)) = (body["seq"].as_u64(), body["ledger_hash"].as_str()) {
-                history.shown.push(Shown { at: Instant::now(), seq, ledger_hash: hash.to_owned() });
-            }
+            history.shown.extend(shown(&http, url).await);
         }
         sleep(LOOK_AT_SERVICES).await;
     }
     history
+}
+
+/// The row and the hash that a service shows, if it shows any.
+pub(crate) async fn shown(http: &Client, url: &str) -> Option<Shown> {
+    let from = Instant::now();
+    let answer = http.get(format!("{url}/api/debug/hash/")).send().await.ok()?;
+    let body: Value = answer.json().await.ok()?;
+    let span = Span { from, to: Instant::now() };
+    Some(Shown { span, seq: body["seq"].as_u64()?, ledger_hash: body["ledger_hash"].as_str()?.to_owned() })
 }
 
 /// Asks Redis for the row that it shows.

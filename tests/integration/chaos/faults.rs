@@ -44,7 +44,7 @@ fn a_broken_network_loses_nothing() {
 
 #[test]
 fn two_writers_are_one() {
-    let faults = [Fault::SplitBrain, Fault::Kill(Parts::SERVICE), Fault::SplitBrain];
+    let faults = [Fault::SplitBrain, Fault::Kill(Parts::SERVICE), Fault::SplitBrainUnheard];
     survives(&Round { standby: true, ..round(build(Mode::Full), &faults, 6) });
 }
 

@@ -1,6 +1,6 @@
 //! The checker itself: a true history of a true log passes, and each planted lie is found.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chaos::check::{Checker, Report};
 use chaos::history::{
@@ -8,9 +8,10 @@ use chaos::history::{
 };
 use journal::position::{Epoch, StreamId};
 use journal::{Position, Record, encoding};
-use matching::command::{CancelOrder, ListInstrument};
+use matching::command::{AdvanceTime, CancelOrder, ListInstrument};
 use matching::{
     Account, Command, CommandId, Engine, Event, Instrument, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol,
+    TimeInForce,
 };
 
 /// A log that is written row by row; `edit` falsifies the events of the rows that it is given.
@@ -105,7 +106,7 @@ fn true_history(script: &Script) -> History {
             refused,
         ],
         cancels: vec![CancelSent { order_id: 1, span: span(), answer: cancelled }],
-        shown: vec![Shown { at: Instant::now(), seq: 4, ledger_hash: script.engine.ledger().hash().to_string() }],
+        shown: vec![Shown { span: span(), seq: 4, ledger_hash: script.engine.ledger().hash().to_string() }],
         projected: vec![Projected { at: Instant::now(), seq: 4, chain: end.chain.to_string() }],
         outages: Vec::new(),
         crashes: Vec::new(),
@@ -247,6 +248,43 @@ fn what_was_told_before_its_commit_is_found() {
     {
         found(&report, what);
     }
+}
+
+/// Of two orders whose time has come one is still there.
+#[test]
+fn an_order_that_outlives_its_time_is_found() {
+    let mut until = order(8, Side::Buy, "1", "3", None);
+    if let Command::NewOrder(new) = &mut until {
+        (new.order.time_in_force, new.order.expire_at) = (TimeInForce::Gtd, Micros::new(6_000));
+    }
+    let (later, expiry) = (order(9, Side::Buy, "1", "3", None), Command::AdvanceTime(AdvanceTime {}));
+    let after = |last: Command| [commands(), vec![until.clone(), last]].concat();
+    let history = true_history(&Script::true_one());
+    assert!(check(&Script::of(after(expiry), |_, _| {}).rows, &history).findings.is_empty());
+    found(&check(&Script::of(after(later), |_, _| {}).rows, &history), "row 6: order 8 was due");
+}
+
+/// A state without a row that somebody was told of before; who asked before that may be shown it.
+#[test]
+fn a_stale_state_is_found() {
+    let script = Script::true_one();
+    let (before, now) = (span(), span());
+    let later = Span { from: now.to + Duration::from_secs(1), to: now.to + Duration::from_secs(1) };
+    let ledger_hash = Script::of(commands()[..3].to_vec(), |_, _| {}).engine.ledger().hash().to_string();
+    let history = |asked: Span| {
+        let mut history = true_history(&script);
+        history.shown.push(Shown { span: asked, seq: 3, ledger_hash: ledger_hash.clone() });
+        history
+    };
+    assert!(check(&script.rows, &history(before)).findings.is_empty());
+    found(&check(&script.rows, &history(later)), "stale state of row 3: row 4");
+    let mut told = history(later);
+    told.shown.remove(0);
+    found(&check(&script.rows, &told), "stale state of row 3: row 4");
+    told.cancels.clear();
+    assert!(check(&script.rows, &told).findings.is_empty());
+    told.shown[0].seq = 2;
+    found(&check(&script.rows, &told), "stale state of row 2: row 3");
 }
 
 /// One order of a client under two ids.
