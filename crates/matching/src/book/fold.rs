@@ -49,7 +49,7 @@ impl Book {
     fn fold_accepted(&mut self, order: &Placed, priority: SymbolSeq) {
         let order_id = order.order_id;
         assert!(priority == self.symbol_seq, "order {order_id} has place {priority} at event {}", self.symbol_seq);
-        if let Some(partner) = order.linked_order_id {
+        if let Some(partner) = order.extras.linked_order_id {
             let partner = self.orders.slot_of(partner);
             self.orders.rare_or_default(partner).linked = Some(order_id);
         }
@@ -58,10 +58,10 @@ impl Book {
             return;
         }
         let rare = Rare {
-            metadata: order.metadata.clone(),
-            display: order.display_quantity,
-            displayed: order.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
-            linked: order.linked_order_id,
+            metadata: order.extras.metadata.clone(),
+            display: order.extras.display_quantity,
+            displayed: order.extras.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
+            linked: order.extras.linked_order_id,
             wait: None,
         };
         let open = Open {

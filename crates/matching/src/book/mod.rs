@@ -23,7 +23,7 @@ mod whole;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use image::{BookImage, OpenImage};
-pub use messages::{BookCommand, BookEvent, Ended, Indication, Owner, Placed, Selection, Traded};
+pub use messages::{BookCommand, BookEvent, Ended, Extra, Extras, Indication, Owner, Placed, Selection, Traded};
 pub(crate) use orders::Wait;
 
 use crate::instrument::Instrument;

@@ -28,9 +28,9 @@ impl Placed {
             order_type: self.order_type,
             time_in_force: self.time_in_force,
             limit: self.price,
-            stop: self.stop_price,
-            delta: self.trailing_delta,
-            reference: last.filter(|_| self.trailing_delta.is_some()),
+            stop: self.extras.stop_price,
+            delta: self.extras.trailing_delta,
+            reference: last.filter(|_| self.extras.trailing_delta.is_some()),
         })
     }
 }
@@ -42,7 +42,7 @@ impl Book {
             self.emit(BookEvent::Rejected { order, symbol_seq: number, reason }, out);
             return;
         }
-        let linked = order.linked_order_id;
+        let linked = order.extras.linked_order_id;
         if let Some(partner) = linked {
             let partner = self.orders.slot_of(partner);
             self.orders.rare_or_default(partner).linked = Some(order.order_id);
@@ -64,17 +64,17 @@ impl Book {
             bound,
             quantity: order.quantity,
             remaining: order.quantity,
-            quote: order.quote_quantity,
+            quote: order.extras.quote_quantity,
             priority: number,
             rests: !order.is_immediate(),
             whole: order.time_in_force == TimeInForce::Fok,
-            least: order.min_quantity,
+            least: order.extras.min_quantity,
             prevention: order.self_trade_prevention,
             post_only: order.post_only,
-            display: order.display_quantity,
+            display: order.extras.display_quantity,
             linked,
             index: self.prevented_index(order.self_trade_prevention, order.account.as_ref()),
-            owner: Owner { account: order.account.clone(), metadata: order.metadata.clone() },
+            owner: Owner { account: order.account.clone(), metadata: order.extras.metadata.clone() },
         };
         self.emit(BookEvent::Accepted { order, priority: number }, out);
         self.enter(incoming, out);
@@ -85,13 +85,13 @@ impl Book {
         let waits = order.order_type.waits();
         let forbidden = match self.phase {
             Phase::CancelOnly | Phase::Closed => true,
-            Phase::PostOnly | Phase::Auction => !waits && (order.is_immediate() || order.min_quantity.is_some()),
+            Phase::PostOnly | Phase::Auction => !waits && (order.is_immediate() || order.extras.min_quantity.is_some()),
             Phase::Continuous => false,
         };
         if forbidden {
             return Some(Reason::PhaseForbids);
         }
-        if order.linked_order_id.is_some_and(|partner| !self.can_link(order, partner)) {
+        if order.extras.linked_order_id.is_some_and(|partner| !self.can_link(order, partner)) {
             return Some(Reason::LinkNotPossible);
         }
         if let (Some(account), Some(most)) = (&order.account, self.instrument.max_open_orders())
@@ -159,10 +159,10 @@ impl Book {
     /// Puts an order among those that wait for a trade.
     pub(super) fn insert_waiting(&mut self, order: &Placed, wait: Wait, priority: crate::units::SymbolSeq) {
         let rare = Rare {
-            metadata: order.metadata.clone(),
-            display: order.display_quantity,
-            displayed: order.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
-            linked: order.linked_order_id,
+            metadata: order.extras.metadata.clone(),
+            display: order.extras.display_quantity,
+            displayed: order.extras.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
+            linked: order.extras.linked_order_id,
             wait: Some(wait),
         };
         let open = Open {
