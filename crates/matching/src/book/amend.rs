@@ -1,13 +1,12 @@
 //! Orders that are changed. No more of it at the same price keeps its place; anything else comes to the book anew.
 
 use crate::instrument::MAX_TRANCHES;
-use crate::order::SelfTradePrevention;
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::units::{CommandId, OrderId, Price, Quantity, Seq};
 
 use super::incoming::Incoming;
-use super::messages::{BookEvent, Owner};
+use super::messages::BookEvent;
 use super::orders::{NONE, Open, Rare, Slot};
 use super::{Book, TakenOut};
 
@@ -153,25 +152,15 @@ impl Book {
         quantity: Quantity,
         out: &mut Vec<BookEvent>,
     ) {
-        let TakenOut { open, rare, account, .. } = self.take_out(slot);
+        let TakenOut { open, rare, .. } = self.take_out(slot);
         let Rare { metadata, display, linked, .. } = rare.unwrap_or_default();
-        let Open { order_id, side, prevention, post_only, .. } = open;
+        let Open { order_id, side, prevention, post_only, account, .. } = open;
         let remaining = quantity - (open.quantity - open.remaining);
-        let (priority, owner) = (self.symbol_seq.next(), Owner { account, metadata });
-        let amended = BookEvent::Amended {
-            command_id,
-            order_id,
-            price: limit,
-            quantity,
-            remaining,
-            priority,
-            owner: owner.clone(),
-        };
-        self.emit(amended, out);
+        let (priority, owner) = (self.symbol_seq.next(), self.owner(account, metadata.clone()));
+        self.emit(BookEvent::Amended { command_id, order_id, price: limit, quantity, remaining, priority, owner }, out);
         let Some(bound) = limit else { panic!("order {order_id} stands in a level without a price") };
-        let index = self.prevented_index(prevention, owner.account.as_ref());
         self.enter(
-            Incoming {
+            &mut Incoming {
                 order_id,
                 side,
                 limit,
@@ -187,8 +176,8 @@ impl Book {
                 post_only,
                 display,
                 linked,
-                index: if prevention == SelfTradePrevention::None { NONE } else { index },
-                owner,
+                account,
+                metadata,
             },
             out,
         );

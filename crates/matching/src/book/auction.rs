@@ -7,9 +7,9 @@ use std::cmp::Reverse;
 use crate::phase::Phase;
 use crate::units::{Price, Quantity, Side};
 
-use super::Book;
 use super::messages::{BookEvent, Indication, Traded};
 use super::orders::{NONE, Open, Slot};
+use super::{Book, TakenOut};
 
 impl Book {
     /// What an auction that ended now would give; none while no orders cross.
@@ -114,7 +114,8 @@ impl Book {
         }
         for (slot, remaining) in [(older, maker_remaining), (younger, taker_remaining)] {
             if remaining.is_zero() {
-                self.take_out(slot);
+                let TakenOut { open, .. } = self.take_out(slot);
+                self.accounts.remove(open.account);
             }
         }
     }

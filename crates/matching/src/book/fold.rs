@@ -97,11 +97,10 @@ impl Book {
         priority: SymbolSeq,
         change: impl FnOnce(&mut Open, &mut Rare, Option<Price>) -> (Open, Option<Price>),
     ) {
-        let TakenOut { mut open, rare, limit, account } = self.take_out(slot);
+        let TakenOut { mut open, rare, limit } = self.take_out(slot);
         let mut rare = rare.unwrap_or_default();
         let (open, limit) = change(&mut open, &mut rare, limit);
-        let account = self.accounts.add(account.as_ref());
-        let open = Open { priority, changed: self.seq, previous: NONE, next: NONE, level: NONE, account, ..open };
+        let open = Open { priority, changed: self.seq, previous: NONE, next: NONE, level: NONE, ..open };
         let moved = self.orders.insert(open, Some(rare));
         self.put(moved, limit);
         self.orders.show_tranche(moved);

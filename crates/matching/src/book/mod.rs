@@ -27,6 +27,7 @@ pub use messages::{BookCommand, BookEvent, Ended, Extra, Extras, Indication, Own
 pub(crate) use orders::Wait;
 
 use crate::instrument::Instrument;
+use crate::names::Metadata;
 use crate::phase::Phase;
 use crate::symbol::Symbol;
 use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
@@ -204,14 +205,15 @@ impl Book {
     /// Whose an order is and what its client says about it.
     #[inline]
     fn owner_of(&self, slot: Slot) -> Owner {
-        let order = self.orders.get(slot);
-        let account = if order.account == NONE { None } else { self.accounts.name(order.account).cloned() };
-        let metadata =
-            if order.rare == NONE { None } else { self.orders.rare(slot).and_then(|rare| rare.metadata.clone()) };
-        Owner { account, metadata }
+        self.owner(self.orders.get(slot).account, self.orders.rare(slot).and_then(|rare| rare.metadata.clone()))
     }
 
-    /// Takes an order out of the book, wherever it is. An order that is linked with it stays linked.
+    #[inline]
+    fn owner(&self, account: u32, metadata: Option<Metadata>) -> Owner {
+        Owner { account: self.accounts.name(account).cloned(), metadata }
+    }
+
+    /// Takes an order out of the book, wherever it is. It stays its account's, and linked with what it is linked with.
     fn take_out(&mut self, slot: Slot) -> TakenOut {
         // Read whole before a part of it is written: a core cannot hand on what it has not yet written in one piece.
         let open = *self.orders.get(slot);
@@ -222,17 +224,18 @@ impl Book {
             self.waiting.remove(&self.orders, slot);
         }
         let rare = self.orders.remove(slot);
-        let account = self.accounts.remove(open.account);
-        TakenOut { open, rare, limit, account }
+        TakenOut { open, rare, limit }
     }
 
     /// Takes an order out of the book for good.
     fn end(&mut self, slot: Slot) -> Ended {
-        let TakenOut { open, rare, limit, account } = self.take_out(slot);
-        let Rare { metadata, linked, .. } = rare.unwrap_or_default();
-        self.unlink(linked);
-        let Open { order_id, side, remaining, .. } = open;
-        let owner = Owner { account, metadata };
+        let TakenOut { open: Open { order_id, side, remaining, account, .. }, rare, limit } = self.take_out(slot);
+        let metadata = rare.and_then(|rare| {
+            self.unlink(rare.linked);
+            rare.metadata
+        });
+        let owner = self.owner(account, metadata);
+        self.accounts.remove(account);
         Ended { order_id, side, remaining, released: released(side, limit, remaining, None), owner }
     }
 
@@ -257,7 +260,6 @@ struct TakenOut {
     open: Open,
     rare: Option<Rare>,
     limit: Option<Price>,
-    account: Option<crate::names::Account>,
 }
 
 /// What the owner of an order that ends gets back: of a sale the rest; of a purchase what the rest would have cost at its

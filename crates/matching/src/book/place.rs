@@ -1,14 +1,14 @@
 //! Orders that come to the book: new, or woken by a trade.
 
-use crate::order::{OrderType, SelfTradePrevention, TimeInForce};
+use crate::order::{OrderType, TimeInForce};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::units::{OrderId, Price, Side};
 
 use super::incoming::Incoming;
-use super::messages::{BookEvent, Ended, Owner, Placed};
+use super::messages::{BookEvent, Placed};
 use super::orders::{NONE, Open, Rare, Wait};
-use super::{Book, TakenOut, released};
+use super::{Book, TakenOut};
 
 impl Placed {
     /// Whether it is never in the book once it has come: it trades at once or not at all.
@@ -57,7 +57,7 @@ impl Book {
         }
         let market = order.order_type == OrderType::Market;
         let bound = if market { self.market_bound(order.side) } else { order.price.unwrap_or(Price::ONE) };
-        let incoming = Incoming {
+        let mut incoming = Incoming {
             order_id: order.order_id,
             side: order.side,
             limit: order.price,
@@ -73,11 +73,11 @@ impl Book {
             post_only: order.post_only,
             display: order.extras.display_quantity,
             linked,
-            index: self.prevented_index(order.self_trade_prevention, order.account.as_ref()),
-            owner: Owner { account: order.account.clone(), metadata: order.extras.metadata.clone() },
+            account: self.accounts.add(order.account.as_ref()),
+            metadata: order.extras.metadata.clone(),
         };
         self.emit(BookEvent::Accepted { order, priority: number }, out);
-        self.enter(incoming, out);
+        self.enter(&mut incoming, out);
     }
 
     /// Why the book does not take an order; in the order in which the reasons are given.
@@ -147,15 +147,6 @@ impl Book {
             && (order.order_type.waits() || self.orders.wait(slot).is_some())
     }
 
-    /// The number by which an order knows its own among those it meets; none where it does not care.
-    pub(super) fn prevented_index(
-        &self,
-        prevention: SelfTradePrevention,
-        account: Option<&crate::names::Account>,
-    ) -> u32 {
-        if prevention == SelfTradePrevention::None { NONE } else { self.accounts.find(account) }
-    }
-
     /// Puts an order among those that wait for a trade.
     pub(super) fn insert_waiting(&mut self, order: &Placed, wait: Wait, priority: crate::units::SymbolSeq) {
         let rare = Rare {
@@ -196,20 +187,14 @@ impl Book {
         // The order that it is linked with may have traded or been triggered since it was woken.
         let Some(slot) = self.orders.find(order_id) else { return };
         let Some(wait) = self.orders.wait(slot) else { panic!("order {order_id} is woken twice") };
-        let TakenOut { open, rare, limit, account } = self.take_out(slot);
+        let TakenOut { open, rare, limit } = self.take_out(slot);
         let Rare { metadata, display, linked, .. } = rare.unwrap_or_default();
-        let owner = Owner { account, metadata };
+        let Open { side, quantity, remaining, prevention, account, .. } = open;
         let priority = self.symbol_seq.next();
-        self.emit(BookEvent::Triggered { order_id, price, priority, owner: owner.clone() }, out);
+        let owner = self.owner(account, metadata.clone());
+        self.emit(BookEvent::Triggered { order_id, price, priority, owner }, out);
         self.cancel_linked(linked, out);
-        let Open { side, quantity, remaining, prevention, .. } = open;
-        if let Some(limit) = limit.filter(|limit| self.is_outside_band(*limit)) {
-            let released = released(side, Some(limit), remaining, None);
-            let ended = Ended { order_id, side, remaining, released, owner };
-            self.emit(BookEvent::Expired { ended, reason: Reason::OutsidePriceBand }, out);
-            return;
-        }
-        let incoming = Incoming {
+        let mut incoming = Incoming {
             order_id,
             side,
             limit,
@@ -225,9 +210,14 @@ impl Book {
             post_only: open.post_only,
             display,
             linked: None,
-            index: self.prevented_index(prevention, owner.account.as_ref()),
-            owner,
+            account,
+            metadata,
         };
-        self.enter(incoming, out);
+        if limit.is_some_and(|limit| self.is_outside_band(limit)) {
+            let ended = self.end_incoming(&mut incoming);
+            self.emit(BookEvent::Expired { ended, reason: Reason::OutsidePriceBand }, out);
+            return;
+        }
+        self.enter(&mut incoming, out);
     }
 }

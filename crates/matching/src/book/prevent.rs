@@ -31,7 +31,8 @@ impl Book {
                     return true;
                 }
                 (taker.quantity, taker.remaining) = (taker.quantity - both, taker.remaining - both);
-                let (quantity, remaining, owner) = (taker.quantity, taker.remaining, taker.owner.clone());
+                let (quantity, remaining) = (taker.quantity, taker.remaining);
+                let owner = self.owner(taker.account, taker.metadata.clone());
                 self.emit(BookEvent::Reduced { order_id: taker.order_id, quantity, remaining, owner }, out);
                 false
             }
