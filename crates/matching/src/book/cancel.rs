@@ -15,14 +15,13 @@ impl Book {
         reason_text: Option<String>,
         out: &mut Vec<BookEvent>,
     ) {
-        let event = match self.orders.find(order_id) {
+        match self.orders.remove_id(order_id) {
             Some(slot) => {
-                let (ended, command_id) = (self.end(slot), Some(command_id));
-                BookEvent::Cancelled { ended, command_id, reason: Reason::ByUser, reason_text }
+                let (ended, command_id) = (self.end_away(slot), Some(command_id));
+                self.emit(BookEvent::Cancelled { ended, command_id, reason: Reason::ByUser, reason_text }, out);
             }
-            None => BookEvent::CancelRejected { command_id, order_id },
-        };
-        self.emit(event, out);
+            None => self.emit(BookEvent::CancelRejected { command_id, order_id }, out),
+        }
     }
 
     /// Cancels the orders of a selection, oldest place first, those that wait among them.

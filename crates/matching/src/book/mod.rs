@@ -215,6 +215,13 @@ impl Book {
 
     /// Takes an order out of the book, wherever it is. It stays its account's, and linked with what it is linked with.
     fn take_out(&mut self, slot: Slot) -> TakenOut {
+        self.orders.remove_id(self.orders.get(slot).order_id);
+        self.take_away(slot)
+    }
+
+    /// Takes out an order whose id is taken away.
+    #[inline]
+    fn take_away(&mut self, slot: Slot) -> TakenOut {
         // Read whole before a part of it is written: a core cannot hand on what it has not yet written in one piece.
         let open = *self.orders.get(slot);
         let limit = self.limit_of(slot);
@@ -229,7 +236,14 @@ impl Book {
 
     /// Takes an order out of the book for good.
     fn end(&mut self, slot: Slot) -> Ended {
-        let TakenOut { open: Open { order_id, side, remaining, account, .. }, rare, limit } = self.take_out(slot);
+        self.orders.remove_id(self.orders.get(slot).order_id);
+        self.end_away(slot)
+    }
+
+    /// Takes an order whose id is taken away out of the book for good.
+    #[inline]
+    fn end_away(&mut self, slot: Slot) -> Ended {
+        let TakenOut { open: Open { order_id, side, remaining, account, .. }, rare, limit } = self.take_away(slot);
         let metadata = rare.and_then(|rare| {
             self.unlink(rare.linked);
             rare.metadata

@@ -2,7 +2,11 @@
 //!
 //! What matching reads lies together in [`Open`]; what few orders have lies apart in [`Rare`].
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Metadata;
@@ -96,7 +100,8 @@ impl Wait {
 pub(super) struct Orders {
     slots: Vec<Open>,
     free: Vec<Slot>,
-    by_id: FxHashMap<OrderId, Slot>,
+    /// The places by the orders' ids, which are looked up where the orders are: so the table is small enough for the cache.
+    by_id: HashTable<Slot>,
     rare: Vec<Rare>,
     free_rare: Vec<u32>,
 }
@@ -106,14 +111,15 @@ impl Orders {
         Orders {
             slots: Vec::with_capacity(INITIAL_ORDERS),
             free: Vec::new(),
-            by_id: FxHashMap::with_capacity_and_hasher(INITIAL_ORDERS, Default::default()),
+            by_id: HashTable::with_capacity(INITIAL_ORDERS),
             rare: Vec::new(),
             free_rare: Vec::new(),
         }
     }
 
+    #[inline]
     pub(super) fn find(&self, order_id: OrderId) -> Option<Slot> {
-        self.by_id.get(&order_id).copied()
+        self.by_id.find(hash(order_id), |slot| self.get(*slot).order_id == order_id).copied()
     }
 
     /// # Panics
@@ -193,20 +199,25 @@ impl Orders {
         let order_id = open.order_id;
         let rare = rare.map_or(NONE, |rare| self.occupy_rare(rare));
         let open = Open { rare, ..open };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = open;
+        let slots = &mut self.slots;
+        let id_at = |slot: &Slot| slots[*slot as usize].order_id;
+        match self.by_id.entry(hash(order_id), |slot| id_at(slot) == order_id, |slot| hash(id_at(slot))) {
+            Entry::Occupied(_) => panic!("order {order_id} is open already"),
+            Entry::Vacant(place) => {
+                let slot = match self.free.pop() {
+                    Some(slot) => {
+                        slots[slot as usize] = open;
+                        slot
+                    }
+                    None => {
+                        slots.push(open);
+                        index_of(slots.len() - 1)
+                    }
+                };
+                place.insert(slot);
                 slot
             }
-            None => {
-                let slot = index_of(self.slots.len());
-                self.slots.push(open);
-                slot
-            }
-        };
-        let twin = self.by_id.insert(order_id, slot);
-        assert!(twin.is_none(), "order {order_id} is open already");
-        slot
+        }
     }
 
     fn occupy_rare(&mut self, rare: Rare) -> u32 {
@@ -222,10 +233,17 @@ impl Orders {
         }
     }
 
-    /// Takes an order away; what it had that is rare.
+    /// Takes an order's id away, before [`Orders::remove`]; its place, if it is open.
+    #[inline]
+    pub(super) fn remove_id(&mut self, order_id: OrderId) -> Option<Slot> {
+        let slots = &self.slots;
+        let entry = self.by_id.find_entry(hash(order_id), |slot| slots[*slot as usize].order_id == order_id).ok()?;
+        Some(entry.remove().0)
+    }
+
+    /// Takes an order away whose id is taken away; what it had that is rare.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Rare> {
-        let Open { order_id, rare, .. } = *self.get(slot);
-        self.by_id.remove(&order_id);
+        let rare = self.get(slot).rare;
         self.free.push(slot);
         (rare != NONE).then(|| {
             self.free_rare.push(rare);
@@ -237,9 +255,13 @@ impl Orders {
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.slots.iter().enumerate().filter_map(|(index, open)| {
             let slot = index as Slot;
-            (self.by_id.get(&open.order_id) == Some(&slot)).then_some(slot)
+            (self.find(open.order_id) == Some(slot)).then_some(slot)
         })
     }
+}
+
+fn hash(order_id: OrderId) -> u64 {
+    FxBuildHasher.hash_one(order_id)
 }
 
 /// A place in a slab that has so many.
