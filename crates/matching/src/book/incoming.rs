@@ -10,7 +10,7 @@ use crate::units::{OrderId, Price, QUANTITY_LIMIT, Quantity, Side, SymbolSeq};
 
 use super::messages::{BookEvent, Ended, Traded};
 use super::orders::{NONE, Open, Rare, Slot};
-use super::{Book, TakenOut, released};
+use super::{Book, released};
 
 /// An order that comes to the book.
 pub(super) struct Incoming {
@@ -71,8 +71,7 @@ impl Book {
         if self.phase == Phase::Continuous {
             if let Some(reason) = self.unmet(incoming) {
                 self.unlink(incoming.linked);
-                let ended = self.end_incoming(incoming);
-                self.emit(BookEvent::Expired { ended, reason }, out);
+                self.end_incoming(incoming, out, |ended| BookEvent::Expired { ended, reason });
                 return;
             }
             outcome = self.trade(incoming, out);
@@ -81,27 +80,35 @@ impl Book {
             Outcome::Done => self.accounts.remove(incoming.account),
             Outcome::Prevented => {
                 self.unlink(incoming.linked);
-                let (ended, reason) = (self.end_incoming(incoming), Reason::SelfTrade);
-                self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
+                let reason = Reason::SelfTrade;
+                self.end_incoming(incoming, out, |ended| BookEvent::Cancelled {
+                    ended,
+                    command_id: None,
+                    reason,
+                    reason_text: None,
+                });
             }
-            Outcome::Spent => {
-                let ended = self.end_incoming(incoming);
-                self.emit(BookEvent::Filled(ended), out);
-            }
+            Outcome::Spent => self.end_incoming(incoming, out, BookEvent::Filled),
             Outcome::Left if incoming.rests => self.rest(incoming),
             Outcome::Left => {
-                let ended = self.end_incoming(incoming);
-                self.emit(BookEvent::Expired { ended, reason: Reason::Unfilled }, out);
+                self.end_incoming(incoming, out, |ended| BookEvent::Expired { ended, reason: Reason::Unfilled });
             }
         }
     }
 
     /// An order on its way comes to its end.
-    pub(super) fn end_incoming(&mut self, incoming: &mut Incoming) -> Ended {
-        let owner = self.owner(incoming.account, incoming.metadata.take());
-        self.accounts.remove(incoming.account);
-        let Incoming { order_id, side, limit, remaining, quote, .. } = *incoming;
-        Ended { order_id, side, remaining, released: released(side, limit, remaining, quote), owner }
+    pub(super) fn end_incoming(
+        &mut self,
+        incoming: &mut Incoming,
+        out: &mut Vec<BookEvent>,
+        event: impl FnOnce(Ended) -> BookEvent,
+    ) {
+        let Incoming { order_id, side, limit, remaining, quote, account, .. } = *incoming;
+        self.emit(out, |book| {
+            let owner = book.owner(account, incoming.metadata.take());
+            event(Ended { order_id, side, remaining, released: released(side, limit, remaining, quote), owner })
+        });
+        self.accounts.remove(account);
     }
 
     fn trade(&mut self, taker: &mut Incoming, out: &mut Vec<BookEvent>) -> Outcome {
@@ -163,28 +170,28 @@ impl Book {
             None => taker.remaining = taker.remaining - quantity,
             Some(quote) => *quote -= price.times(quantity),
         }
-        let (maker, owner) = (self.owner_of(slot), self.owner(taker.account, taker.metadata.clone()));
         let (maker_order_id, maker_remaining) = self.fill(slot, quantity);
         let shown = if is_planted(Bug::TakersPrice) { taker.limit.unwrap_or(price) } else { price };
         let improvement = match (taker.side, taker.limit) {
             (Side::Buy, Some(limit)) => u128::from(limit.units() - price.units()) * u128::from(quantity.units()),
             _ => 0,
         };
-        let traded = BookEvent::Traded(Traded {
-            price: shown,
-            quantity,
-            maker_order_id,
-            taker_order_id: taker.order_id,
-            taker_side: taker.side,
-            maker_remaining,
-            taker_remaining: taker.remaining,
-            taker_quote_remaining: taker.quote,
-            improvement,
-            auction: false,
-            maker,
-            taker: owner,
+        self.emit(out, |book| {
+            BookEvent::Traded(Traded {
+                price: shown,
+                quantity,
+                maker_order_id,
+                taker_order_id: taker.order_id,
+                taker_side: taker.side,
+                maker_remaining,
+                taker_remaining: taker.remaining,
+                taker_quote_remaining: taker.quote,
+                improvement,
+                auction: false,
+                maker: book.owner_of(slot),
+                taker: book.owner(taker.account, taker.metadata.clone()),
+            })
         });
-        self.emit(traded, out);
         self.print(price);
         if self.orders.get(slot).rare != NONE {
             let linked = self.orders.rare_mut(slot).and_then(|rare| rare.linked.take());
@@ -195,8 +202,7 @@ impl Book {
             self.cancel_linked(linked, out);
         }
         if maker_remaining.is_zero() {
-            let TakenOut { open, .. } = self.take_out(slot);
-            self.accounts.remove(open.account);
+            self.remove(slot);
         } else if self.orders.get(slot).rare != NONE && self.orders.displayed(slot).is_zero() {
             self.replenish(slot, out);
         }
@@ -225,16 +231,25 @@ impl Book {
         self.orders.get_mut(slot).priority = priority;
         self.levels.append(&mut self.orders, slot, price);
         self.orders.show_tranche(slot);
-        let (order_id, displayed) = (self.orders.get(slot).order_id, self.orders.displayed(slot));
-        let owner = self.owner_of(slot);
-        self.emit(BookEvent::Replenished { order_id, displayed, priority, owner }, out);
+        self.emit(out, |book| {
+            let (order_id, displayed) = (book.orders.get(slot).order_id, book.orders.displayed(slot));
+            BookEvent::Replenished { order_id, displayed, priority, owner: book.owner_of(slot) }
+        });
     }
 
     /// Puts what is left of an order at the end of its level.
     pub(super) fn rest(&mut self, incoming: &mut Incoming) {
         let Incoming { order_id, remaining, .. } = *incoming;
         let Some(limit) = incoming.limit else { panic!("order {order_id} has no price to rest at") };
-        let open = Open {
+        let metadata = incoming.metadata.take();
+        let rare = if metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some() {
+            let displayed = incoming.display.map_or(remaining, |display| display.min(remaining));
+            let (display, linked) = (incoming.display, incoming.linked);
+            self.orders.insert_rare(Rare { metadata, display, displayed, linked, wait: None })
+        } else {
+            NONE
+        };
+        let slot = self.orders.insert(Open {
             order_id,
             quantity: incoming.quantity,
             remaining,
@@ -244,21 +259,11 @@ impl Book {
             next: NONE,
             level: NONE,
             account: incoming.account,
-            rare: NONE,
+            rare,
             side: incoming.side,
             prevention: incoming.prevention,
             post_only: incoming.post_only,
-        };
-        let metadata = incoming.metadata.take();
-        let is_rare = metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some();
-        let rare = is_rare.then(|| Rare {
-            metadata,
-            display: incoming.display,
-            displayed: incoming.display.map_or(remaining, |display| display.min(remaining)),
-            linked: incoming.linked,
-            wait: None,
         });
-        let slot = self.orders.insert(open, rare);
         self.levels.append(&mut self.orders, slot, limit);
     }
 }

@@ -39,7 +39,7 @@ impl Book {
     pub(super) fn place(&mut self, order: Placed, out: &mut Vec<BookEvent>) {
         let number = self.symbol_seq.next();
         if let Some(reason) = self.refusal(&order) {
-            self.emit(BookEvent::Rejected { order, symbol_seq: number, reason }, out);
+            self.emit(out, |_| BookEvent::Rejected { order, symbol_seq: number, reason });
             return;
         }
         let linked = order.extras.linked_order_id;
@@ -49,7 +49,7 @@ impl Book {
         }
         if let Some(wait) = order.wait(self.last) {
             self.insert_waiting(&order, wait, number);
-            self.emit(BookEvent::Accepted { order, priority: number }, out);
+            self.emit(out, |_| BookEvent::Accepted { order, priority: number });
             if let (Phase::Continuous, Some(last)) = (self.phase, self.last) {
                 self.waiting.wake(&self.orders, last);
             }
@@ -76,7 +76,7 @@ impl Book {
             account: self.accounts.add(order.account.as_ref()),
             metadata: order.extras.metadata.clone(),
         };
-        self.emit(BookEvent::Accepted { order, priority: number }, out);
+        self.emit(out, |_| BookEvent::Accepted { order, priority: number });
         self.enter(&mut incoming, out);
     }
 
@@ -166,12 +166,12 @@ impl Book {
             next: NONE,
             level: NONE,
             account: self.accounts.add(order.account.as_ref()),
-            rare: NONE,
+            rare: self.orders.insert_rare(rare),
             side: order.side,
             prevention: order.self_trade_prevention,
             post_only: order.post_only,
         };
-        let slot = self.orders.insert(open, Some(rare));
+        let slot = self.orders.insert(open);
         self.waiting.insert(&self.orders, slot);
     }
 
@@ -187,12 +187,13 @@ impl Book {
         // The order that it is linked with may have traded or been triggered since it was woken.
         let Some(slot) = self.orders.find(order_id) else { return };
         let Some(wait) = self.orders.wait(slot) else { panic!("order {order_id} is woken twice") };
-        let TakenOut { open, rare, limit } = self.take_out(slot);
-        let Rare { metadata, display, linked, .. } = rare.unwrap_or_default();
+        let TakenOut { open, rare: Rare { metadata, display, linked, .. }, limit } = self.take_out(slot);
         let Open { side, quantity, remaining, prevention, account, .. } = open;
         let priority = self.symbol_seq.next();
-        let owner = self.owner(account, metadata.clone());
-        self.emit(BookEvent::Triggered { order_id, price, priority, owner }, out);
+        self.emit(out, |book| {
+            let owner = book.owner(account, metadata.clone());
+            BookEvent::Triggered { order_id, price, priority, owner }
+        });
         self.cancel_linked(linked, out);
         let mut incoming = Incoming {
             order_id,
@@ -214,8 +215,8 @@ impl Book {
             metadata,
         };
         if limit.is_some_and(|limit| self.is_outside_band(limit)) {
-            let ended = self.end_incoming(&mut incoming);
-            self.emit(BookEvent::Expired { ended, reason: Reason::OutsidePriceBand }, out);
+            let reason = Reason::OutsidePriceBand;
+            self.end_incoming(&mut incoming, out, |ended| BookEvent::Expired { ended, reason });
             return;
         }
         self.enter(&mut incoming, out);
