@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each target uses one of them")]
 
 use journal::encoding::{self, LOG_FORMAT, STREAM_FORMAT};
-use matching::book::{Book, BookCommand, Placed, Selection};
+use matching::book::{Book, BookCommand, Extra, Placed, Selection};
 use matching::naive::NaiveBook;
 use matching::{
     Account, Command, CommandId, EngineImage, Instrument, InstrumentSpec, Micros, Order, OrderId, OrderType, Phase,
@@ -130,29 +130,31 @@ fn placed(number: u64, at: Option<Price>, size: Quantity, [other, flags, more, p
     let least = !(waits || by_quote || post_only || whole) && last & 24 == 24;
     let owner = account(flags >> 3);
     let may_link = owner.is_some() && order_type != OrderType::Market && (waits || !immediate) && last & 64 > 0;
+    let extra = Extra {
+        quote_quantity: by_quote.then(|| u128::from(size.units()) * 100 + u128::from(part)),
+        stop_price: Price::new(90 + u64::from(part % 21)).filter(|_| order_type.has_stop_price()),
+        trailing_delta: Price::new(1 + u64::from(part % 9)).filter(|_| order_type == OrderType::TrailingStop),
+        display_quantity: (order_type.has_limit() && !immediate && last & 128 > 0).then_some(some_part),
+        min_quantity: least.then_some(some_part),
+        linked_order_id: OrderId::new(u64::from(other) % number).filter(|id| may_link && id.get() > 0),
+        ..Extra::NONE
+    };
     Placed {
         order_id,
         side: if flags & 128 > 0 { Side::Buy } else { Side::Sell },
         order_type,
         price: at.filter(|_| order_type.has_limit()),
         quantity: if by_quote { Quantity::ZERO } else { size },
-        quote_quantity: by_quote.then(|| u128::from(size.units()) * 100 + u128::from(part)),
         time_in_force: match (immediate, last & 32 > 0) {
             (false, _) => TimeInForce::Gtc,
             (true, false) => TimeInForce::Ioc,
             (true, true) => TimeInForce::Fok,
         },
-        expire_at: None,
         post_only,
-        stop_price: Price::new(90 + u64::from(part % 21)).filter(|_| order_type.has_stop_price()),
-        trailing_delta: Price::new(1 + u64::from(part % 9)).filter(|_| order_type == OrderType::TrailingStop),
-        display_quantity: (order_type.has_limit() && !immediate && last & 128 > 0).then_some(some_part),
-        min_quantity: least.then_some(some_part),
         self_trade_prevention: stp,
-        linked_order_id: OrderId::new(u64::from(other) % number).filter(|id| may_link && id.get() > 0),
         account: owner,
         client_order_id: None,
-        metadata: None,
         received_at: Micros::ZERO,
+        extras: extra.into(),
     }
 }

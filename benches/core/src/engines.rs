@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use matching::book::{Book, BookCommand, BookEvent, Placed};
+use matching::book::{Book, BookCommand, BookEvent, Extras, Placed};
 use matching::{
     Account, CommandId, Instrument, InstrumentSpec, Micros, OrderId, OrderType, Price, Quantity, SelfTradePrevention,
     Seq, Side, TimeInForce,
@@ -65,21 +65,14 @@ impl<const OWNED: bool> Engine for Core<OWNED> {
                 order_type: OrderType::Limit,
                 price: Price::new(price),
                 quantity: Quantity::new(quantity).unwrap_or_default(),
-                quote_quantity: None,
                 time_in_force: TimeInForce::Gtc,
-                expire_at: None,
                 post_only: false,
-                stop_price: None,
-                trailing_delta: None,
-                display_quantity: None,
-                min_quantity: None,
                 self_trade_prevention: if OWNED { SelfTradePrevention::ExpireTaker } else { SelfTradePrevention::None },
-                linked_order_id: None,
                 // Buyers and sellers are different accounts, so that the trades are the same.
                 account: OWNED.then(|| self.accounts[index % 50 * 2 + usize::from(buys)].clone()),
                 client_order_id: None,
-                metadata: None,
                 received_at: Micros::ZERO,
+                extras: Extras::default(),
             }),
             Command::Cancel { index: of } => BookCommand::Cancel {
                 command_id: CommandId::new(index as u64 + 1).expect("an id"),

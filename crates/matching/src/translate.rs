@@ -1,7 +1,7 @@
 //! Between the units of a book and the decimals of the log: each event of a book as an event of the log, and back.
 
 use crate::amount::Amount;
-use crate::book::{BookEvent, Ended, Indication, Owner, Placed, Traded};
+use crate::book::{BookEvent, Ended, Extra, Indication, Owner, Placed, Traded};
 use crate::decimal::Decimal;
 use crate::event::{
     AmendRejected, AuctionIndicated, CancelRejected, Event, InstrumentUpdated, OrderAccepted, OrderAmended,
@@ -11,7 +11,7 @@ use crate::event::{
 use crate::instrument::{Instrument, MAX_TRANCHES};
 use crate::order::Order;
 use crate::reason::Reason;
-use crate::units::{Price, Quantity, Side, TradeId};
+use crate::units::{Micros, Price, Quantity, Side, TradeId};
 
 /// Whose the order of an event is. Of any event of one order: they share fields.
 macro_rules! owner {
@@ -35,49 +35,41 @@ macro_rules! ended {
     }};
 }
 
-/// An order in its instrument's units, or why it is none that its book may have.
-pub(crate) fn place(instrument: &Instrument, order: &Order) -> Result<Placed, Reason> {
+/// An order in its instrument's units, or why it is none that its book may have. `expire_at`: when it expires.
+pub(crate) fn place(instrument: &Instrument, order: &Order, expire_at: Option<Micros>) -> Result<Placed, Reason> {
     let price = |price: Option<Decimal>| price.map(|price| instrument.price(price)).transpose();
     let quantity = |quantity: Option<Decimal>| quantity.map(|quantity| instrument.quantity(quantity)).transpose();
-    let placed = Placed {
-        order_id: order.order_id,
-        side: order.side,
-        order_type: order.order_type,
-        price: price(order.price)?,
-        quantity: order.quantity.map_or(Ok(Quantity::ZERO), |quantity| instrument.whole_quantity(quantity))?,
+    let limit = price(order.price)?;
+    let whole = order.quantity.map_or(Ok(Quantity::ZERO), |quantity| instrument.whole_quantity(quantity))?;
+    let extra = Extra {
         quote_quantity: order.quote_quantity.map(|quote| instrument.quote(quote)).transpose()?,
-        time_in_force: order.time_in_force,
-        expire_at: order.expire_at,
-        post_only: order.post_only,
+        expire_at,
         stop_price: price(order.stop_price)?,
         trailing_delta: price(order.trailing_delta)?,
         display_quantity: quantity(order.display_quantity)?,
         min_quantity: quantity(order.min_quantity)?,
-        self_trade_prevention: order.self_trade_prevention,
         linked_order_id: order.linked_order_id,
-        account: order.account.clone(),
-        client_order_id: order.client_order_id.clone(),
         metadata: order.metadata.clone(),
-        received_at: order.received_at,
     };
-    let part = |part: Option<Quantity>| part.is_none_or(|part| part <= placed.quantity);
-    if !part(placed.display_quantity) || !part(placed.min_quantity) {
+    let part = |part: Option<Quantity>| part.is_none_or(|part| part <= whole);
+    if !part(extra.display_quantity) || !part(extra.min_quantity) {
         return Err(Reason::Incoherent);
     }
-    if let Some(display) = placed.display_quantity
-        && placed.quantity.units() > display.units().saturating_mul(MAX_TRANCHES)
+    if let Some(display) = extra.display_quantity
+        && whole.units() > display.units().saturating_mul(MAX_TRANCHES)
     {
         return Err(Reason::DisplayTooSmall);
     }
-    let notional = placed.price.map(|price| price.times(placed.quantity)).or(placed.quote_quantity);
+    let notional = limit.map(|price| price.times(whole)).or(extra.quote_quantity);
     notional.map_or(Ok(()), |notional| instrument.check_notional(notional))?;
-    Ok(placed)
+    Ok(placed(order, limit, whole, extra))
 }
 
 /// An order of a book as it stands in the log.
 fn order(instrument: &Instrument, placed: Placed) -> Order {
     let price = |price: Option<Price>| price.map(|price| instrument.price_decimal(price));
     let quantity = |quantity: Option<Quantity>| quantity.map(|quantity| instrument.quantity_decimal(quantity));
+    let extra = &*placed.extras;
     Order {
         order_id: placed.order_id,
         symbol: instrument.symbol(),
@@ -86,19 +78,19 @@ fn order(instrument: &Instrument, placed: Placed) -> Order {
         price: price(placed.price),
         quantity: quantity(Some(placed.quantity).filter(|quantity| !quantity.is_zero())),
         // It came as a decimal.
-        quote_quantity: placed.quote_quantity.and_then(|quote| instrument.quote_amount(quote).to_decimal()),
+        quote_quantity: extra.quote_quantity.and_then(|quote| instrument.quote_amount(quote).to_decimal()),
         time_in_force: placed.time_in_force,
-        expire_at: placed.expire_at,
+        expire_at: extra.expire_at,
         post_only: placed.post_only,
-        stop_price: price(placed.stop_price),
-        trailing_delta: price(placed.trailing_delta),
-        display_quantity: quantity(placed.display_quantity),
-        min_quantity: quantity(placed.min_quantity),
+        stop_price: price(extra.stop_price),
+        trailing_delta: price(extra.trailing_delta),
+        display_quantity: quantity(extra.display_quantity),
+        min_quantity: quantity(extra.min_quantity),
         self_trade_prevention: placed.self_trade_prevention,
-        linked_order_id: placed.linked_order_id,
+        linked_order_id: extra.linked_order_id,
         account: placed.account,
         client_order_id: placed.client_order_id,
-        metadata: placed.metadata,
+        metadata: extra.metadata.clone(),
         received_at: placed.received_at,
     }
 }
@@ -251,7 +243,7 @@ fn indicated(instrument: &Instrument, indication: Option<Indication>) -> Auction
 pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<BookEvent> {
     let price = |decimal: Decimal| in_scale(instrument.price_units(decimal), decimal);
     let quantity = |decimal: Decimal| in_scale(instrument.quantity_units(decimal), decimal);
-    let placed = |order: &Order| placed(instrument, order);
+    let placed = |order: &Order| logged(instrument, order);
     Some(match event {
         Event::OrderAccepted(event) => BookEvent::Accepted { order: placed(&event.order), priority: event.priority },
         Event::OrderRejected(event) => BookEvent::Rejected {
@@ -335,30 +327,38 @@ pub(crate) fn to_book_event(instrument: &Instrument, event: &Event) -> Option<Bo
 }
 
 /// An order of the log in its instrument's units: within its scale, whatever the other rules are by now.
-fn placed(instrument: &Instrument, order: &Order) -> Placed {
+fn logged(instrument: &Instrument, order: &Order) -> Placed {
     let price = |price: Option<Decimal>| price.map(|price| in_scale(instrument.price_units(price), price));
     let quantity =
         |quantity: Option<Decimal>| quantity.map(|quantity| in_scale(instrument.quantity_units(quantity), quantity));
-    Placed {
-        order_id: order.order_id,
-        side: order.side,
-        order_type: order.order_type,
-        price: price(order.price),
-        quantity: quantity(order.quantity).unwrap_or_default(),
+    let extra = Extra {
         quote_quantity: order.quote_quantity.map(|quote| in_scale(instrument.quote(quote).ok(), quote)),
-        time_in_force: order.time_in_force,
         expire_at: order.expire_at,
-        post_only: order.post_only,
         stop_price: price(order.stop_price),
         trailing_delta: price(order.trailing_delta),
         display_quantity: quantity(order.display_quantity),
         min_quantity: quantity(order.min_quantity),
-        self_trade_prevention: order.self_trade_prevention,
         linked_order_id: order.linked_order_id,
+        metadata: order.metadata.clone(),
+    };
+    placed(order, price(order.price), quantity(order.quantity).unwrap_or_default(), extra)
+}
+
+/// What of an order needs no units, with what does.
+fn placed(order: &Order, price: Option<Price>, quantity: Quantity, extra: Extra) -> Placed {
+    Placed {
+        order_id: order.order_id,
+        side: order.side,
+        order_type: order.order_type,
+        price,
+        quantity,
+        time_in_force: order.time_in_force,
+        post_only: order.post_only,
+        self_trade_prevention: order.self_trade_prevention,
         account: order.account.clone(),
         client_order_id: order.client_order_id.clone(),
-        metadata: order.metadata.clone(),
         received_at: order.received_at,
+        extras: extra.into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The accounts that have open orders in a book, by a small number that is quick to compare.
+//! The accounts that have orders in a book, by a small number that is quick to compare.
 
 use rustc_hash::FxHashMap;
 
@@ -6,14 +6,14 @@ use crate::names::Account;
 
 use super::orders::{NONE, index_of};
 
-/// An account and how many orders it has open.
+/// An account and how many orders it has.
 #[derive(Debug, Clone)]
 struct Holder {
     account: Account,
     open: u32,
 }
 
-/// The accounts with open orders.
+/// The accounts with orders.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Accounts {
     holders: Vec<Option<Holder>>,
@@ -22,7 +22,7 @@ pub(super) struct Accounts {
 }
 
 impl Accounts {
-    /// The number of an account; [`NONE`] for nobody and for one without open orders.
+    /// The number of an account; [`NONE`] for nobody and for one without orders.
     pub(super) fn find(&self, account: Option<&Account>) -> u32 {
         account.and_then(|account| self.by_name.get(account).copied()).unwrap_or(NONE)
     }
@@ -38,7 +38,7 @@ impl Accounts {
         holder.and_then(Option::as_ref).map_or(0, |holder| holder.open)
     }
 
-    /// An account has one more open order.
+    /// An account has one more order that is open, or on its way into the book.
     pub(super) fn add(&mut self, account: Option<&Account>) -> u32 {
         let Some(account) = account else { return NONE };
         if let Some(index) = self.by_name.get(account).copied() {
@@ -62,20 +62,19 @@ impl Accounts {
         index
     }
 
-    /// An account has one open order less.
-    pub(super) fn remove(&mut self, index: u32) -> Option<Account> {
+    /// An account has one such order less.
+    #[inline]
+    pub(super) fn remove(&mut self, index: u32) {
         if index == NONE {
-            return None;
+            return;
         }
         let place = &mut self.holders[index as usize];
         let Some(holder) = place else { panic!("account {index} has no open order") };
         holder.open -= 1;
-        let account = holder.account.clone();
         if holder.open == 0 {
+            self.by_name.remove(&holder.account);
             *place = None;
             self.free.push(index);
-            self.by_name.remove(&account);
         }
-        Some(account)
     }
 }

@@ -1,13 +1,12 @@
 //! Orders that are changed. No more of it at the same price keeps its place; anything else comes to the book anew.
 
 use crate::instrument::MAX_TRANCHES;
-use crate::order::SelfTradePrevention;
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::units::{CommandId, OrderId, Price, Quantity, Seq};
 
 use super::incoming::Incoming;
-use super::messages::{BookEvent, Owner};
+use super::messages::BookEvent;
 use super::orders::{NONE, Open, Rare, Slot};
 use super::{Book, TakenOut};
 
@@ -36,11 +35,10 @@ impl Book {
             Some(slot) => self.plan(slot, price, quantity, if_seq).map(|plan| (slot, plan)),
         };
         match plan {
-            Err(reason) => self.emit(BookEvent::AmendRejected { command_id, order_id, reason }, out),
+            Err(reason) => self.emit(out, |_| BookEvent::AmendRejected { command_id, order_id, reason }),
             Ok((slot, Plan::Cancel)) => {
-                let (ended, command_id) = (self.end(slot), Some(command_id));
-                let reason = Reason::AmendedBelowFilled;
-                self.emit(BookEvent::Cancelled { ended, command_id, reason, reason_text: None }, out);
+                let (command_id, reason) = (Some(command_id), Reason::AmendedBelowFilled);
+                self.end(slot, out, |ended| BookEvent::Cancelled { ended, command_id, reason, reason_text: None });
             }
             Ok((slot, Plan::Keep(quantity))) => self.amend_in_place(slot, command_id, quantity, out),
             Ok((slot, Plan::Move(price, quantity))) if self.orders.get(slot).level == NONE => {
@@ -103,8 +101,10 @@ impl Book {
         }
         let remaining = remaining - less;
         self.resize(slot, quantity, remaining);
-        let (price, owner) = (self.limit_of(slot), self.owner_of(slot));
-        self.emit(BookEvent::Amended { command_id, order_id, price, quantity, remaining, priority, owner }, out);
+        self.emit(out, |book| {
+            let (price, owner) = (book.limit_of(slot), book.owner_of(slot));
+            BookEvent::Amended { command_id, order_id, price, quantity, remaining, priority, owner }
+        });
     }
 
     /// An order that waits gets the last place among those that one trade wakes.
@@ -116,13 +116,12 @@ impl Book {
         quantity: Quantity,
         out: &mut Vec<BookEvent>,
     ) {
-        let (priority, owner) = (self.symbol_seq.next(), self.owner_of(slot));
+        let (priority, remaining) = (self.symbol_seq.next(), quantity);
         self.change_waiting(slot, price, quantity, priority);
-        let order_id = self.orders.get(slot).order_id;
-        self.emit(
-            BookEvent::Amended { command_id, order_id, price, quantity, remaining: quantity, priority, owner },
-            out,
-        );
+        self.emit(out, |book| {
+            let (order_id, owner) = (book.orders.get(slot).order_id, book.owner_of(slot));
+            BookEvent::Amended { command_id, order_id, price, quantity, remaining, priority, owner }
+        });
     }
 
     /// Gives an order that waits other terms and another place.
@@ -153,25 +152,17 @@ impl Book {
         quantity: Quantity,
         out: &mut Vec<BookEvent>,
     ) {
-        let TakenOut { open, rare, account, .. } = self.take_out(slot);
-        let Rare { metadata, display, linked, .. } = rare.unwrap_or_default();
-        let Open { order_id, side, prevention, post_only, .. } = open;
+        let TakenOut { open, rare: Rare { metadata, display, linked, .. }, .. } = self.take_out(slot);
+        let Open { order_id, side, prevention, post_only, account, .. } = open;
         let remaining = quantity - (open.quantity - open.remaining);
-        let (priority, owner) = (self.symbol_seq.next(), Owner { account, metadata });
-        let amended = BookEvent::Amended {
-            command_id,
-            order_id,
-            price: limit,
-            quantity,
-            remaining,
-            priority,
-            owner: owner.clone(),
-        };
-        self.emit(amended, out);
+        let priority = self.symbol_seq.next();
+        self.emit(out, |book| {
+            let owner = book.owner(account, metadata.clone());
+            BookEvent::Amended { command_id, order_id, price: limit, quantity, remaining, priority, owner }
+        });
         let Some(bound) = limit else { panic!("order {order_id} stands in a level without a price") };
-        let index = self.prevented_index(prevention, owner.account.as_ref());
         self.enter(
-            Incoming {
+            &mut Incoming {
                 order_id,
                 side,
                 limit,
@@ -187,8 +178,8 @@ impl Book {
                 post_only,
                 display,
                 linked,
-                index: if prevention == SelfTradePrevention::None { NONE } else { index },
-                owner,
+                account,
+                metadata,
             },
             out,
         );

@@ -54,7 +54,7 @@ impl Book {
         let indication = if self.phase == Phase::Auction { self.indication() } else { None };
         if indication != self.indicated {
             self.indicated = indication;
-            self.emit(BookEvent::AuctionIndicated(indication), out);
+            self.emit(out, |_| BookEvent::AuctionIndicated(indication));
         }
     }
 
@@ -89,24 +89,24 @@ impl Book {
         let improvement = self
             .limit_of(bid)
             .map_or(0, |limit| u128::from(limit.units() - price.units()) * u128::from(quantity.units()));
-        let (maker_owner, taker_owner) = (self.owner_of(older), self.owner_of(younger));
         let (maker_order_id, maker_remaining) = self.fill_whole(older, quantity);
         let (taker_order_id, taker_remaining) = self.fill_whole(younger, quantity);
-        let traded = BookEvent::Traded(Traded {
-            price,
-            quantity,
-            maker_order_id,
-            taker_order_id,
-            taker_side: taker.side,
-            maker_remaining,
-            taker_remaining,
-            taker_quote_remaining: None,
-            improvement,
-            auction: true,
-            maker: maker_owner,
-            taker: taker_owner,
+        self.emit(out, |book| {
+            BookEvent::Traded(Traded {
+                price,
+                quantity,
+                maker_order_id,
+                taker_order_id,
+                taker_side: taker.side,
+                maker_remaining,
+                taker_remaining,
+                taker_quote_remaining: None,
+                improvement,
+                auction: true,
+                maker: book.owner_of(older),
+                taker: book.owner_of(younger),
+            })
         });
-        self.emit(traded, out);
         self.print(price);
         for slot in [older, younger] {
             let linked = self.orders.rare_mut(slot).and_then(|rare| rare.linked.take());
@@ -114,7 +114,7 @@ impl Book {
         }
         for (slot, remaining) in [(older, maker_remaining), (younger, taker_remaining)] {
             if remaining.is_zero() {
-                self.take_out(slot);
+                self.remove(slot);
             }
         }
     }

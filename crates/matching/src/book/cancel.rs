@@ -15,14 +15,19 @@ impl Book {
         reason_text: Option<String>,
         out: &mut Vec<BookEvent>,
     ) {
-        let event = match self.orders.find(order_id) {
+        match self.orders.remove_id(order_id) {
             Some(slot) => {
-                let (ended, command_id) = (self.end(slot), Some(command_id));
-                BookEvent::Cancelled { ended, command_id, reason: Reason::ByUser, reason_text }
+                let (command_id, reason) = (Some(command_id), Reason::ByUser);
+                self.emit(out, |book| BookEvent::Cancelled {
+                    ended: book.ended(slot),
+                    command_id,
+                    reason,
+                    reason_text,
+                });
+                self.take_away(slot);
             }
-            None => BookEvent::CancelRejected { command_id, order_id },
-        };
-        self.emit(event, out);
+            None => self.emit(out, |_| BookEvent::CancelRejected { command_id, order_id }),
+        }
     }
 
     /// Cancels the orders of a selection, oldest place first, those that wait among them.
@@ -49,24 +54,21 @@ impl Book {
             .collect();
         selected.sort_unstable();
         for (_, slot) in selected {
-            let ended = self.end(slot);
-            self.emit(BookEvent::Cancelled { ended, command_id, reason, reason_text: None }, out);
+            self.end(slot, out, |ended| BookEvent::Cancelled { ended, command_id, reason, reason_text: None });
         }
     }
 
     pub(super) fn expire(&mut self, order_id: OrderId, out: &mut Vec<BookEvent>) {
         // It may have closed in a row that the router had not heard of when it asked.
         if let Some(slot) = self.orders.find(order_id) {
-            let ended = self.end(slot);
-            self.emit(BookEvent::Expired { ended, reason: Reason::Due }, out);
+            self.end(slot, out, |ended| BookEvent::Expired { ended, reason: Reason::Due });
         }
     }
 
     /// An order traded or was triggered: the other of the pair, if it was one, is taken away.
     pub(super) fn cancel_linked(&mut self, linked: Option<OrderId>, out: &mut Vec<BookEvent>) {
         let Some(linked) = linked else { return };
-        let ended = self.end(self.orders.slot_of(linked));
-        let reason = Reason::LinkedOrder;
-        self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
+        let (slot, reason) = (self.orders.slot_of(linked), Reason::LinkedOrder);
+        self.end(slot, out, |ended| BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None });
     }
 }

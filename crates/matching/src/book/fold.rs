@@ -37,7 +37,7 @@ impl Book {
             }
             BookEvent::Traded(traded) => self.fold_traded(traded),
             BookEvent::Filled(ended) | BookEvent::Cancelled { ended, .. } | BookEvent::Expired { ended, .. } => {
-                self.end(self.orders.slot_of(ended.order_id));
+                self.remove(self.orders.slot_of(ended.order_id));
             }
             BookEvent::PhaseChanged { phase, .. } => self.phase = *phase,
             BookEvent::InstrumentUpdated { instrument, .. } => self.instrument = *instrument,
@@ -49,7 +49,7 @@ impl Book {
     fn fold_accepted(&mut self, order: &Placed, priority: SymbolSeq) {
         let order_id = order.order_id;
         assert!(priority == self.symbol_seq, "order {order_id} has place {priority} at event {}", self.symbol_seq);
-        if let Some(partner) = order.linked_order_id {
+        if let Some(partner) = order.extras.linked_order_id {
             let partner = self.orders.slot_of(partner);
             self.orders.rare_or_default(partner).linked = Some(order_id);
         }
@@ -58,10 +58,10 @@ impl Book {
             return;
         }
         let rare = Rare {
-            metadata: order.metadata.clone(),
-            display: order.display_quantity,
-            displayed: order.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
-            linked: order.linked_order_id,
+            metadata: order.extras.metadata.clone(),
+            display: order.extras.display_quantity,
+            displayed: order.extras.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
+            linked: order.extras.linked_order_id,
             wait: None,
         };
         let open = Open {
@@ -74,12 +74,12 @@ impl Book {
             next: NONE,
             level: NONE,
             account: self.accounts.add(order.account.as_ref()),
-            rare: NONE,
+            rare: self.orders.insert_rare(rare),
             side: order.side,
             prevention: order.self_trade_prevention,
             post_only: order.post_only,
         };
-        let slot = self.orders.insert(open, Some(rare));
+        let slot = self.orders.insert(open);
         self.put(slot, order.price);
     }
 
@@ -97,12 +97,11 @@ impl Book {
         priority: SymbolSeq,
         change: impl FnOnce(&mut Open, &mut Rare, Option<Price>) -> (Open, Option<Price>),
     ) {
-        let TakenOut { mut open, rare, limit, account } = self.take_out(slot);
-        let mut rare = rare.unwrap_or_default();
+        let TakenOut { mut open, mut rare, limit } = self.take_out(slot);
         let (open, limit) = change(&mut open, &mut rare, limit);
-        let account = self.accounts.add(account.as_ref());
-        let open = Open { priority, changed: self.seq, previous: NONE, next: NONE, level: NONE, account, ..open };
-        let moved = self.orders.insert(open, Some(rare));
+        let rare = self.orders.insert_rare(rare);
+        let open = Open { priority, changed: self.seq, previous: NONE, next: NONE, level: NONE, rare, ..open };
+        let moved = self.orders.insert(open);
         self.put(moved, limit);
         self.orders.show_tranche(moved);
     }
@@ -156,7 +155,7 @@ impl Book {
                 self.orders.show_less(slot, traded.quantity);
             }
             if left.is_zero() {
-                self.end(slot);
+                self.remove(slot);
             }
         }
         self.last = Some(traded.price);

@@ -197,12 +197,12 @@ impl Book {
             next: NONE,
             level: NONE,
             account: self.accounts.add(order.account.as_ref()),
-            rare: NONE,
+            rare: if is_rare { self.orders.insert_rare(rare) } else { NONE },
             side: order.side,
             prevention: order.prevention,
             post_only: order.post_only,
         };
-        let slot = self.orders.insert(open, is_rare.then_some(rare));
+        let slot = self.orders.insert(open);
         match order.price {
             Some(price) => self.levels.append(&mut self.orders, slot, price),
             None => self.waiting.insert(&self.orders, slot),

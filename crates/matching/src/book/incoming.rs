@@ -1,13 +1,14 @@
 //! An order that comes to the book trades with what is on the other side, best price first, oldest first; what is left of
 //! it rests or ends.
 
+use crate::names::Metadata;
 use crate::order::SelfTradePrevention;
 use crate::phase::Phase;
 use crate::planted::{Bug, is_planted};
 use crate::reason::Reason;
 use crate::units::{OrderId, Price, QUANTITY_LIMIT, Quantity, Side, SymbolSeq};
 
-use super::messages::{BookEvent, Ended, Owner, Traded};
+use super::messages::{BookEvent, Ended, Traded};
 use super::orders::{NONE, Open, Rare, Slot};
 use super::{Book, released};
 
@@ -33,9 +34,9 @@ pub(super) struct Incoming {
     pub(super) post_only: bool,
     pub(super) display: Option<Quantity>,
     pub(super) linked: Option<OrderId>,
-    /// Orders of this account's number are its own; [`NONE`]: it does not care.
-    pub(super) index: u32,
-    pub(super) owner: Owner,
+    /// Whose it is: counted among that account's orders while it is on its way.
+    pub(super) account: u32,
+    pub(super) metadata: Option<Metadata>,
 }
 
 /// How trading ended for an order that came.
@@ -52,10 +53,10 @@ pub(super) enum Outcome {
 }
 
 impl Incoming {
-    pub(super) fn ended(&self) -> Ended {
-        let Incoming { order_id, side, limit, remaining, quote, .. } = *self;
-        let released = released(side, limit, remaining, quote);
-        Ended { order_id, side, remaining, released, owner: self.owner.clone() }
+    /// Orders of this account it must not trade with; [`NONE`]: it does not care.
+    #[inline]
+    pub(super) fn prevented(&self) -> u32 {
+        if self.prevention == SelfTradePrevention::None { NONE } else { self.account }
     }
 
     pub(super) fn refuses(&self, price: Price) -> bool {
@@ -65,29 +66,49 @@ impl Incoming {
 
 impl Book {
     /// An order has come: it trades, and what is left of it finds its place or its end.
-    pub(super) fn enter(&mut self, mut incoming: Incoming, out: &mut Vec<BookEvent>) {
+    pub(super) fn enter(&mut self, incoming: &mut Incoming, out: &mut Vec<BookEvent>) {
         let mut outcome = Outcome::Left;
         if self.phase == Phase::Continuous {
-            if let Some(reason) = self.unmet(&incoming) {
+            if let Some(reason) = self.unmet(incoming) {
                 self.unlink(incoming.linked);
-                self.emit(BookEvent::Expired { ended: incoming.ended(), reason }, out);
+                self.end_incoming(incoming, out, |ended| BookEvent::Expired { ended, reason });
                 return;
             }
-            outcome = self.trade(&mut incoming, out);
+            outcome = self.trade(incoming, out);
         }
         match outcome {
-            Outcome::Done => {}
+            Outcome::Done => self.accounts.remove(incoming.account),
             Outcome::Prevented => {
                 self.unlink(incoming.linked);
-                let (ended, reason) = (incoming.ended(), Reason::SelfTrade);
-                self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
+                let reason = Reason::SelfTrade;
+                self.end_incoming(incoming, out, |ended| BookEvent::Cancelled {
+                    ended,
+                    command_id: None,
+                    reason,
+                    reason_text: None,
+                });
             }
-            Outcome::Spent => self.emit(BookEvent::Filled(incoming.ended()), out),
-            Outcome::Left if incoming.rests => self.rest(&mut incoming),
+            Outcome::Spent => self.end_incoming(incoming, out, BookEvent::Filled),
+            Outcome::Left if incoming.rests => self.rest(incoming),
             Outcome::Left => {
-                self.emit(BookEvent::Expired { ended: incoming.ended(), reason: Reason::Unfilled }, out);
+                self.end_incoming(incoming, out, |ended| BookEvent::Expired { ended, reason: Reason::Unfilled });
             }
         }
+    }
+
+    /// An order on its way comes to its end.
+    pub(super) fn end_incoming(
+        &mut self,
+        incoming: &mut Incoming,
+        out: &mut Vec<BookEvent>,
+        event: impl FnOnce(Ended) -> BookEvent,
+    ) {
+        let Incoming { order_id, side, limit, remaining, quote, account, .. } = *incoming;
+        self.emit(out, |book| {
+            let owner = book.owner(account, incoming.metadata.take());
+            event(Ended { order_id, side, remaining, released: released(side, limit, remaining, quote), owner })
+        });
+        self.accounts.remove(account);
     }
 
     fn trade(&mut self, taker: &mut Incoming, out: &mut Vec<BookEvent>) -> Outcome {
@@ -98,20 +119,20 @@ impl Book {
                 break;
             }
             let slot = if is_planted(Bug::LastInFirstOut) { level.tail() } else { level.head };
-            let maker = *self.orders.get(slot);
-            if taker.index != NONE && maker.account == taker.index {
+            let maker = self.orders.get(slot);
+            if maker.account != NONE && maker.account == taker.prevented() {
                 if self.prevent(slot, taker, out) {
                     return Outcome::Prevented;
                 }
                 continue;
             }
+            let available = if maker.rare == NONE { maker.remaining } else { self.orders.displayed(slot) };
             let wanted = self.wanted(taker, price);
             if wanted.is_zero() {
                 // It has traded at a better price, or can buy nothing at all.
                 return if traded { Outcome::Spent } else { Outcome::Left };
             }
-            let quantity = wanted.min(if maker.rare == NONE { maker.remaining } else { self.orders.displayed(slot) });
-            self.trade_with(slot, taker, price, quantity, out);
+            self.trade_with(slot, taker, price, wanted.min(available), out);
             traded = true;
             match taker.quote {
                 None if taker.remaining.is_zero() => return Outcome::Done,
@@ -149,28 +170,28 @@ impl Book {
             None => taker.remaining = taker.remaining - quantity,
             Some(quote) => *quote -= price.times(quantity),
         }
-        let maker = self.owner_of(slot);
         let (maker_order_id, maker_remaining) = self.fill(slot, quantity);
         let shown = if is_planted(Bug::TakersPrice) { taker.limit.unwrap_or(price) } else { price };
         let improvement = match (taker.side, taker.limit) {
             (Side::Buy, Some(limit)) => u128::from(limit.units() - price.units()) * u128::from(quantity.units()),
             _ => 0,
         };
-        let traded = BookEvent::Traded(Traded {
-            price: shown,
-            quantity,
-            maker_order_id,
-            taker_order_id: taker.order_id,
-            taker_side: taker.side,
-            maker_remaining,
-            taker_remaining: taker.remaining,
-            taker_quote_remaining: taker.quote,
-            improvement,
-            auction: false,
-            maker,
-            taker: taker.owner.clone(),
+        self.emit(out, |book| {
+            BookEvent::Traded(Traded {
+                price: shown,
+                quantity,
+                maker_order_id,
+                taker_order_id: taker.order_id,
+                taker_side: taker.side,
+                maker_remaining,
+                taker_remaining: taker.remaining,
+                taker_quote_remaining: taker.quote,
+                improvement,
+                auction: false,
+                maker: book.owner_of(slot),
+                taker: book.owner(taker.account, taker.metadata.clone()),
+            })
         });
-        self.emit(traded, out);
         self.print(price);
         if self.orders.get(slot).rare != NONE {
             let linked = self.orders.rare_mut(slot).and_then(|rare| rare.linked.take());
@@ -181,7 +202,7 @@ impl Book {
             self.cancel_linked(linked, out);
         }
         if maker_remaining.is_zero() {
-            self.take_out(slot);
+            self.remove(slot);
         } else if self.orders.get(slot).rare != NONE && self.orders.displayed(slot).is_zero() {
             self.replenish(slot, out);
         }
@@ -210,16 +231,25 @@ impl Book {
         self.orders.get_mut(slot).priority = priority;
         self.levels.append(&mut self.orders, slot, price);
         self.orders.show_tranche(slot);
-        let (order_id, displayed) = (self.orders.get(slot).order_id, self.orders.displayed(slot));
-        let owner = self.owner_of(slot);
-        self.emit(BookEvent::Replenished { order_id, displayed, priority, owner }, out);
+        self.emit(out, |book| {
+            let (order_id, displayed) = (book.orders.get(slot).order_id, book.orders.displayed(slot));
+            BookEvent::Replenished { order_id, displayed, priority, owner: book.owner_of(slot) }
+        });
     }
 
     /// Puts what is left of an order at the end of its level.
     pub(super) fn rest(&mut self, incoming: &mut Incoming) {
         let Incoming { order_id, remaining, .. } = *incoming;
         let Some(limit) = incoming.limit else { panic!("order {order_id} has no price to rest at") };
-        let open = Open {
+        let metadata = incoming.metadata.take();
+        let rare = if metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some() {
+            let displayed = incoming.display.map_or(remaining, |display| display.min(remaining));
+            let (display, linked) = (incoming.display, incoming.linked);
+            self.orders.insert_rare(Rare { metadata, display, displayed, linked, wait: None })
+        } else {
+            NONE
+        };
+        let slot = self.orders.insert(Open {
             order_id,
             quantity: incoming.quantity,
             remaining,
@@ -228,22 +258,12 @@ impl Book {
             previous: NONE,
             next: NONE,
             level: NONE,
-            account: self.accounts.add(incoming.owner.account.as_ref()),
-            rare: NONE,
+            account: incoming.account,
+            rare,
             side: incoming.side,
             prevention: incoming.prevention,
             post_only: incoming.post_only,
-        };
-        let metadata = incoming.owner.metadata.take();
-        let is_rare = metadata.is_some() || incoming.display.is_some() || incoming.linked.is_some();
-        let rare = is_rare.then(|| Rare {
-            metadata,
-            display: incoming.display,
-            displayed: incoming.display.map_or(remaining, |display| display.min(remaining)),
-            linked: incoming.linked,
-            wait: None,
         });
-        let slot = self.orders.insert(open, rare);
         self.levels.append(&mut self.orders, slot, limit);
     }
 }

@@ -4,8 +4,14 @@
 /// The most prices in a run. Moving half of them costs about as much as a miss of the cache or two.
 const RUN: usize = 512;
 
+/// How many prices are found without a search, at most: a power of two.
+const KNOWN: usize = 256;
+
 /// A price's rank, the greater the better, and its level.
 type Step = (u64, u32);
+
+/// Of no rank: prices are below it and above zero.
+const NO_STEP: Step = (u64::MAX, 0);
 
 /// The prices of one side. No run is empty, but for the only one of an empty ladder.
 #[derive(Debug, Clone)]
@@ -13,6 +19,8 @@ pub(super) struct Ladder {
     runs: Vec<Vec<Step>>,
     /// A run that was emptied, to be used again.
     spare: Vec<Step>,
+    /// Steps that were found or made last, each at the one place that its rank may have here.
+    known: Box<[Step; KNOWN]>,
 }
 
 /// Where a rank is or belongs.
@@ -24,14 +32,19 @@ pub(super) struct Place {
 
 impl Default for Ladder {
     fn default() -> Ladder {
-        Ladder { runs: vec![Vec::with_capacity(RUN + 1)], spare: Vec::new() }
+        Ladder { runs: vec![Vec::with_capacity(RUN + 1)], spare: Vec::new(), known: Box::new([NO_STEP; KNOWN]) }
     }
 }
 
 impl Ladder {
     /// The level of a rank, or where it belongs.
     #[inline]
-    pub(super) fn find(&self, rank: u64) -> Result<u32, Place> {
+    pub(super) fn find(&mut self, rank: u64) -> Result<u32, Place> {
+        let (known, level) = self.known[known_at(rank)];
+        if known == rank { Ok(level) } else { self.search(rank) }
+    }
+
+    fn search(&mut self, rank: u64) -> Result<u32, Place> {
         let last = self.runs.len() - 1;
         // Nearly always the last run, which has the best prices.
         let run = if last == 0 || self.runs[last].first().is_some_and(|(first, _)| *first <= rank) {
@@ -40,7 +53,10 @@ impl Ladder {
             self.runs.partition_point(|run| run.last().is_some_and(|(best, _)| *best < rank)).min(last)
         };
         match self.runs[run].binary_search_by_key(&rank, |(rank, _)| *rank) {
-            Ok(step) => Ok(self.runs[run][step].1),
+            Ok(step) => {
+                self.known[known_at(rank)] = self.runs[run][step];
+                Ok(self.runs[run][step].1)
+            }
             Err(step) => Err(Place { run, step }),
         }
     }
@@ -48,6 +64,7 @@ impl Ladder {
     /// Puts a level where [`Ladder::find`] said that it belongs.
     pub(super) fn insert(&mut self, Place { run, step }: Place, rank: u64, level: u32) {
         self.runs[run].insert(step, (rank, level));
+        self.known[known_at(rank)] = (rank, level);
         if self.runs[run].len() > RUN {
             let mut better = std::mem::take(&mut self.spare);
             better.reserve(RUN + 1);
@@ -65,6 +82,10 @@ impl Ladder {
             Ok(step) => self.runs[run].remove(step),
             Err(_) => panic!("no level of rank {rank}"),
         };
+        let known = &mut self.known[known_at(rank)];
+        if known.0 == rank {
+            *known = NO_STEP;
+        }
         if self.runs[run].is_empty() && last > 0 {
             self.spare = self.runs.remove(run);
         }
@@ -79,6 +100,11 @@ impl Ladder {
     pub(super) fn best_first(&self) -> impl Iterator<Item = u32> + '_ {
         self.runs.iter().rev().flat_map(|run| run.iter().rev()).map(|(_, level)| *level)
     }
+}
+
+/// Spreads ranks that follow each other at any distance.
+fn known_at(rank: u64) -> usize {
+    (rank.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - KNOWN.ilog2())) as usize
 }
 
 #[cfg(test)]

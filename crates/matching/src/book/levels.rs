@@ -105,7 +105,6 @@ impl Levels {
             let price = level.price;
             self.take_away(order.side, price, order.level);
         }
-        orders.get_mut(slot).level = NONE;
     }
 
     /// An order of a level has less left.

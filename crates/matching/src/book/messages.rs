@@ -1,5 +1,7 @@
 //! What a book is asked to do and what it answers, in its instrument's integer units.
 
+use std::ops::Deref;
+
 use crate::instrument::Instrument;
 use crate::names::{Account, ClientOrderId, Metadata};
 use crate::order::{OrderType, SelfTradePrevention, TimeInForce};
@@ -7,7 +9,8 @@ use crate::phase::{Phase, PhaseStep};
 use crate::reason::Reason;
 use crate::units::{CommandId, Micros, OrderId, Price, Quantity, Seq, Side, SymbolSeq};
 
-/// An order as it comes to its book: its fields go together, and are within the instrument's fixed rules.
+/// An order as it comes to its book: its fields go together, and are within the instrument's fixed rules. Small, since it is
+/// copied on its way into the book and out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
     /// The order.
@@ -20,14 +23,35 @@ pub struct Placed {
     pub price: Option<Price>,
     /// How much; zero exactly for an order by quote amount.
     pub quantity: Quantity,
-    /// How much to spend or receive at most, in units of price times quantity.
-    pub quote_quantity: Option<u128>,
     /// How long it stays.
     pub time_in_force: TimeInForce,
-    /// When it expires; the router keeps the time, the book only repeats this.
-    pub expire_at: Option<Micros>,
     /// Whether it is refused rather than trade when it comes.
     pub post_only: bool,
+    /// What happens when it meets its own account.
+    pub self_trade_prevention: SelfTradePrevention,
+    /// Whose it is.
+    pub account: Option<Account>,
+    /// The client's name for it.
+    pub client_order_id: Option<ClientOrderId>,
+    /// When the request was received.
+    pub received_at: Micros,
+    /// What few orders have.
+    pub extras: Extras,
+}
+
+const _: () = assert!(size_of::<Placed>() == 80);
+
+/// What few orders have: nothing, or a place of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Extras(Option<Box<Extra>>);
+
+/// What few orders have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// How much to spend or receive at most, in units of price times quantity.
+    pub quote_quantity: Option<u128>,
+    /// When it expires; the router keeps the time, the book only repeats this.
+    pub expire_at: Option<Micros>,
     /// The last trade that wakes it.
     pub stop_price: Option<Price>,
     /// How far behind the last trade its stop price follows.
@@ -36,19 +60,49 @@ pub struct Placed {
     pub display_quantity: Option<Quantity>,
     /// It trades at least so much when it comes.
     pub min_quantity: Option<Quantity>,
-    /// What happens when it meets its own account.
-    pub self_trade_prevention: SelfTradePrevention,
     /// The order that it is linked with.
     pub linked_order_id: Option<OrderId>,
-    /// Whose it is.
-    pub account: Option<Account>,
-    /// The client's name for it.
-    pub client_order_id: Option<ClientOrderId>,
     /// The client's own words.
     pub metadata: Option<Metadata>,
-    /// When the request was received.
-    pub received_at: Micros,
 }
+
+impl Extra {
+    /// Nothing of it.
+    pub const NONE: Extra = Extra {
+        quote_quantity: None,
+        expire_at: None,
+        stop_price: None,
+        trailing_delta: None,
+        display_quantity: None,
+        min_quantity: None,
+        linked_order_id: None,
+        metadata: None,
+    };
+}
+
+impl From<Extra> for Extras {
+    fn from(extra: Extra) -> Extras {
+        Extras((extra != Extra::NONE).then(|| Box::new(extra)))
+    }
+}
+
+impl Deref for Extras {
+    type Target = Extra;
+
+    #[inline]
+    fn deref(&self) -> &Extra {
+        static NONE: Extra = Extra::NONE;
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl PartialEq for Extras {
+    fn eq(&self, other: &Extras) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Extras {}
 
 /// Which orders a mass cancel takes: those that all of these fit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,10 +23,11 @@ mod whole;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use image::{BookImage, OpenImage};
-pub use messages::{BookCommand, BookEvent, Ended, Indication, Owner, Placed, Selection, Traded};
+pub use messages::{BookCommand, BookEvent, Ended, Extra, Extras, Indication, Owner, Placed, Selection, Traded};
 pub(crate) use orders::Wait;
 
 use crate::instrument::Instrument;
+use crate::names::Metadata;
 use crate::phase::Phase;
 use crate::symbol::Symbol;
 use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
@@ -160,14 +161,14 @@ impl Book {
                     self.uncross(out);
                 }
                 self.phase = phase;
-                self.emit(BookEvent::PhaseChanged { command_id, phase, then }, out);
+                self.emit(out, |_| BookEvent::PhaseChanged { command_id, phase, then });
                 if let (Phase::Continuous, Some(last)) = (phase, self.last) {
                     self.waiting.wake(&self.orders, last);
                 }
             }
             BookCommand::UpdateInstrument { command_id, instrument } => {
                 self.instrument = instrument;
-                self.emit(BookEvent::InstrumentUpdated { command_id, instrument }, out);
+                self.emit(out, |_| BookEvent::InstrumentUpdated { command_id, instrument });
             }
         }
         self.trigger_woken(out);
@@ -175,10 +176,12 @@ impl Book {
         self.assert_uncrossed();
     }
 
-    #[inline]
-    fn emit(&mut self, event: BookEvent, out: &mut Vec<BookEvent>) {
+    /// Adds an event to `out`. It is made in its place there, field by field: made elsewhere and copied, it is slow, because
+    /// a core does not read at once what it has just written in other pieces.
+    #[inline(always)]
+    fn emit(&mut self, out: &mut Vec<BookEvent>, event: impl FnOnce(&Book) -> BookEvent) {
         self.symbol_seq = self.symbol_seq.next();
-        out.push(event);
+        out.extend(std::iter::once_with(|| event(self)));
     }
 
     /// A trade was made at this price: trailing stops follow it, and in every phase it wakes what it reaches.
@@ -204,36 +207,65 @@ impl Book {
     /// Whose an order is and what its client says about it.
     #[inline]
     fn owner_of(&self, slot: Slot) -> Owner {
-        let order = self.orders.get(slot);
-        let account = if order.account == NONE { None } else { self.accounts.name(order.account).cloned() };
-        let metadata =
-            if order.rare == NONE { None } else { self.orders.rare(slot).and_then(|rare| rare.metadata.clone()) };
-        Owner { account, metadata }
+        self.owner(self.orders.get(slot).account, self.orders.rare(slot).and_then(|rare| rare.metadata.clone()))
     }
 
-    /// Takes an order out of the book, wherever it is. An order that is linked with it stays linked.
+    #[inline]
+    fn owner(&self, account: u32, metadata: Option<Metadata>) -> Owner {
+        Owner { account: self.accounts.name(account).cloned(), metadata }
+    }
+
+    /// How an order of the book would end now.
+    #[inline(always)]
+    fn ended(&self, slot: Slot) -> Ended {
+        let Open { order_id, side, remaining, .. } = *self.orders.get(slot);
+        let released = released(side, self.limit_of(slot), remaining, None);
+        Ended { order_id, side, remaining, released, owner: self.owner_of(slot) }
+    }
+
+    /// Takes an order out of the book for good, and tells how it ended.
+    fn end(&mut self, slot: Slot, out: &mut Vec<BookEvent>, event: impl FnOnce(Ended) -> BookEvent) {
+        self.emit(out, |book| event(book.ended(slot)));
+        self.remove(slot);
+    }
+
+    /// Takes an order out of the book for good.
+    fn remove(&mut self, slot: Slot) {
+        self.orders.remove_id(self.orders.get(slot).order_id);
+        self.take_away(slot);
+    }
+
+    /// The same for an order whose id is taken away.
+    #[inline]
+    fn take_away(&mut self, slot: Slot) {
+        let Open { rare, account, .. } = *self.orders.get(slot);
+        self.leave_place(slot);
+        if rare != NONE {
+            let Rare { linked, .. } = self.orders.remove_rare(rare);
+            self.unlink(linked);
+        }
+        self.orders.release(slot);
+        self.accounts.remove(account);
+    }
+
+    /// Takes an order out of the book that comes to it anew. It stays its account's, and linked with what it is linked with.
     fn take_out(&mut self, slot: Slot) -> TakenOut {
-        // Read whole before a part of it is written: a core cannot hand on what it has not yet written in one piece.
-        let open = *self.orders.get(slot);
-        let limit = self.limit_of(slot);
-        if open.level != NONE {
+        let (open, limit) = (*self.orders.get(slot), self.limit_of(slot));
+        self.orders.remove_id(open.order_id);
+        self.leave_place(slot);
+        let rare = if open.rare == NONE { Rare::default() } else { self.orders.remove_rare(open.rare) };
+        self.orders.release(slot);
+        TakenOut { open, rare, limit }
+    }
+
+    /// Takes an order out of its level, or from among those that wait.
+    #[inline]
+    fn leave_place(&mut self, slot: Slot) {
+        if self.orders.get(slot).level != NONE {
             self.levels.detach(&mut self.orders, slot);
         } else if self.orders.wait(slot).is_some() {
             self.waiting.remove(&self.orders, slot);
         }
-        let rare = self.orders.remove(slot);
-        let account = self.accounts.remove(open.account);
-        TakenOut { open, rare, limit, account }
-    }
-
-    /// Takes an order out of the book for good.
-    fn end(&mut self, slot: Slot) -> Ended {
-        let TakenOut { open, rare, limit, account } = self.take_out(slot);
-        let Rare { metadata, linked, .. } = rare.unwrap_or_default();
-        self.unlink(linked);
-        let Open { order_id, side, remaining, .. } = open;
-        let owner = Owner { account, metadata };
-        Ended { order_id, side, remaining, released: released(side, limit, remaining, None), owner }
     }
 
     /// An order that this one was linked with is linked no more.
@@ -255,9 +287,8 @@ impl Book {
 /// An order that was taken out of the book.
 struct TakenOut {
     open: Open,
-    rare: Option<Rare>,
+    rare: Rare,
     limit: Option<Price>,
-    account: Option<crate::names::Account>,
 }
 
 /// What the owner of an order that ends gets back: of a sale the rest; of a purchase what the rest would have cost at its

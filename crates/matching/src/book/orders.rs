@@ -2,7 +2,11 @@
 //!
 //! What matching reads lies together in [`Open`]; what few orders have lies apart in [`Rare`].
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Metadata;
@@ -44,6 +48,25 @@ pub(super) struct Open {
 }
 
 const _: () = assert!(size_of::<Open>() == 64);
+
+impl Open {
+    /// What a place has before its first order is written there.
+    const NOTHING: Open = Open {
+        order_id: OrderId::FIRST,
+        quantity: Quantity::ZERO,
+        remaining: Quantity::ZERO,
+        priority: SymbolSeq::ZERO,
+        changed: Seq::ZERO,
+        previous: NONE,
+        next: NONE,
+        level: NONE,
+        account: NONE,
+        rare: NONE,
+        side: Side::Buy,
+        prevention: SelfTradePrevention::None,
+        post_only: false,
+    };
+}
 
 /// What few orders have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -96,7 +119,8 @@ impl Wait {
 pub(super) struct Orders {
     slots: Vec<Open>,
     free: Vec<Slot>,
-    by_id: FxHashMap<OrderId, Slot>,
+    /// The places by the orders' ids, which are looked up where the orders are: so the table is small enough for the cache.
+    by_id: HashTable<Slot>,
     rare: Vec<Rare>,
     free_rare: Vec<u32>,
 }
@@ -106,14 +130,15 @@ impl Orders {
         Orders {
             slots: Vec::with_capacity(INITIAL_ORDERS),
             free: Vec::new(),
-            by_id: FxHashMap::with_capacity_and_hasher(INITIAL_ORDERS, Default::default()),
+            by_id: HashTable::with_capacity(INITIAL_ORDERS),
             rare: Vec::new(),
             free_rare: Vec::new(),
         }
     }
 
+    #[inline]
     pub(super) fn find(&self, order_id: OrderId) -> Option<Slot> {
-        self.by_id.get(&order_id).copied()
+        self.by_id.find(hash(order_id), |slot| self.get(*slot).order_id == order_id).copied()
     }
 
     /// # Panics
@@ -132,24 +157,20 @@ impl Orders {
         &mut self.slots[slot as usize]
     }
 
+    #[inline]
     pub(super) fn rare(&self, slot: Slot) -> Option<&Rare> {
-        match self.get(slot).rare {
-            NONE => None,
-            index => Some(&self.rare[index as usize]),
-        }
+        self.rare.get(self.get(slot).rare as usize)
     }
 
     pub(super) fn rare_mut(&mut self, slot: Slot) -> Option<&mut Rare> {
-        match self.get(slot).rare {
-            NONE => None,
-            index => Some(&mut self.rare[index as usize]),
-        }
+        let index = self.get(slot).rare;
+        self.rare.get_mut(index as usize)
     }
 
     /// The rare attributes of an order, made if it has none.
     pub(super) fn rare_or_default(&mut self, slot: Slot) -> &mut Rare {
         if self.get(slot).rare == NONE {
-            let index = self.occupy_rare(Rare::default());
+            let index = self.insert_rare(Rare::default());
             self.get_mut(slot).rare = index;
         }
         let index = self.get(slot).rare;
@@ -189,27 +210,33 @@ impl Orders {
         }
     }
 
-    pub(super) fn insert(&mut self, open: Open, rare: Option<Rare>) -> Slot {
-        let order_id = open.order_id;
-        let rare = rare.map_or(NONE, |rare| self.occupy_rare(rare));
-        let open = Open { rare, ..open };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = open;
-                slot
-            }
-            None => {
-                let slot = index_of(self.slots.len());
-                self.slots.push(open);
-                slot
-            }
-        };
-        let twin = self.by_id.insert(order_id, slot);
-        assert!(twin.is_none(), "order {order_id} is open already");
+    /// Takes an order in. Inlined: it is written field by field in its place.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, open: Open) -> Slot {
+        let slot = self.occupy(open.order_id);
+        self.slots[slot as usize] = open;
         slot
     }
 
-    fn occupy_rare(&mut self, rare: Rare) -> u32 {
+    /// A place for an order that comes, by whose id it is found.
+    fn occupy(&mut self, order_id: OrderId) -> Slot {
+        let slots = &mut self.slots;
+        let id_at = |slot: &Slot| slots[*slot as usize].order_id;
+        match self.by_id.entry(hash(order_id), |slot| id_at(slot) == order_id, |slot| hash(id_at(slot))) {
+            Entry::Occupied(_) => panic!("order {order_id} is open already"),
+            Entry::Vacant(place) => {
+                let slot = self.free.pop().unwrap_or_else(|| {
+                    slots.push(Open::NOTHING);
+                    index_of(slots.len() - 1)
+                });
+                place.insert(slot);
+                slot
+            }
+        }
+    }
+
+    /// Takes in what is rare of an order.
+    pub(super) fn insert_rare(&mut self, rare: Rare) -> u32 {
         match self.free_rare.pop() {
             Some(index) => {
                 self.rare[index as usize] = rare;
@@ -222,24 +249,37 @@ impl Orders {
         }
     }
 
-    /// Takes an order away; what it had that is rare.
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<Rare> {
-        let Open { order_id, rare, .. } = *self.get(slot);
-        self.by_id.remove(&order_id);
+    /// Takes an order's id away; its place, if it is open.
+    #[inline]
+    pub(super) fn remove_id(&mut self, order_id: OrderId) -> Option<Slot> {
+        let slots = &self.slots;
+        let entry = self.by_id.find_entry(hash(order_id), |slot| slots[*slot as usize].order_id == order_id).ok()?;
+        Some(entry.remove().0)
+    }
+
+    /// Takes away what was rare of an order.
+    pub(super) fn remove_rare(&mut self, index: u32) -> Rare {
+        self.free_rare.push(index);
+        std::mem::take(&mut self.rare[index as usize])
+    }
+
+    /// Gives the place of an order whose id is taken away to the next.
+    #[inline]
+    pub(super) fn release(&mut self, slot: Slot) {
         self.free.push(slot);
-        (rare != NONE).then(|| {
-            self.free_rare.push(rare);
-            std::mem::take(&mut self.rare[rare as usize])
-        })
     }
 
     /// All open orders, in no order that means anything.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
         self.slots.iter().enumerate().filter_map(|(index, open)| {
             let slot = index as Slot;
-            (self.by_id.get(&open.order_id) == Some(&slot)).then_some(slot)
+            (self.find(open.order_id) == Some(slot)).then_some(slot)
         })
     }
+}
+
+fn hash(order_id: OrderId) -> u64 {
+    FxBuildHasher.hash_one(order_id)
 }
 
 /// A place in a slab that has so many.

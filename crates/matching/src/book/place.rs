@@ -1,14 +1,14 @@
 //! Orders that come to the book: new, or woken by a trade.
 
-use crate::order::{OrderType, SelfTradePrevention, TimeInForce};
+use crate::order::{OrderType, TimeInForce};
 use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::units::{OrderId, Price, Side};
 
 use super::incoming::Incoming;
-use super::messages::{BookEvent, Ended, Owner, Placed};
+use super::messages::{BookEvent, Placed};
 use super::orders::{NONE, Open, Rare, Wait};
-use super::{Book, TakenOut, released};
+use super::{Book, TakenOut};
 
 impl Placed {
     /// Whether it is never in the book once it has come: it trades at once or not at all.
@@ -28,9 +28,9 @@ impl Placed {
             order_type: self.order_type,
             time_in_force: self.time_in_force,
             limit: self.price,
-            stop: self.stop_price,
-            delta: self.trailing_delta,
-            reference: last.filter(|_| self.trailing_delta.is_some()),
+            stop: self.extras.stop_price,
+            delta: self.extras.trailing_delta,
+            reference: last.filter(|_| self.extras.trailing_delta.is_some()),
         })
     }
 }
@@ -39,17 +39,17 @@ impl Book {
     pub(super) fn place(&mut self, order: Placed, out: &mut Vec<BookEvent>) {
         let number = self.symbol_seq.next();
         if let Some(reason) = self.refusal(&order) {
-            self.emit(BookEvent::Rejected { order, symbol_seq: number, reason }, out);
+            self.emit(out, |_| BookEvent::Rejected { order, symbol_seq: number, reason });
             return;
         }
-        let linked = order.linked_order_id;
+        let linked = order.extras.linked_order_id;
         if let Some(partner) = linked {
             let partner = self.orders.slot_of(partner);
             self.orders.rare_or_default(partner).linked = Some(order.order_id);
         }
         if let Some(wait) = order.wait(self.last) {
             self.insert_waiting(&order, wait, number);
-            self.emit(BookEvent::Accepted { order, priority: number }, out);
+            self.emit(out, |_| BookEvent::Accepted { order, priority: number });
             if let (Phase::Continuous, Some(last)) = (self.phase, self.last) {
                 self.waiting.wake(&self.orders, last);
             }
@@ -57,27 +57,27 @@ impl Book {
         }
         let market = order.order_type == OrderType::Market;
         let bound = if market { self.market_bound(order.side) } else { order.price.unwrap_or(Price::ONE) };
-        let incoming = Incoming {
+        let mut incoming = Incoming {
             order_id: order.order_id,
             side: order.side,
             limit: order.price,
             bound,
             quantity: order.quantity,
             remaining: order.quantity,
-            quote: order.quote_quantity,
+            quote: order.extras.quote_quantity,
             priority: number,
             rests: !order.is_immediate(),
             whole: order.time_in_force == TimeInForce::Fok,
-            least: order.min_quantity,
+            least: order.extras.min_quantity,
             prevention: order.self_trade_prevention,
             post_only: order.post_only,
-            display: order.display_quantity,
+            display: order.extras.display_quantity,
             linked,
-            index: self.prevented_index(order.self_trade_prevention, order.account.as_ref()),
-            owner: Owner { account: order.account.clone(), metadata: order.metadata.clone() },
+            account: self.accounts.add(order.account.as_ref()),
+            metadata: order.extras.metadata.clone(),
         };
-        self.emit(BookEvent::Accepted { order, priority: number }, out);
-        self.enter(incoming, out);
+        self.emit(out, |_| BookEvent::Accepted { order, priority: number });
+        self.enter(&mut incoming, out);
     }
 
     /// Why the book does not take an order; in the order in which the reasons are given.
@@ -85,13 +85,13 @@ impl Book {
         let waits = order.order_type.waits();
         let forbidden = match self.phase {
             Phase::CancelOnly | Phase::Closed => true,
-            Phase::PostOnly | Phase::Auction => !waits && (order.is_immediate() || order.min_quantity.is_some()),
+            Phase::PostOnly | Phase::Auction => !waits && (order.is_immediate() || order.extras.min_quantity.is_some()),
             Phase::Continuous => false,
         };
         if forbidden {
             return Some(Reason::PhaseForbids);
         }
-        if order.linked_order_id.is_some_and(|partner| !self.can_link(order, partner)) {
+        if order.extras.linked_order_id.is_some_and(|partner| !self.can_link(order, partner)) {
             return Some(Reason::LinkNotPossible);
         }
         if let (Some(account), Some(most)) = (&order.account, self.instrument.max_open_orders())
@@ -147,22 +147,13 @@ impl Book {
             && (order.order_type.waits() || self.orders.wait(slot).is_some())
     }
 
-    /// The number by which an order knows its own among those it meets; none where it does not care.
-    pub(super) fn prevented_index(
-        &self,
-        prevention: SelfTradePrevention,
-        account: Option<&crate::names::Account>,
-    ) -> u32 {
-        if prevention == SelfTradePrevention::None { NONE } else { self.accounts.find(account) }
-    }
-
     /// Puts an order among those that wait for a trade.
     pub(super) fn insert_waiting(&mut self, order: &Placed, wait: Wait, priority: crate::units::SymbolSeq) {
         let rare = Rare {
-            metadata: order.metadata.clone(),
-            display: order.display_quantity,
-            displayed: order.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
-            linked: order.linked_order_id,
+            metadata: order.extras.metadata.clone(),
+            display: order.extras.display_quantity,
+            displayed: order.extras.display_quantity.map_or(order.quantity, |display| display.min(order.quantity)),
+            linked: order.extras.linked_order_id,
             wait: Some(wait),
         };
         let open = Open {
@@ -175,12 +166,12 @@ impl Book {
             next: NONE,
             level: NONE,
             account: self.accounts.add(order.account.as_ref()),
-            rare: NONE,
+            rare: self.orders.insert_rare(rare),
             side: order.side,
             prevention: order.self_trade_prevention,
             post_only: order.post_only,
         };
-        let slot = self.orders.insert(open, Some(rare));
+        let slot = self.orders.insert(open);
         self.waiting.insert(&self.orders, slot);
     }
 
@@ -196,20 +187,15 @@ impl Book {
         // The order that it is linked with may have traded or been triggered since it was woken.
         let Some(slot) = self.orders.find(order_id) else { return };
         let Some(wait) = self.orders.wait(slot) else { panic!("order {order_id} is woken twice") };
-        let TakenOut { open, rare, limit, account } = self.take_out(slot);
-        let Rare { metadata, display, linked, .. } = rare.unwrap_or_default();
-        let owner = Owner { account, metadata };
+        let TakenOut { open, rare: Rare { metadata, display, linked, .. }, limit } = self.take_out(slot);
+        let Open { side, quantity, remaining, prevention, account, .. } = open;
         let priority = self.symbol_seq.next();
-        self.emit(BookEvent::Triggered { order_id, price, priority, owner: owner.clone() }, out);
+        self.emit(out, |book| {
+            let owner = book.owner(account, metadata.clone());
+            BookEvent::Triggered { order_id, price, priority, owner }
+        });
         self.cancel_linked(linked, out);
-        let Open { side, quantity, remaining, prevention, .. } = open;
-        if let Some(limit) = limit.filter(|limit| self.is_outside_band(*limit)) {
-            let released = released(side, Some(limit), remaining, None);
-            let ended = Ended { order_id, side, remaining, released, owner };
-            self.emit(BookEvent::Expired { ended, reason: Reason::OutsidePriceBand }, out);
-            return;
-        }
-        let incoming = Incoming {
+        let mut incoming = Incoming {
             order_id,
             side,
             limit,
@@ -225,9 +211,14 @@ impl Book {
             post_only: open.post_only,
             display,
             linked: None,
-            index: self.prevented_index(prevention, owner.account.as_ref()),
-            owner,
+            account,
+            metadata,
         };
-        self.enter(incoming, out);
+        if limit.is_some_and(|limit| self.is_outside_band(limit)) {
+            let reason = Reason::OutsidePriceBand;
+            self.end_incoming(&mut incoming, out, |ended| BookEvent::Expired { ended, reason });
+            return;
+        }
+        self.enter(&mut incoming, out);
     }
 }

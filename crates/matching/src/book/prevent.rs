@@ -31,8 +31,11 @@ impl Book {
                     return true;
                 }
                 (taker.quantity, taker.remaining) = (taker.quantity - both, taker.remaining - both);
-                let (quantity, remaining, owner) = (taker.quantity, taker.remaining, taker.owner.clone());
-                self.emit(BookEvent::Reduced { order_id: taker.order_id, quantity, remaining, owner }, out);
+                let (quantity, remaining) = (taker.quantity, taker.remaining);
+                self.emit(out, |book| {
+                    let owner = book.owner(taker.account, taker.metadata.clone());
+                    BookEvent::Reduced { order_id: taker.order_id, quantity, remaining, owner }
+                });
                 false
             }
         }
@@ -65,9 +68,11 @@ impl Book {
         let order = *self.orders.get(slot);
         self.levels.lessen(order.level, by);
         self.resize(slot, order.quantity - by, order.remaining - by);
-        let (order_id, owner) = (order.order_id, self.owner_of(slot));
         let (quantity, remaining) = (order.quantity - by, order.remaining - by);
-        self.emit(BookEvent::Reduced { order_id, quantity, remaining, owner }, out);
+        self.emit(out, |book| {
+            let owner = book.owner_of(slot);
+            BookEvent::Reduced { order_id: order.order_id, quantity, remaining, owner }
+        });
     }
 
     /// Gives an order a smaller size in its place.
@@ -79,7 +84,7 @@ impl Book {
     }
 
     fn end_prevented(&mut self, slot: Slot, out: &mut Vec<BookEvent>) {
-        let (ended, reason) = (self.end(slot), Reason::SelfTrade);
-        self.emit(BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None }, out);
+        let reason = Reason::SelfTrade;
+        self.end(slot, out, |ended| BookEvent::Cancelled { ended, command_id: None, reason, reason_text: None });
     }
 }

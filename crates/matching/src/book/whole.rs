@@ -41,7 +41,7 @@ impl Book {
         };
         let side = taker.side.opposite();
         for level in self.levels.of(side).take_while(|level| !taker.refuses(level.price)) {
-            let answer = if taker.index == NONE {
+            let answer = if taker.prevented() == NONE {
                 self.take(&mut tally, level.price, level.total)
             } else {
                 self.take_level(&mut tally, taker, level)
@@ -76,7 +76,7 @@ impl Book {
         let parts = |slot: Slot| (slot, self.orders.displayed(slot), self.orders.get(slot).remaining);
         let mut queue: VecDeque<(Slot, Quantity, Quantity)> = self.slots_from(level.head).map(parts).collect();
         while let Some((slot, displayed, remaining)) = queue.pop_front() {
-            if self.orders.get(slot).account == taker.index {
+            if self.orders.get(slot).account == taker.prevented() {
                 match taker.prevention {
                     SelfTradePrevention::ExpireMaker => {}
                     SelfTradePrevention::Decrement if u128::from(remaining.units()) < tally.left => {

@@ -157,7 +157,7 @@ impl NaiveBook {
 
     fn owner(&self, order_id: OrderId) -> Owner {
         let order = &self.get(order_id).order;
-        Owner { account: order.account.clone(), metadata: order.metadata.clone() }
+        Owner { account: order.account.clone(), metadata: order.extras.metadata.clone() }
     }
 
     /// Takes an order out and says how it ended. What it was linked with is linked no more.
@@ -185,17 +185,17 @@ impl NaiveBook {
             return;
         }
         let (order_id, waits) = (order.order_id, order.order_type.waits());
-        if let Some(first) = order.linked_order_id {
+        if let Some(first) = order.extras.linked_order_id {
             self.get_mut(first).linked = Some(order_id);
         }
         let open = Open {
             remaining: order.quantity,
-            quote: order.quote_quantity,
+            quote: order.extras.quote_quantity,
             displayed: shown(&order, order.quantity),
             priority: number,
             changed: self.seq,
-            linked: order.linked_order_id,
-            reference: if order.trailing_delta.is_some() { self.last } else { None },
+            linked: order.extras.linked_order_id,
+            reference: if order.extras.trailing_delta.is_some() { self.last } else { None },
             state: if waits { State::Waiting } else { State::Coming },
             order: order.clone(),
         };
@@ -213,12 +213,12 @@ impl NaiveBook {
             || order.time_in_force == TimeInForce::Fok;
         match self.phase {
             Phase::CancelOnly | Phase::Closed => return Err(Reason::PhaseForbids),
-            Phase::PostOnly | Phase::Auction if !waits && (never_rests || order.min_quantity.is_some()) => {
+            Phase::PostOnly | Phase::Auction if !waits && (never_rests || order.extras.min_quantity.is_some()) => {
                 return Err(Reason::PhaseForbids);
             }
             _ => {}
         }
-        if let Some(first) = order.linked_order_id {
+        if let Some(first) = order.extras.linked_order_id {
             if !self.is_open(first) {
                 return Err(Reason::LinkNotPossible);
             }
@@ -311,8 +311,8 @@ impl NaiveBook {
         if let Some(price) = price {
             self.instrument.check_notional(price.times(quantity))?;
         }
-        if order.display_quantity.is_some_and(|display| quantity.units() / MAX_TRANCHES >= display.units())
-            && quantity.units() > order.display_quantity.map_or(0, Quantity::units) * MAX_TRANCHES
+        if order.extras.display_quantity.is_some_and(|display| quantity.units() / MAX_TRANCHES >= display.units())
+            && quantity.units() > order.extras.display_quantity.map_or(0, Quantity::units) * MAX_TRANCHES
         {
             return Err(Reason::DisplayTooSmall);
         }
@@ -359,7 +359,7 @@ impl NaiveBook {
     /// A trade was made: trailing stops follow it, and it wakes what it reaches.
     fn print(&mut self, price: Price) {
         self.last = Some(price);
-        for open in self.open.iter_mut().filter(|open| open.order.trailing_delta.is_some()) {
+        for open in self.open.iter_mut().filter(|open| open.order.extras.trailing_delta.is_some()) {
             open.reference = Some(match (open.reference, open.order.side) {
                 (None, _) => price,
                 (Some(seen), Side::Sell) => seen.max(price),
@@ -448,7 +448,7 @@ fn hash(image: &BookImage) -> StateHash {
 
 /// What is shown of an order of which so much is left.
 fn shown(order: &Placed, remaining: Quantity) -> Quantity {
-    order.display_quantity.map_or(remaining, |display| display.min(remaining))
+    order.extras.display_quantity.map_or(remaining, |display| display.min(remaining))
 }
 
 impl Open {
@@ -464,8 +464,9 @@ impl Open {
     /// Whether a trade at this price wakes it.
     fn is_reached(&self, last: Price) -> bool {
         let last = last.units();
-        let stop = self.order.stop_price.map_or(0, Price::units);
-        let (delta, seen) = (self.order.trailing_delta.map_or(0, Price::units), self.reference.map(Price::units));
+        let stop = self.order.extras.stop_price.map_or(0, Price::units);
+        let (delta, seen) =
+            (self.order.extras.trailing_delta.map_or(0, Price::units), self.reference.map(Price::units));
         match (self.order.order_type, self.order.side, seen) {
             (OrderType::Stop | OrderType::StopLimit, Side::Buy, _) => last >= stop,
             (OrderType::Stop | OrderType::StopLimit, Side::Sell, _) => last <= stop,
@@ -490,16 +491,16 @@ impl Open {
             account: self.order.account.clone(),
             prevention: self.order.self_trade_prevention,
             post_only: self.order.post_only,
-            metadata: self.order.metadata.clone(),
-            display: self.order.display_quantity,
+            metadata: self.order.extras.metadata.clone(),
+            display: self.order.extras.display_quantity,
             displayed: self.displayed,
             linked: self.linked,
             wait: waits.then_some(Wait {
                 order_type: self.order.order_type,
                 time_in_force: self.order.time_in_force,
                 limit: self.order.price,
-                stop: self.order.stop_price,
-                delta: self.order.trailing_delta,
+                stop: self.order.extras.stop_price,
+                delta: self.order.extras.trailing_delta,
                 reference: self.reference,
             }),
         }

@@ -39,7 +39,7 @@ impl NaiveBook {
     fn unmet(&self, order_id: OrderId) -> Option<Reason> {
         let open = self.get(order_id);
         let whole = open.order.time_in_force == TimeInForce::Fok;
-        if !whole && open.order.min_quantity.is_none() {
+        if !whole && open.order.extras.min_quantity.is_none() {
             return None;
         }
         let mut copy = self.clone();
@@ -57,7 +57,7 @@ impl NaiveBook {
             let all = if open.quote.is_some() { spent } else { traded == open.remaining.units() };
             return (!all).then_some(Reason::FillOrKill);
         }
-        let least = open.order.min_quantity.map_or(0, Quantity::units);
+        let least = open.order.extras.min_quantity.map_or(0, Quantity::units);
         (traded < least).then_some(Reason::MinQuantity)
     }
 

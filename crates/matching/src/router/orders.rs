@@ -26,7 +26,7 @@ impl Router {
         }
         match self.check(new) {
             Ok(placed) => {
-                self.keep(order, placed.expire_at);
+                self.keep(order, placed.extras.expire_at);
                 routed.push((order.symbol, BookCommand::Place(placed)));
             }
             Err(reason_code) => {
@@ -48,7 +48,7 @@ impl Router {
         }
         let expire_at = self.expiry(order)?;
         let instrument = self.markets.get(order.symbol).ok_or(Reason::UnknownSymbol)?;
-        let placed = Placed { expire_at, ..translate::place(instrument, order)? };
+        let placed = translate::place(instrument, order, expire_at)?;
         if order.account.as_ref().is_some_and(|account| self.blocked.contains(account)) {
             return Err(Reason::AccountBlocked);
         }

@@ -142,7 +142,7 @@ impl Checker {
     fn take(&mut self, order_id: OrderId, quantity: u64, left: u64) {
         let Some(life) = self.lives.get_mut(&order_id) else { return };
         life.traded += quantity;
-        if life.placed.quote_quantity.is_some() {
+        if life.placed.extras.quote_quantity.is_some() {
             return;
         }
         if life.remaining.checked_sub(quantity) != Some(left) {

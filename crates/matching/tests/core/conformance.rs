@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use matching::book::{Book, BookCommand, BookEvent, Placed};
+use matching::book::{Book, BookCommand, BookEvent, Extras, Placed};
 use matching::{Micros, OrderType, SelfTradePrevention, Seq, Side, TimeInForce};
 use serde_json::{Value, json};
 
@@ -48,20 +48,13 @@ fn placed(number: u64, message: &Value) -> BookCommand {
         order_type: OrderType::Limit,
         price: Some(price(message["price"].as_u64().expect("a price"))),
         quantity: quantity(message["qty"].as_u64().expect("a quantity")),
-        quote_quantity: None,
         time_in_force: if ioc { TimeInForce::Ioc } else { TimeInForce::Gtc },
-        expire_at: None,
         post_only: false,
-        stop_price: None,
-        trailing_delta: None,
-        display_quantity: None,
-        min_quantity: None,
         self_trade_prevention: SelfTradePrevention::None,
-        linked_order_id: None,
         account: None,
         client_order_id: None,
-        metadata: None,
         received_at: Micros::ZERO,
+        extras: Extras::default(),
     })
 }
 

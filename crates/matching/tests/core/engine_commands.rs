@@ -33,17 +33,17 @@ fn order(placed: Placed, symbol: Symbol) -> Order {
     Order {
         price: price(placed.price),
         quantity: quantity(Some(placed.quantity).filter(|quantity| !quantity.is_zero())),
-        quote_quantity: placed.quote_quantity.map(|quote| units(quote as u64)),
+        quote_quantity: placed.extras.quote_quantity.map(|quote| units(quote as u64)),
         time_in_force: placed.time_in_force,
         post_only: placed.post_only,
-        stop_price: price(placed.stop_price),
-        trailing_delta: price(placed.trailing_delta),
-        display_quantity: quantity(placed.display_quantity),
-        min_quantity: quantity(placed.min_quantity),
+        stop_price: price(placed.extras.stop_price),
+        trailing_delta: price(placed.extras.trailing_delta),
+        display_quantity: quantity(placed.extras.display_quantity),
+        min_quantity: quantity(placed.extras.min_quantity),
         self_trade_prevention: placed.self_trade_prevention,
-        linked_order_id: placed.linked_order_id,
+        linked_order_id: placed.extras.linked_order_id,
         account: placed.account,
-        metadata: placed.metadata,
+        metadata: placed.extras.metadata.clone(),
         ..Order::bare(placed.order_id, symbol, placed.side, placed.order_type, placed.received_at)
     }
 }

@@ -1,6 +1,6 @@
 //! Random commands for one book: every kind of order and flag, few prices, so that levels are deep and meetings many.
 
-use matching::book::{BookCommand, Placed, Selection};
+use matching::book::{BookCommand, Extra, Extras, Placed, Selection};
 use matching::{
     Account, CommandId, Instrument, InstrumentSpec, Micros, OrderId, OrderType, Phase, Price, Quantity, Reason,
     SelfTradePrevention, Seq, Side, TimeInForce,
@@ -158,29 +158,28 @@ impl Market {
             order_type,
             price: order_type.has_limit().then(|| self.price()),
             quantity: self.quantity(),
-            quote_quantity: None,
             time_in_force: TimeInForce::Gtc,
-            expire_at: None,
             post_only: false,
-            stop_price: order_type.has_stop_price().then(|| self.price()),
-            trailing_delta: (order_type == OrderType::TrailingStop).then(|| price(1 + self.random.below(self.width))),
-            display_quantity: None,
-            min_quantity: None,
             self_trade_prevention: SelfTradePrevention::None,
-            linked_order_id: None,
             account: None,
             client_order_id: None,
-            metadata: self.maybe(8, |_| "mine".to_owned().try_into().expect("short words")),
             received_at: Micros::ZERO,
+            extras: Extras::default(),
+        };
+        let mut extra = Extra {
+            stop_price: order_type.has_stop_price().then(|| self.price()),
+            trailing_delta: (order_type == OrderType::TrailingStop).then(|| price(1 + self.random.below(self.width))),
+            metadata: self.maybe(8, |_| "mine".to_owned().try_into().expect("short words")),
+            ..Extra::NONE
         };
         if id % 10 >= self.plain {
-            self.adorn(&mut order);
+            self.adorn(&mut order, &mut extra);
         }
-        order
+        Placed { extras: extra.into(), ..order }
     }
 
     /// Gives an order whatever goes with its kind.
-    fn adorn(&mut self, order: &mut Placed) {
+    fn adorn(&mut self, order: &mut Placed, extra: &mut Extra) {
         let waits = order.order_type.waits();
         order.account = self.maybe(2, Market::account);
         if self.random.below(5) < 2 {
@@ -188,10 +187,10 @@ impl Market {
         }
         let immediate = order.time_in_force != TimeInForce::Gtc;
         if order.order_type == OrderType::Market && self.random.below(3) == 0 {
-            order.quote_quantity = Some(u128::from(MIDDLE * (1 + self.random.below(20)) + self.random.below(MIDDLE)));
+            extra.quote_quantity = Some(u128::from(MIDDLE * (1 + self.random.below(20)) + self.random.below(MIDDLE)));
             order.quantity = Quantity::ZERO;
         }
-        let by_quote = order.quote_quantity.is_some();
+        let by_quote = extra.quote_quantity.is_some();
         order.self_trade_prevention = [
             SelfTradePrevention::None,
             SelfTradePrevention::ExpireTaker,
@@ -201,15 +200,15 @@ impl Market {
         ][self.random.below(if by_quote { 4 } else { 5 }) as usize];
         let part = quantity(1 + self.random.below(order.quantity.units().max(1)));
         if order.order_type.has_limit() && !immediate {
-            order.display_quantity = self.maybe(3, |_| part);
+            extra.display_quantity = self.maybe(3, |_| part);
         }
         if order.order_type == OrderType::Limit && !immediate && self.random.below(5) == 0 {
             order.post_only = true;
         } else if !waits && !by_quote && order.time_in_force != TimeInForce::Fok {
-            order.min_quantity = self.maybe(5, |_| part);
+            extra.min_quantity = self.maybe(5, |_| part);
         }
         if order.account.is_some() && order.order_type != OrderType::Market && (waits || !immediate) {
-            order.linked_order_id = self.maybe(2, Market::some_order);
+            extra.linked_order_id = self.maybe(2, Market::some_order);
         }
     }
 }
