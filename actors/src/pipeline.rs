@@ -115,7 +115,7 @@ impl Pipeline {
         let feed = FeedActor::new(market, settings.encode, Arc::clone(&progress), published_to, Arc::clone(&backlog));
         let feed = placement::start(&placement.feed, feed);
         let readers = Readers::new(index, feed.clone().recipient(), backlog);
-        let feed = Feed::of(&feed, published);
+        let feed = Feed::of(&feed, Arc::clone(&progress), published);
 
         let parts = ProjectionParts {
             projection: ports.projection,

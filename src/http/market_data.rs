@@ -101,7 +101,7 @@ pub struct Candles {
 
 problems! {
     /// What the list of markets may be refused with.
-    SymbolsProblems: UnknownField, HostNotAllowed, InternalError, NotReady, Standby
+    SymbolsProblems: UnknownField, HostNotAllowed, InternalError, NotCurrent, NotReady, Standby
 }
 
 problems! {
@@ -139,7 +139,7 @@ pub async fn symbols(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRe
         symbols: market.symbols().map(|symbol| TickerView::new(symbol, now)).collect(),
         seq: market.seq().get(),
     });
-    Ok(HttpResponse::Ok().json(question.await.map_err(|error| submit::unanswered(error.into()))?))
+    Ok(HttpResponse::Ok().json(question.await.map_err(submit::unanswered)?))
 }
 
 /// A book by price
@@ -350,5 +350,5 @@ async fn of<R: Send + 'static>(
         let at = At { seq: market.seq().get(), complete_since: market.complete_since() };
         market.symbol(parsed).map(|symbol| (question(symbol), at))
     });
-    answer.await.map_err(|error| submit::unanswered(error.into()))?.ok_or_else(unknown)
+    answer.await.map_err(submit::unanswered)?.ok_or_else(unknown)
 }

@@ -19,9 +19,10 @@ use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recip
 use market::{FeedRow, Market, RowChanges, SymbolMarket};
 use matching::{Account, Event, Ledger, Seq, Side, Symbol};
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tracing::warn;
 
-use crate::outcomes::Stopping;
+use crate::outcomes::{Stopping, Unanswered};
 use crate::progress::Progress;
 use channel::ChannelState;
 pub use channel::{Channel, Content, Draft, FeedMessage, Kind, OrderChange, ParseChannelError};
@@ -101,6 +102,7 @@ pub struct Feed {
     unsubscribe: Recipient<Unsubscribe>,
     read: Recipient<ReadMarket>,
     follow: Recipient<FollowRows>,
+    progress: Arc<Progress>,
     /// The last row that was published.
     pub published: watch::Receiver<Seq>,
 }
@@ -109,12 +111,15 @@ impl Feed {
     /// A feed on this thread that shows a ledger as it is and hears of no rows: for tests of what stands on a feed.
     pub fn showing(ledger: &Ledger, encode: Encode) -> Feed {
         let (published_to, published) = watch::channel(ledger.seq());
-        let actor = FeedActor::new(Market::of(ledger), encode, Arc::default(), published_to, Arc::default());
-        Feed::of(&actor.start(), published)
+        let progress = Arc::new(Progress::default());
+        progress.set_beaten(Instant::now());
+        let actor = FeedActor::new(Market::of(ledger), encode, Arc::clone(&progress), published_to, Arc::default());
+        Feed::of(&actor.start(), progress, published)
     }
 
-    pub(crate) fn of(actor: &actix::Addr<FeedActor>, published: watch::Receiver<Seq>) -> Feed {
+    pub(crate) fn of(actor: &actix::Addr<FeedActor>, progress: Arc<Progress>, published: watch::Receiver<Seq>) -> Feed {
         Feed {
+            progress,
             subscribe: actor.clone().recipient(),
             unsubscribe: actor.clone().recipient(),
             read: actor.clone().recipient(),
@@ -123,8 +128,9 @@ impl Feed {
         }
     }
 
-    /// Asks the market. The question runs on the feed's thread: it must be short, or copy what it needs.
-    pub async fn read<R, Q>(&self, question: Q) -> Result<R, Stopping>
+    /// Asks the market, while nobody can have taken over. The question runs on the feed's thread: it must be short, or copy
+    /// what it needs.
+    pub async fn read<R, Q>(&self, question: Q) -> Result<R, Unanswered>
     where
         R: Send + 'static,
         Q: FnOnce(&Market) -> R + Send + 'static,
@@ -135,7 +141,8 @@ impl Feed {
             let _ = reply.send(question(market));
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
-        answer.await.map_err(|_| Stopping)
+        let answer = answer.await.map_err(|_| Stopping)?;
+        if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
     }
 
     /// All rows from now on, as long as they are taken.

@@ -69,8 +69,11 @@ async fn a_frozen_postgres_leaves_orders_up_to_the_limit() {
     // Orders fill their own share: the cancel is taken, and its outcome does not come.
     let cancelled = cancel(&stack, resting).await;
     assert_eq!((cancelled.status, &cancelled.body["code"]), (504, &json!("OUTCOME_UNKNOWN")), "{cancelled:?}");
-    let read = stack.client.get(stack.url("/api/debug/state/")).send().await.expect("an answer");
-    assert_eq!(read.json::<Value>().await.expect("JSON")["code"], "NOT_CURRENT", "another may have taken over");
+    for path in ["/api/debug/state/", "/api/symbols/", "/api/symbols/BTC_USDT/depth/"] {
+        let read = stack.client.get(stack.url(path)).send().await.expect("an answer");
+        let told = read.json::<Value>().await.expect("JSON");
+        assert_eq!(told["code"], "NOT_CURRENT", "{path}: another may have taken over, and it told {told}");
+    }
 
     assert!(now() > deadline, "the time-outs above took longer than the deadline");
     stack.postgres_mut().resume().expect("it goes on");
