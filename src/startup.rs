@@ -4,7 +4,7 @@
 //! writer and has recovered the state.
 
 use std::mem::ManuallyDrop;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,8 +88,7 @@ fn configure() -> Result<Settings, End> {
 async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     refuse_openings(settings).await?;
     let api = Api::new(settings);
-    let listener =
-        TcpListener::bind(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
+    let listener = http::listen(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
     let address = listener.local_addr().map_err(|error| End::Listen { address: settings.listen, error })?;
     let server = http::serve(Arc::clone(&api), listener).map_err(|error| End::Http(error.to_string()))?;
     let handle = server.handle();

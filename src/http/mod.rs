@@ -43,7 +43,7 @@ pub mod wait;
 mod tests;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -54,6 +54,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use actors::{Feed, Instruments, Intake, Outcomes, Pace, Progress, Proof};
 use journal::{Clock, EventLog, History, StreamId};
 use matching::{CommandId, OrderId};
+use tokio::net::TcpSocket;
 use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -72,6 +73,11 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests under way: longer than a cancel waits for its commit.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the system keeps of an answer that its client has not taken, in bytes.
+const SEND_BUFFER: u32 = 256 << 10;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1_024;
 
 /// What of the engine the handlers need.
 pub struct Engine {
@@ -424,6 +430,16 @@ async fn not_found(request: HttpRequest) -> Result<HttpResponse, Problem> {
 
 fn no_route() -> Problem {
     Problem::new(Code::NotFound, "there is no such route; /api/schema/ lists them")
+}
+
+/// Listens at an address. Connections have the send buffer of their listener: left to itself the system takes megabytes for a
+/// client that reads nothing before it says that there is no room, and all that while it costs as much as one that reads.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.
