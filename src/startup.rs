@@ -91,6 +91,8 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     let listener = http::listen(settings.listen).map_err(|error| End::Listen { address: settings.listen, error })?;
     let address = listener.local_addr().map_err(|error| End::Listen { address: settings.listen, error })?;
     let server = http::serve(Arc::clone(&api), listener).map_err(|error| End::Http(error.to_string()))?;
+    // At the end it takes no new connections and is left to end with the process: a worker that ends by itself drops what its
+    // requests wait for, and a connection to PostgreSQL needs a runtime for that.
     let handle = server.handle();
     let mut asked = StopSignals::new().map_err(|error| End::Http(error.to_string()))?;
     let mut server = actix_web::rt::spawn(server);
@@ -98,7 +100,7 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     let started = tokio::select! {
         biased;
         () = asked.recv() => {
-            handle.stop(false).await;
+            handle.pause().await;
             return Ok(());
         }
         started = start(settings, &api, forget_stops) => started,
@@ -106,7 +108,7 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     let (pipeline, mut fatal) = match started {
         Ok(started) => started,
         Err(end) => {
-            handle.stop(false).await;
+            handle.pause().await;
             return Err(end);
         }
     };
@@ -117,7 +119,7 @@ async fn run(settings: &Settings, forget_stops: bool) -> Result<(), End> {
     tokio::select! {
         biased;
         ended = fatal.recv() => {
-            handle.stop(false).await;
+            handle.pause().await;
             Err(ended.unwrap_or(Fatal::Fenced).into())
         }
         ended = &mut server => {
@@ -313,7 +315,7 @@ async fn stop(
         }
     };
     // The last answers have gone out meanwhile; what is still connected is idle.
-    handle.stop(false).await;
+    handle.pause().await;
     stopped
 }
 

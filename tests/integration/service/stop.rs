@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Connection;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection};
 use testbed::Service;
 
 use crate::service::black_box::run;
@@ -52,15 +53,41 @@ async fn sockets_are_told_that_the_service_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_under_way_does_not_change_how_the_service_ends() {
     let mut stack = Stack::start();
-    let url = stack.environment().into_iter().find(|(name, _)| *name == "DATABASE_URL").expect("an address").1;
-    let mut blocker = sqlx::PgConnection::connect(&url).await.expect("a connection");
-    sqlx::raw_sql("BEGIN; LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE").execute(&mut blocker).await.expect("locks");
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    testbed::wait_until(Duration::from_secs(20), "the keys to be read", || stack.sql(waiting) == "1")
-        .expect("it waits");
+    let _blocker = lock(&stack, "api_key").await;
+    until_queries_wait(&stack);
     let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
     assert_eq!(status.code(), Some(0), "{}", stack.service.log());
+}
+
+/// The same of one that a request waits for, on a thread of the HTTP server.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_under_way_does_not_change_how_the_service_ends() {
+    let mut stack = Stack::start();
+    let _blocker = lock(&stack, "consumer").await;
+    let url = stack.url("/api/consumers/books/position/");
+    let put = tokio::spawn(stack.client.put(&url).json(&json!({"position": 0})).send());
+    until_queries_wait(&stack);
+    let status = stack.service.terminate(Duration::from_secs(30)).expect("an end");
+    let log = stack.service.log();
+    assert!(status.code() == Some(0) && !log.contains("panicked"), "{status} {log}");
+    // It was told that the service stops, or nothing.
+    let _ = put.await.expect("a client");
+}
+
+/// Locks a table until the connection is closed.
+async fn lock(stack: &Stack, table: &str) -> sqlx::PgConnection {
+    let url = stack.environment().into_iter().find(|(name, _)| *name == "DATABASE_URL").expect("an address").1;
+    let mut blocker = sqlx::PgConnection::connect(&url).await.expect("a connection");
+    let locked = AssertSqlSafe(format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"));
+    sqlx::raw_sql(locked).execute(&mut blocker).await.expect("locks");
+    blocker
+}
+
+/// Returns once a query of the service waits for a lock.
+fn until_queries_wait(stack: &Stack) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    testbed::wait_until(Duration::from_secs(20), "a query that waits", || stack.sql(waiting) != "0").expect("it waits");
 }
 
 /// A second service on the same parts stands by; when the first is killed it takes over and knows everything.
