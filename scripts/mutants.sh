@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Mutates the matching core and runs its tests on each mutant, one of SHARDS shards at a time (SHARD=0 is the first; all
-# if none is named). What was caught before is left out: outcomes stay in target/mutants. Needs cargo-mutants.
+# if none is named). What was caught before is left out: outcomes stay in target/mutants.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-command -v cargo-mutants >/dev/null || { echo "cargo install --locked cargo-mutants" >&2; exit 2; }
+tool=$(scripts/cargo_tool.sh cargo-mutants 26.0.0)
 shards=${SHARDS:-16}
 for shard in ${SHARD:-$(seq 0 $((shards - 1)))}; do
   # 2: some were missed, 3: some timed out; both stand in the outcome.
-  cargo mutants --package matching --shard "$shard/$shards" --iterate --output target/mutants \
+  "$tool" mutants --package matching --shard "$shard/$shards" --iterate --output target/mutants \
     --jobs "${JOBS:-1}" --timeout 120 --no-shuffle || [ $? -le 3 ]
 done
 cat target/mutants/mutants.out/missed.txt

@@ -45,7 +45,7 @@ async fn main() {
 
     let rate = sustainable(&base).await;
     println!("sustained by {CLIENTS} clients that wait for each answer: {rate:.0} orders/s\n");
-    println!("POST to trade message        p50        p99     orders/s");
+    println!("POST to trade message        p50        p99     orders/s   refused");
     for share in [25, 50, 75] {
         let latency = latency(&base, service.port(), rate * f64::from(share) / 100.0).await;
         println!("{share:>3} % of that        {latency}");
@@ -123,11 +123,14 @@ async fn list(base: &str, symbol: &str) {
     assert_eq!(answer.expect("an answer").status(), 200);
 }
 
-async fn place(client: &Client, base: &str, symbol: &str, side: &str, price: u64) -> u64 {
+/// The id of an order that was taken; none if there was too much to do.
+async fn place(client: &Client, base: &str, symbol: &str, side: &str, price: u64) -> Option<u64> {
     let body = json!({"symbol": symbol, "side": side, "price": price, "quantity": 1});
     let answer = client.post(format!("{base}/api/orders/")).json(&body).send().await.expect("an answer");
     let answer: Value = answer.json().await.expect("JSON");
-    answer["order_id"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+    let id = answer["order_id"].as_u64();
+    assert!(id.is_some() || answer["code"] == "OVERLOADED", "{answer}");
+    id
 }
 
 /// Orders a second of clients that wait for each answer.
@@ -139,7 +142,9 @@ async fn sustainable(base: &Arc<String>) -> f64 {
             let client = Client::new();
             while !stop.load(Ordering::Relaxed) {
                 for side in ["SELL", "BUY"] {
-                    place(&client, &base, "RATE_USDT", side, 100).await;
+                    place(&client, &base, "RATE_USDT", side, 100)
+                        .await
+                        .expect("what waits for its answers is not too much");
                     count.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -158,21 +163,23 @@ struct Latency {
     p50: Duration,
     p99: Duration,
     rate: f64,
+    /// Of a hundred orders.
+    refused: f64,
 }
 
 impl std::fmt::Display for Latency {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
-        write!(f, "{:>10.2} ms {:>7.2} ms {:>9.0}", millis(self.p50), millis(self.p99), self.rate)
+        let Latency { rate, refused, .. } = self;
+        write!(f, "{:>10.2} ms {:>7.2} ms {rate:>9.0} {refused:>9.1} %", millis(self.p50), millis(self.p99))
     }
 }
 
 /// From the POST of an order that trades to its trade on a socket. Orders leave on time, whatever became of those before.
 async fn latency(base: &Arc<String>, port: u16, rate: f64) -> Latency {
-    place(&Client::new(), base, "LAT_USDT", "SELL", 100).await;
     let mut socket = Socket::open(port).await;
     socket.send(&json!({"op": "subscribe", "channels": ["trades:LAT_USDT"]})).await;
-    let (sent, mut taken) = mpsc::unbounded_channel::<(u64, Instant)>();
+    let (sent, mut taken) = mpsc::unbounded_channel::<(Option<u64>, Instant)>();
     let seen = tokio::spawn(async move {
         let mut seen: HashMap<u64, Instant> = HashMap::new();
         while let Ok(Some(message)) = timeout(Duration::from_secs(3), socket.next()).await {
@@ -191,23 +198,29 @@ async fn latency(base: &Arc<String>, port: u16, rate: f64) -> Latency {
         orders += 2;
         let (client, base, sent) = (client.clone(), Arc::clone(base), sent.clone());
         tokio::spawn(async move {
-            place(&client, &base, "LAT_USDT", "SELL", 100).await;
-            let began = Instant::now();
-            let id = place(&client, &base, "LAT_USDT", "BUY", 100).await;
-            let _ = sent.send((id, began));
+            for side in ["SELL", "BUY"] {
+                let began = Instant::now();
+                let id = place(&client, &base, "LAT_USDT", side, 100).await;
+                let _ = sent.send((id, began));
+            }
         });
     }
     let rate = orders as f64 / began.elapsed().as_secs_f64();
     drop(sent);
     let seen = seen.await.expect("the socket");
-    let mut times = Vec::new();
+    let (mut times, mut refused) = (Vec::new(), 0);
     while let Some((id, began)) = taken.recv().await {
+        // One that rests is in no trade as the order that came.
+        let Some(id) = id else {
+            refused += 1;
+            continue;
+        };
         times.extend(seen.get(&id).map(|at| at.saturating_duration_since(began)));
     }
     times.sort();
     assert!(times.len() > 100, "only {} trades came", times.len());
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
-    Latency { p50: at(0.5), p99: at(0.99), rate }
+    Latency { p50: at(0.5), p99: at(0.99), rate, refused: 100.0 * f64::from(refused) / orders as f64 }
 }
 
 struct Fed {
