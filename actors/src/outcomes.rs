@@ -80,7 +80,7 @@ impl Awaited {
     pub async fn until(self, deadline: Instant) -> Result<Outcome, Unanswered> {
         let outcome = timeout_at(deadline, self.outcome).await.map_err(|_| Unanswered::Late)?;
         let outcome = outcome.map_err(|_| Stopping)?;
-        if self.progress.is_current() { Ok(outcome) } else { Err(Unanswered::NotCurrent) }
+        self.progress.while_current(outcome)
     }
 }
 
@@ -119,7 +119,7 @@ impl Outcomes {
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;
-        if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
+        self.progress.while_current(answer)
     }
 }
 

@@ -9,6 +9,7 @@ use matching::planted::{Bug, is_planted};
 use tokio::time::Instant;
 
 use crate::measures::{Measures, Stage};
+use crate::outcomes::Unanswered;
 use crate::timings::Timings;
 
 /// A writer that has not been heard by the log for this long tells nobody the state any more: a second later a standby
@@ -78,6 +79,11 @@ impl Progress {
     pub fn is_current(&self) -> bool {
         let beaten = *self.beaten.lock().unwrap_or_else(PoisonError::into_inner);
         beaten.is_some_and(|beaten| beaten.elapsed() < CURRENT_FOR) || is_planted(Bug::StaleAnswers)
+    }
+
+    /// What may be told only while nobody can have taken over.
+    pub(crate) fn while_current<T>(&self, answer: T) -> Result<T, Unanswered> {
+        if self.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
     }
 
     /// How many markets are in a phase.

@@ -142,7 +142,7 @@ impl Feed {
         }));
         self.read.send(question).await.map_err(|_| Stopping)?;
         let answer = answer.await.map_err(|_| Stopping)?;
-        if self.progress.is_current() { Ok(answer) } else { Err(Unanswered::NotCurrent) }
+        self.progress.while_current(answer)
     }
 
     /// All rows from now on, as long as they are taken.
