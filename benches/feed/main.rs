@@ -25,6 +25,8 @@ const SECONDS: u64 = 8;
 const CLIENTS: usize = 32;
 const UPDATES: u64 = 1_000;
 const STALLED: usize = 1_000;
+/// How often the books are looked at without and with those.
+const ROUNDS: usize = 5;
 
 #[tokio::main]
 async fn main() {
@@ -67,17 +69,36 @@ async fn main() {
         );
     }
 
-    println!("\nat half the rate, with {STALLED} sockets that are not read:");
+    println!("\nat half the rate, without and with {STALLED} sockets that are not read:");
     let half = rate / 2.0;
-    let (before, books_before) = beside(&base, &service, half).await;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (latency, books) = beside(&base, &service, half).await;
+        println!("without            {latency}    {books}");
+        without.push(books.match_p99);
+        let stalled = stalled(service.port()).await;
+        let (latency, books) = beside(&base, &service, half).await;
+        println!("with               {latency}    {books}");
+        with.push(books.match_p99);
+        drop(stalled);
+    }
+    println!("match p99, medians of {ROUNDS}: {} us without, {} us with", median(without), median(with));
+}
+
+/// Sockets with much to hear that nobody reads.
+async fn stalled(port: u16) -> Vec<Socket> {
     let mut stalled = Vec::new();
     for _ in 0..STALLED {
-        let mut socket = Socket::open_narrow(service.port()).await;
+        let mut socket = Socket::open_narrow(port).await;
         socket.send(&json!({"op": "subscribe", "channels": ["book:LAT_USDT", "trades:LAT_USDT", "events"]})).await;
         stalled.push(socket);
     }
-    let (during, books_during) = beside(&base, &service, half).await;
-    println!("without            {before}    {books_before}\nwith               {during}    {books_during}");
+    stalled
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
 }
 
 /// What the engine says of itself under load.
@@ -108,8 +129,7 @@ async fn beside(base: &Arc<String>, service: &Service, rate: f64) -> (Latency, B
             p99.extend(panel["match_p99_us"].as_u64());
             most = most.max(memory(pid));
         }
-        p99.sort_unstable();
-        Books { match_p99: p99[p99.len() / 2], memory: most }
+        Books { match_p99: median(p99), memory: most }
     });
     let latency = latency(base, service.port(), rate).await;
     done.store(true, Ordering::Relaxed);

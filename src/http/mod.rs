@@ -54,7 +54,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use actors::{Feed, Instruments, Intake, Outcomes, Pace, Progress, Proof};
 use journal::{Clock, EventLog, History, StreamId};
 use matching::{CommandId, OrderId};
-use tokio::net::TcpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{Notify, watch};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
@@ -74,10 +74,10 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits for requests under way: longer than a cancel waits for its commit.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the system keeps of an answer that its client has not taken, in bytes.
-const SEND_BUFFER: u32 = 256 << 10;
+/// What the system keeps of answers beyond those on their way to their client, in bytes.
+const UNSENT: u32 = 32 << 10;
 /// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1_024;
+const BACKLOG: i32 = 1_024;
 
 /// What of the engine the handlers need.
 pub struct Engine {
@@ -432,14 +432,16 @@ fn no_route() -> Problem {
     Problem::new(Code::NotFound, "there is no such route; /api/schema/ lists them")
 }
 
-/// Listens at an address. Connections have the send buffer of their listener: left to itself the system takes megabytes for a
-/// client that reads nothing before it says that there is no room, and all that while it costs as much as one that reads.
+/// Listens at an address. What its connections keep unsent is bounded: left to itself the system takes megabytes for a client
+/// that reads nothing before it says that there is no room, and all that while it costs as much as one that reads.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)?.into_std()
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Serves the API on a listener. Signals are the caller's: it stops the server by its handle.

@@ -2,6 +2,7 @@
 
 mod operation;
 mod request;
+mod rest;
 mod session;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,12 +30,19 @@ pub struct Counts {
     open: AtomicU64,
     opened: AtomicU64,
     slow: AtomicU64,
+    writes: rest::Writes,
 }
 
 impl Counts {
     /// None yet; as many as `most` may be.
     pub fn new(most: usize) -> Counts {
-        Counts { most: most as u64, open: AtomicU64::new(0), opened: AtomicU64::new(0), slow: AtomicU64::new(0) }
+        Counts {
+            most: most as u64,
+            open: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            writes: rest::Writes::default(),
+        }
     }
 
     /// Sockets that are open.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::web;
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason};
 use actors::Feed;
-use actors::feed::{Channel, Inbox, Outbox, SessionId, Subscribed};
+use actors::feed::{Channel, FeedMessage, Inbox, Outbox, SessionId, Subscribed};
 use futures_util::StreamExt;
 use matching::{OrderId, Seq};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use super::Hello;
 use super::operation::{self, Reply};
 use super::request::{self, Op, Request, Source, Wanted};
+use super::rest::Rest;
 use crate::http::Api;
 use crate::http::access::Caller;
 use crate::http::access::authorize::{by_token, forbidden, unauthorized};
@@ -41,8 +42,9 @@ const UNDER_WAY: usize = 64;
 const REMEMBERED: usize = 10_000;
 /// Channels that one socket may follow: each holds its name here and in the feed.
 const FOLLOWED: usize = 1_000;
-/// Rows of one message of the channel of events.
-const EVENT_ROWS: usize = 500;
+/// Rows of one message of the channel of events: some messages wait for a client that does not read, each in memory of its
+/// own.
+const EVENT_ROWS: usize = 10;
 
 /// Why a session ends.
 enum End {
@@ -154,6 +156,7 @@ impl Session {
         let mut heard = Instant::now();
         let stranger_until = heard + AUTH_WITHIN;
         let mut ended = Box::pin(self.ended());
+        let mut rest = Rest::default();
         loop {
             tokio::select! {
                 biased;
@@ -187,15 +190,12 @@ impl Session {
                         Some(Ok(AggregatedMessage::Close(_))) | None => return Err(End::Gone),
                     }
                 }
-                message = inbox.next() => {
-                    let message = message.ok_or(End::Slow)?;
-                    let new = self.shown.get(&message.channel).is_none_or(|shown| message.seq > *shown);
-                    if new && let Some(cursor) = self.cursors.get_mut(&Source::Channel(message.channel.clone())) {
-                        *cursor = message.seq;
-                        self.send_text(message.text.to_string()).await?;
+                news = next_news(&mut inbox, &mut self.events), if !rest.lasts() => {
+                    if !self.send_news(news, &mut inbox).await? {
+                        rest.begin(&self.api.sockets.writes);
                     }
                 }
-                rows = next_events(&mut self.events) => self.send_events(rows).await?,
+                () = rest.over(), if rest.lasts() => {}
                 _ = pings.tick() => {
                     if heard.elapsed() > SILENCE {
                         return Err(End::Gone);
@@ -375,6 +375,32 @@ impl Session {
         Ok(())
     }
 
+    /// Sends what there is of the session's channels; whether there are more events than go into one message.
+    async fn send_news(&mut self, news: News, inbox: &mut Inbox) -> Result<bool, End> {
+        match news {
+            News::Message(message) => self.send_message(&*message.ok_or(End::Slow)?).await?,
+            News::Rows(rows) => self.send_events(rows).await?,
+        }
+        while let Some(message) = inbox.waiting() {
+            self.send_message(&message).await?;
+        }
+        let Some(events) = &mut self.events else { return Ok(false) };
+        let rows = events.page(EVENT_ROWS).await;
+        let more = rows.as_ref().is_ok_and(|rows| rows.len() == EVENT_ROWS);
+        self.send_events(rows).await?;
+        Ok(more)
+    }
+
+    /// Sends a message of a channel that the session still follows, unless a snapshot has told it already.
+    async fn send_message(&mut self, message: &FeedMessage) -> Result<(), End> {
+        let new = self.shown.get(&message.channel).is_none_or(|shown| message.seq > *shown);
+        if new && let Some(cursor) = self.cursors.get_mut(&Source::Channel(message.channel.clone())) {
+            *cursor = message.seq;
+            self.send_text(message.text.to_string()).await?;
+        }
+        Ok(())
+    }
+
     async fn send_events(&mut self, rows: Result<Vec<WrittenRow>, Problem>) -> Result<(), End> {
         match rows {
             Ok(rows) => {
@@ -412,9 +438,24 @@ impl Session {
     }
 }
 
-async fn next_events(events: &mut Option<EventTail>) -> Result<Vec<WrittenRow>, Problem> {
-    match events {
-        Some(events) => events.next(EVENT_ROWS).await,
-        None => std::future::pending().await,
+/// What happened on a session's channels.
+enum News {
+    /// A message; none when the session is given up.
+    Message(Option<Arc<FeedMessage>>),
+    /// Rows of the event log.
+    Rows(Result<Vec<WrittenRow>, Problem>),
+}
+
+async fn next_news(inbox: &mut Inbox, events: &mut Option<EventTail>) -> News {
+    let rows = async {
+        match events {
+            Some(events) => events.next(EVENT_ROWS).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        message = inbox.next() => News::Message(message),
+        rows = rows => News::Rows(rows),
     }
 }
