@@ -104,11 +104,6 @@ impl Book {
         self.phase
     }
 
-    /// The price of the last trade.
-    pub fn last_price(&self) -> Option<Price> {
-        self.last
-    }
-
     /// The highest price that somebody buys at.
     pub fn best_bid(&self) -> Option<Price> {
         self.levels.best(Side::Buy).map(|level| level.price)

@@ -1,7 +1,7 @@
 //! What holds for every book, told from its events alone: quantity is conserved, priority is kept, prices are the makers',
 //! nothing trades with its own account that must not, and in phase CONTINUOUS nothing crosses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matching::book::{Book, BookEvent, Ended, Placed, Traded};
 use matching::{OrderId, Phase, Price, SelfTradePrevention, Side, SymbolSeq};
@@ -36,6 +36,7 @@ pub fn violations(book: &Book, events: &[BookEvent]) -> Vec<String> {
 #[derive(Default)]
 struct Checker {
     lives: BTreeMap<OrderId, Life>,
+    came: BTreeSet<OrderId>,
     found: Vec<String>,
 }
 
@@ -52,7 +53,8 @@ impl Checker {
                     priority: *priority,
                     waits: order.order_type.waits(),
                 };
-                if self.lives.insert(order.order_id, life).is_some() {
+                self.lives.insert(order.order_id, life);
+                if !self.came.insert(order.order_id) {
                     self.found.push(format!("ids: order {} came twice", order.order_id));
                 }
             }
@@ -184,8 +186,11 @@ impl Checker {
         if book.phase() == Phase::Continuous && crossed {
             self.found.push("crossed".to_owned());
         }
-        if let Some(life) = self.lives.values().find(|life| !book.is_open(life.placed.order_id)) {
-            self.found.push(format!("book: {life:?} is lost"));
+        for order_id in &self.came {
+            let open = self.lives.contains_key(order_id);
+            if book.is_open(*order_id) != open {
+                self.found.push(format!("book: order {order_id} is {}", if open { "lost" } else { "kept" }));
+            }
         }
     }
 }
