@@ -12,10 +12,10 @@ flags=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 # With --target the flags leave build scripts and macros alone.
 RUSTFLAGS="${flags[*]}" cargo build --locked --release --target "$host" --manifest-path fuzz/Cargo.toml
 
-for target in ${TARGETS:-stream_entry events image commands}; do
+for target in ${TARGETS:-order_json stream_entry events image commands}; do
   mkdir -p "target/fuzz/$target"
   "fuzz/target/$host/release/$target" "target/fuzz/$target" "fuzz/corpus/$target" -artifact_prefix="target/fuzz/$target-" \
     -max_total_time=$((minutes * 60)) -max_len=4096 -timeout=10 -print_final_stats=1
-  # The fewest inputs that cover as much go into git.
-  "fuzz/target/$host/release/$target" -merge=1 "fuzz/corpus/$target" "target/fuzz/$target" 2>&1 | tail -n 1
+  # The fewest inputs that reach as many edges go into git.
+  "fuzz/target/$host/release/$target" -set_cover_merge=1 -use_counters=0 "fuzz/corpus/$target" "target/fuzz/$target" 2>&1 | tail -n 1
 done

@@ -7,7 +7,7 @@ use matching::instrument::MAX_TRANCHES;
 use matching::names::{MAX_METADATA, ParseNameError};
 use matching::router::MAX_SYMBOLS;
 use matching::{
-    ClientOrderId, Decimal, Instrument, Metadata, Micros, Order, OrderId, OrderType, Price, Quantity, Reason,
+    Account, ClientOrderId, Decimal, Instrument, Metadata, Micros, Order, OrderId, OrderType, Price, Quantity, Reason,
     SelfTradePrevention, Side, Symbol, TimeInForce,
 };
 
@@ -143,10 +143,24 @@ impl<'a> OrderRequest<'a> {
         auto_list: bool,
         idempotency_key: Option<&str>,
     ) -> Result<NewOrder, Problem> {
-        let symbol = symbol(self.symbol)?;
+        let instrument = instrument(engine, symbol(self.symbol)?, auto_list)?;
+        let owner = Owner {
+            account: caller.acts_for(self.account.map(name).transpose()?)?,
+            client_order_id: client_order_id(self.client_order_id, idempotency_key)?,
+        };
+        self.order(&instrument, owner, engine.clock.now(), || engine.order_id())
+    }
+
+    /// The order, for its market and its owner. `order_id` is asked last: a request that is refused uses up no id.
+    pub fn order(
+        self,
+        instrument: &Instrument,
+        owner: Owner,
+        now: Micros,
+        order_id: impl FnOnce() -> Result<OrderId, Problem>,
+    ) -> Result<NewOrder, Problem> {
         let side = side(self.side)?;
-        let instrument = instrument(engine, symbol, auto_list)?;
-        let amounts = Amounts { instrument: &instrument };
+        let amounts = Amounts { instrument };
         let price = self.price.map(|field| amounts.price(field)).transpose()?;
         let quantity = self.quantity.map(|field| amounts.whole_quantity(field)).transpose()?;
         let quote_quantity = self.quote_quantity.map(|field| amounts.quote(field)).transpose()?;
@@ -155,9 +169,6 @@ impl<'a> OrderRequest<'a> {
         let min_quantity = self.min_quantity.map(|field| amounts.part(field, quantity)).transpose()?;
         let stop_price = self.stop_price.map(|field| amounts.price(field)).transpose()?;
         let trailing_delta = self.trailing_delta.map(|field| amounts.price(field)).transpose()?;
-        let account = caller.acts_for(self.account.map(name).transpose()?)?;
-        let client_order_id = client_order_id(self.client_order_id, idempotency_key)?;
-        let now = engine.clock.now();
         let expire_at = self.expire_at.map(|field| later_than(now, field)).transpose()?;
         let deadline = self.deadline.map(|field| later_than(now, field)).transpose()?;
         let stp = self.self_trade_prevention.map(|field| field.one_of(&SELF_TRADE_PREVENTIONS, Code::InvalidValue));
@@ -173,16 +184,24 @@ impl<'a> OrderRequest<'a> {
             display_quantity,
             min_quantity,
             self_trade_prevention: stp.unwrap_or(Ok(SelfTradePrevention::None))?,
-            linked_order_id: self.linked_order_id.map(order_id).transpose()?,
-            account,
-            client_order_id,
+            linked_order_id: self.linked_order_id.map(self::order_id).transpose()?,
+            account: owner.account,
+            client_order_id: owner.client_order_id,
             metadata: self.metadata.map(metadata).transpose()?,
-            // Comes last: a request that is refused uses up no id.
-            ..Order::bare(engine.order_id()?, symbol, side, self.order_type, now)
+            ..Order::bare(order_id()?, instrument.symbol(), side, self.order_type, now)
         };
         check_coherence(&order)?;
         Ok(NewOrder { deadline, ..NewOrder::from(order) })
     }
+}
+
+/// Whose an order is, and what its owner calls it.
+#[derive(Debug, Default)]
+pub struct Owner {
+    /// The account.
+    pub account: Option<Account>,
+    /// The owner's name for it.
+    pub client_order_id: Option<ClientOrderId>,
 }
 
 /// Names the order that this one is linked with; the problem if it cannot be.

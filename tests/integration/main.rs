@@ -3,6 +3,7 @@
 mod adapters;
 mod architecture;
 mod chaos;
+mod corpus;
 mod docs;
 mod packaging;
 mod service;

@@ -3,19 +3,10 @@
 #[path = "../../../fuzz/src/targets.rs"]
 mod targets;
 
-use std::path::Path;
+#[path = "../../../fuzz/src/replay.rs"]
+mod replay;
 
-#[track_caller]
-fn replay(target: &str, run: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut count = 0;
-    for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.expect("a file").path();
-        run(&std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
-        count += 1;
-    }
-    assert!(count > 0, "{} is empty", folder.display());
-}
+use replay::replay;
 
 #[test]
 fn the_corpus_of_stream_entries() {
