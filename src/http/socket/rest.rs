@@ -40,14 +40,20 @@ impl Writes {
         // Windows since the start are far fewer than 2^64.
         let window = u64::try_from(self.since.elapsed().as_millis() / LONGEST.as_millis()).unwrap_or(u64::MAX);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.window != window {
-            let before = if counted.window + 1 == window { counted.now } else { 0 };
-            *counted = Counted { window, now: 0, before };
+        (window, counted.count(window, last))
+    }
+}
+
+impl Counted {
+    fn count(&mut self, window: u64, last: Option<u64>) -> u64 {
+        if self.window != window {
+            let before = if self.window + 1 == window { self.now } else { 0 };
+            *self = Counted { window, now: 0, before };
         }
         if last != Some(window) {
-            counted.now += 1;
+            self.now += 1;
         }
-        (window, counted.now.max(counted.before))
+        self.now.max(self.before)
     }
 }
 
@@ -90,8 +96,6 @@ fn length(sockets: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
     #[test]
@@ -100,24 +104,15 @@ mod tests {
         assert_eq!(lengths, [0, 0, 1, 5, 50, 100, 100]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn sockets_count_while_they_are_written_to() {
-        let (writes, mut sockets) = (Writes::default(), [const { Rest { until: None, window: None } }; 40]);
-        for socket in &mut sockets {
-            socket.begin(&writes);
-            socket.begin(&writes);
+    #[test]
+    fn sockets_count_while_they_are_written_to() {
+        let mut counted = Counted::default();
+        for _ in 0..40 {
+            counted.count(7, None);
         }
-        assert!(!sockets[18].lasts(), "the nineteenth");
-        sockets[0].begin(&writes);
-        assert_eq!(sockets[0].until, Some(Instant::now() + Duration::from_millis(2)), "forty, each once");
-        sockets[0].over().await;
-        assert!(!sockets[0].lasts());
-
-        // The window after: those before still count; and the one after that, in which one was written to before.
-        for (sockets_lately, rests) in [(40, true), (1, false)] {
-            advance(LONGEST).await;
-            sockets[0].begin(&writes);
-            assert_eq!(sockets[0].lasts(), rests, "{sockets_lately} sockets");
-        }
+        assert_eq!(counted.count(7, Some(7)), 40, "one that is written to again");
+        assert_eq!(counted.count(8, Some(7)), 40, "those of the window before");
+        assert_eq!(counted.count(9, Some(8)), 1);
+        assert_eq!(counted.count(11, Some(9)), 1, "nobody was written to in between");
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger: what it keeps, what it drops, what it says of an order.
 
 use matching::command::{CancelOrder, ListInstrument};
+use matching::ledger::TradeRecord;
 use matching::{Command, Engine, Event, Instrument, Micros, Order, Reason, Seq, Sequenced, Side};
 
 use crate::engine_commands::{engine_commands, run};
@@ -135,4 +136,37 @@ fn quantities_add_up() {
             .sum();
         assert_eq!(order.filled().to_units(8), Some(traded), "{order:?}");
     }
+}
+
+/// For random commands: pages are what lies below their cursor, newest first, and each order has its trades.
+#[test]
+fn what_is_kept_is_found_from_every_side() {
+    let (engine, _) = run(&engine_commands(6, 3_000), 1_000_000);
+    let ledger = engine.ledger();
+    let orders: Vec<_> = ledger.orders().map(|order| order.order_id).collect();
+    let trades: Vec<_> = ledger.trades().collect();
+    assert!(
+        orders.is_sorted() && orders.len() > 300 && trades.len() > 100,
+        "{} orders, {} trades",
+        orders.len(),
+        trades.len()
+    );
+    assert_eq!(ledger.greatest_order_id(), orders.last().copied());
+    let below = |end| ledger.orders_below(end).map(|order| order.order_id).collect::<Vec<_>>();
+    for (index, end) in orders.iter().enumerate().step_by(97) {
+        assert_eq!(below(*end), orders[..index].iter().rev().copied().collect::<Vec<_>>());
+    }
+    for (index, end) in trades.iter().enumerate().step_by(31) {
+        let expected = trades[..index].iter().rev().copied().collect::<Vec<_>>();
+        assert_eq!(ledger.trades_below(end.trade_id).collect::<Vec<_>>(), expected);
+    }
+    for order_id in &orders {
+        let parties = |trade: &TradeRecord| [trade.maker_order_id, trade.taker_order_id];
+        let expected: Vec<_> = trades.iter().copied().filter(|trade| parties(trade).contains(order_id)).collect();
+        assert_eq!(ledger.trades_of(*order_id).collect::<Vec<_>>(), expected, "of {order_id}");
+        assert_eq!(ledger.order(*order_id).map(|order| order.order_id), Some(*order_id));
+    }
+    let symbols: Vec<_> = ledger.instruments().map(|instrument| instrument.symbol()).collect();
+    assert_eq!(symbols, ledger.markets().map(|market| market.instrument.symbol()).collect::<Vec<_>>());
+    assert!(symbols.len() == 3 && symbols.iter().all(|symbol| ledger.market(*symbol).is_some()));
 }

@@ -14,3 +14,4 @@ mod stories;
 mod story;
 mod support;
 mod times_and_names;
+mod types;
