@@ -1,5 +1,5 @@
 //! What an order costs as the service grows: more open orders, more symbols, a longer log; and how much memory an open
-//! order takes. `make bench-long`; some minutes on two cores.
+//! order takes. `make bench-long`; some minutes on two cores. What is only there to grow comes in batches.
 //!
 //! The cost is time on a core over all processes. It is taken from pairs of orders that meet each other between the two
 //! sides of a book whose other orders they never reach, so that the book stays as it is.
@@ -24,7 +24,7 @@ fn main() {
     let stack = grow(3);
     let began = Instant::now();
     while stack.committed() < LOG_ROWS && began.elapsed() < GROWING {
-        pairs(3).run(&stack.url(), Duration::from_secs(10));
+        Script::batches_of(&pairs(3)).run(&stack.url(), Duration::from_secs(10));
     }
     measure(&stack, 3, 0, 0);
     drop(stack);
@@ -36,11 +36,13 @@ fn grow(symbols: usize) -> Stack {
     // Closed orders are kept as well; few, so that only open ones grow.
     let stack = Stack::start_with(Mode::Full, &[("RETAIN_CLOSED_ORDERS", "1000")]);
     // Memory that was only ever used once, for a start, is no order's.
-    pairs(symbols).run(&stack.url(), Duration::from_secs(3));
+    Script::new(&pairs(symbols)).run(&stack.url(), Duration::from_secs(3));
     let (mut rows, mut open, resident) = (stack.settled(), 0, stack.resident());
     for wanted in OPEN_ORDERS {
         while open < wanted {
-            resting(symbols).run(&stack.url(), Duration::from_secs(if wanted < 10_000 { 1 } else { 3 }));
+            let load =
+                if wanted < 10_000 { Script::new(&resting(symbols)) } else { Script::batches_of(&resting(symbols)) };
+            load.run(&stack.url(), Duration::from_secs(if wanted < 10_000 { 1 } else { 3 }));
             let now = stack.settled();
             open += now - rows;
             rows = now;
@@ -53,7 +55,7 @@ fn grow(symbols: usize) -> Stack {
 
 fn measure(stack: &Stack, symbols: usize, open: u64, resident: u64) {
     let (before, used) = (stack.settled(), stack.cpu());
-    pairs(symbols).run(&stack.url(), MEASURED);
+    Script::new(&pairs(symbols)).run(&stack.url(), MEASURED);
     let rows = stack.settled();
     let cost = cpu::total(&cpu::per_order(&used, &stack.cpu(), rows - before), "");
     let now = stack.resident();
@@ -62,32 +64,34 @@ fn measure(stack: &Stack, symbols: usize, open: u64, resident: u64) {
 }
 
 /// Orders that meet each other at one price.
-fn pairs(symbols: usize) -> Script {
-    script(symbols, r#"local side, price = count % 2 == 0 and "BUY" or "SELL", "100""#)
+fn pairs(symbols: usize) -> String {
+    orders(symbols, r#"local side, price = count % 2 == 0 and "BUY" or "SELL", "100""#)
 }
 
 /// Orders that stay, at some thousand prices on both sides of that one.
-fn resting(symbols: usize) -> Script {
-    script(
+fn resting(symbols: usize) -> String {
+    orders(
         symbols,
         r#"local buy = math.random(2) == 1
   local side, price = buy and "BUY" or "SELL", string.format("%.2f", buy and math.random(20, 80) or math.random(120, 180))"#,
     )
 }
 
-fn script(symbols: usize, order: &str) -> Script {
-    Script::new(&format!(
+fn orders(symbols: usize, order: &str) -> String {
+    format!(
         r#"
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 local count = 0
-request = function()
+order = function(op)
   count = count + 1
   local symbol = string.format("S%03d_USDT", math.floor(count / 2) % {symbols})
   {order}
-  return wrk.format(nil, "/api/orders/", nil,
-    string.format('{{"symbol":"%s","side":"%s","price":%s,"quantity":1}}', symbol, side, price))
+  return string.format('{{%s"symbol":"%s","side":"%s","price":%s,"quantity":1}}', op, symbol, side, price)
+end
+request = function()
+  return wrk.format(nil, "/api/orders/", nil, order(""))
 end
 "#
-    ))
+    )
 }

@@ -33,7 +33,12 @@ impl Script {
 
     /// Batches of 100 orders, at the service's limit.
     pub fn batches() -> Script {
-        Script { connections: BATCH_CONNECTIONS, refusals: true, ..Script::new(&format!("{ORDERS}{BATCHES}")) }
+        Script::batches_of(ORDERS)
+    }
+
+    /// Batches of 100 of other orders, which `order(op)` makes in Lua, at the service's limit.
+    pub fn batches_of(orders: &str) -> Script {
+        Script { connections: BATCH_CONNECTIONS, refusals: true, ..Script::new(&format!("{orders}{BATCHES}")) }
     }
 
     /// Any script; no request of it may be refused.
