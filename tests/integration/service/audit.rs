@@ -141,7 +141,7 @@ fn random_order(random: &mut Random, placed: &[u64]) -> Value {
             4 => {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
                 order["time_in_force"] = json!("GTD");
-                order["expire_at"] = json!(now.as_secs() + 1 + random.below(2));
+                order["expire_at"] = json!(now.as_secs() + 2 + random.below(2));
             }
             _ => {}
         }
