@@ -35,6 +35,11 @@ impl EventTail {
         self.after
     }
 
+    /// Whether there are rows that were not read.
+    pub fn has_more(&self) -> bool {
+        *self.published.borrow() > self.after
+    }
+
     /// The next rows that are there, at most `limit`; none when there are no more.
     pub async fn page(&mut self, limit: usize) -> Result<Vec<WrittenRow>, Problem> {
         let end = *self.published.borrow_and_update();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// All sockets together are written to this often in a second.
+/// All sockets together are written to about this often in a second, as far as [`LONGEST`] lets them.
 const WRITES: u64 = 20_000;
 /// A rest is not shorter: timers count milliseconds. So up to twenty sockets hear of each commit at once.
 const SHORTEST: Duration = Duration::from_millis(1);

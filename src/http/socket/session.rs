@@ -73,6 +73,7 @@ pub struct Session {
     /// Messages up to these rows are in a snapshot that was sent already.
     shown: BTreeMap<Channel, Seq>,
     events: Option<EventTail>,
+    rest: Rest,
     cancel_on_disconnect: bool,
     placed: Vec<OrderId>,
 }
@@ -107,6 +108,7 @@ impl Session {
             cursors: BTreeMap::new(),
             shown: BTreeMap::new(),
             events: None,
+            rest: Rest::default(),
             cancel_on_disconnect,
             placed: Vec::new(),
         }
@@ -156,7 +158,6 @@ impl Session {
         let mut heard = Instant::now();
         let stranger_until = heard + AUTH_WITHIN;
         let mut ended = Box::pin(self.ended());
-        let mut rest = Rest::default();
         loop {
             tokio::select! {
                 biased;
@@ -190,12 +191,15 @@ impl Session {
                         Some(Ok(AggregatedMessage::Close(_))) | None => return Err(End::Gone),
                     }
                 }
-                news = next_news(&mut inbox, &mut self.events), if !rest.lasts() => {
-                    if !self.send_news(news, &mut inbox).await? {
-                        rest.begin(&self.api.sockets.writes);
-                    }
+                message = inbox.next(), if !self.rest.lasts() => {
+                    self.send_message(&*message.ok_or(End::Slow)?).await?;
+                    self.rest(&inbox);
                 }
-                () = rest.over(), if rest.lasts() => {}
+                rows = next_events(&mut self.events), if !self.rest.lasts() => {
+                    self.send_events(rows).await?;
+                    self.rest(&inbox);
+                }
+                () = self.rest.over(), if self.rest.lasts() => {}
                 _ = pings.tick() => {
                     if heard.elapsed() > SILENCE {
                         return Err(End::Gone);
@@ -375,20 +379,11 @@ impl Session {
         Ok(())
     }
 
-    /// Sends what there is of the session's channels; whether there are more events than go into one message.
-    async fn send_news(&mut self, news: News, inbox: &mut Inbox) -> Result<bool, End> {
-        match news {
-            News::Message(message) => self.send_message(&*message.ok_or(End::Slow)?).await?,
-            News::Rows(rows) => self.send_events(rows).await?,
+    /// Rests, once everything was sent that there was.
+    fn rest(&mut self, inbox: &Inbox) {
+        if inbox.is_empty() && !self.events.as_ref().is_some_and(EventTail::has_more) {
+            self.rest.begin(&self.api.sockets.writes);
         }
-        while let Some(message) = inbox.waiting() {
-            self.send_message(&message).await?;
-        }
-        let Some(events) = &mut self.events else { return Ok(false) };
-        let rows = events.page(EVENT_ROWS).await;
-        let more = rows.as_ref().is_ok_and(|rows| rows.len() == EVENT_ROWS);
-        self.send_events(rows).await?;
-        Ok(more)
     }
 
     /// Sends a message of a channel that the session still follows, unless a snapshot has told it already.
@@ -438,24 +433,9 @@ impl Session {
     }
 }
 
-/// What happened on a session's channels.
-enum News {
-    /// A message; none when the session is given up.
-    Message(Option<Arc<FeedMessage>>),
-    /// Rows of the event log.
-    Rows(Result<Vec<WrittenRow>, Problem>),
-}
-
-async fn next_news(inbox: &mut Inbox, events: &mut Option<EventTail>) -> News {
-    let rows = async {
-        match events {
-            Some(events) => events.next(EVENT_ROWS).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        message = inbox.next() => News::Message(message),
-        rows = rows => News::Rows(rows),
+async fn next_events(events: &mut Option<EventTail>) -> Result<Vec<WrittenRow>, Problem> {
+    match events {
+        Some(events) => events.next(EVENT_ROWS).await,
+        None => std::future::pending().await,
     }
 }
