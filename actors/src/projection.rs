@@ -25,7 +25,7 @@ use crate::matcher::Matched;
 use crate::measures::Stage;
 use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
-use crate::readers::Readers;
+use crate::readers::{Readers, touched_by};
 use crate::snapshot::StateCopy;
 
 /// How long callers wait for the projection before they are answered without it.
@@ -217,6 +217,7 @@ impl ProjectionActor {
         let listed = self.changes.instruments.len();
         for row in committed.matched {
             let dropped = self.changes.dropped_orders.len();
+            let touched = touched_by(&row.events, &self.ledger);
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
@@ -225,7 +226,7 @@ impl ProjectionActor {
                 let (seq, time, events) = (row.command.seq, row.command.time, row.events.clone());
                 self.answers.push((caller, Outcome { seq, time, events, order }));
             }
-            self.readers.row(&self.ledger, row.events, &self.changes.dropped_orders[dropped..]);
+            self.readers.row(&self.ledger, row.events, touched, &self.changes.dropped_orders[dropped..]);
         }
         self.readers.publish();
         assert!(

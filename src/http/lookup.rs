@@ -28,8 +28,8 @@ pub enum Found {
         order: Box<OrderRecord>,
         /// The last row in the ledger.
         seq: Seq,
-        /// The rows that changed it, as far as this process saw them.
-        rows: Vec<Seq>,
+        /// The rows before its last that changed it, as far as this process saw them.
+        earlier_rows: Vec<Seq>,
         /// The rows of its trades.
         trades: Vec<Seq>,
     },
@@ -79,8 +79,8 @@ async fn find(engine: &Engine, order_id: OrderId) -> Result<Found, Problem> {
     let pending = engine.intake.pending(order_id);
     let committed = engine.progress.committed();
     let asked = ask(engine, order_id, pending.is_none().then_some(committed)).await?;
-    if let Some((order, rows, trades)) = asked.found {
-        return Ok(Found::Kept { order: Box::new(order), seq: asked.seq, rows, trades });
+    if let Some((order, earlier_rows, trades)) = asked.found {
+        return Ok(Found::Kept { order: Box::new(order), seq: asked.seq, earlier_rows, trades });
     }
     if let Some(order) = pending {
         return Ok(Found::Pending(Box::new(order)));
@@ -129,7 +129,7 @@ async fn ask(engine: &Engine, order_id: OrderId, at_least: Option<u64>) -> Resul
         let asked = engine.outcomes.query(move |ledger, index| Asked {
             found: ledger.order(order_id).map(|order| {
                 let trades = ledger.trades_of(order_id).map(|trade| trade.seq).collect();
-                (order.clone(), index.rows(order_id).to_vec(), trades)
+                (order.clone(), index.earlier_rows(order_id).to_vec(), trades)
             }),
             seq: ledger.seq(),
             dropped_until: dropped_until(ledger),

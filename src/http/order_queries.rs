@@ -303,8 +303,8 @@ pub async fn explain(
             let summary = "It is acknowledged and on disk, and waits to be executed.".to_owned();
             return Ok(HttpResponse::Ok().json(Explanation { order, summary, life: Vec::new(), complete: true }));
         }
-        Found::Kept { order, rows, trades, .. } => {
-            let mut all: BTreeSet<Seq> = rows.iter().copied().chain(trades).collect();
+        Found::Kept { order, earlier_rows, trades, .. } => {
+            let mut all: BTreeSet<Seq> = earlier_rows.into_iter().chain(trades).collect();
             all.insert(order.seq);
             (order, all, None)
         }

@@ -1,7 +1,7 @@
 //! How orders are found beside their ids: by account, market and name, newest first; and the rows that each went through.
 //! Holds the orders that the ledger holds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use matching::ledger::{OrderRecord, OrderStatus};
 use matching::{Account, ClientOrderId, Ledger, OrderId, Seq, Side, Symbol};
@@ -52,43 +52,48 @@ pub struct Page {
 /// The index. Fed with each row behind the ledger.
 #[derive(Debug, Clone, Default)]
 pub struct OrderIndex {
-    symbols: BTreeSet<(Symbol, OrderId)>,
+    symbols: BTreeMap<Symbol, BTreeSet<OrderId>>,
     accounts: BTreeSet<(Account, OrderId)>,
     names: BTreeSet<(ClientOrderId, OrderId)>,
     open: BTreeSet<OrderId>,
     open_accounts: BTreeSet<(Account, OrderId)>,
-    rows: FxHashMap<OrderId, Vec<Seq>>,
+    /// The rows before an order's last, which the ledger has.
+    earlier_rows: FxHashMap<OrderId, Vec<Seq>>,
 }
 
 impl OrderIndex {
-    /// The index of what a ledger holds; the rows before this one are not known.
+    /// The index of what a ledger holds; of each order's rows the last is known.
     pub fn of(ledger: &Ledger) -> OrderIndex {
         let open = || ledger.orders().filter(|order| order.status.is_open());
         let of_account = |order: &OrderRecord| Some((order.account.clone()?, order.order_id));
+        let mut of_symbols: BTreeMap<Symbol, Vec<OrderId>> = BTreeMap::new();
+        for order in ledger.orders() {
+            of_symbols.entry(order.symbol).or_default().push(order.order_id);
+        }
         // Sets that are made at once cost a fraction of what they cost order by order.
         OrderIndex {
-            symbols: ledger.orders().map(|order| (order.symbol, order.order_id)).collect(),
+            symbols: of_symbols.into_iter().map(|(symbol, ids)| (symbol, ids.into_iter().collect())).collect(),
             accounts: ledger.orders().filter_map(of_account).collect(),
             names: ledger.orders().filter_map(|order| Some((order.client_order_id.clone()?, order.order_id))).collect(),
             open: open().map(|order| order.order_id).collect(),
             open_accounts: open().filter_map(of_account).collect(),
-            rows: FxHashMap::default(),
+            earlier_rows: FxHashMap::default(),
         }
     }
 
-    /// Row `seq` made this of an order, or changed it.
-    pub fn changed(&mut self, seq: Seq, order: &OrderRecord) {
-        let rows = self.rows.entry(order.order_id).or_default();
-        let is_new = rows.is_empty();
-        rows.push(seq);
-        if is_new || !order.status.is_open() {
+    /// A row made an order, or changed one that row `before` had changed last.
+    pub fn changed(&mut self, before: Option<Seq>, order: &OrderRecord) {
+        if let Some(before) = before {
+            self.earlier_rows.entry(order.order_id).or_default().push(before);
+        }
+        if before.is_none() || !order.status.is_open() {
             self.put(order);
         }
     }
 
     fn put(&mut self, order: &OrderRecord) {
         let id = order.order_id;
-        self.symbols.insert((order.symbol, id));
+        self.symbols.entry(order.symbol).or_default().insert(id);
         if let Some(name) = &order.client_order_id {
             self.names.insert((name.clone(), id));
         }
@@ -112,9 +117,14 @@ impl OrderIndex {
     /// The ledger has dropped an order.
     pub fn dropped(&mut self, order: &OrderRecord) {
         let id = order.order_id;
-        self.rows.remove(&id);
+        self.earlier_rows.remove(&id);
         self.open.remove(&id);
-        self.symbols.remove(&(order.symbol, id));
+        if let Some(orders) = self.symbols.get_mut(&order.symbol) {
+            orders.remove(&id);
+            if orders.is_empty() {
+                self.symbols.remove(&order.symbol);
+            }
+        }
         if let Some(name) = &order.client_order_id {
             self.names.remove(&(name.clone(), id));
         }
@@ -125,9 +135,9 @@ impl OrderIndex {
         }
     }
 
-    /// The rows that an order went through since this process started; empty when it was there before.
-    pub fn rows(&self, order_id: OrderId) -> &[Seq] {
-        self.rows.get(&order_id).map_or(&[], Vec::as_slice)
+    /// The rows before its last that changed an order, as far as this process saw them.
+    pub fn earlier_rows(&self, order_id: OrderId) -> &[Seq] {
+        self.earlier_rows.get(&order_id).map_or(&[], Vec::as_slice)
     }
 
     /// At most `limit` orders that fit, below the id `below`.
@@ -146,8 +156,8 @@ impl OrderIndex {
             OrderFilter { account: Some(account), .. } => of(&self.accounts, account),
             _ if filter.only_open() => self.open.range(..end).rev().copied().take(LOOKED_AT + 1).collect(),
             OrderFilter { symbol: Some(symbol), .. } => {
-                let range = (*symbol, OrderId::FIRST)..(*symbol, end);
-                self.symbols.range(range).rev().map(|(_, id)| *id).take(LOOKED_AT + 1).collect()
+                let orders = self.symbols.get(symbol).into_iter().flat_map(|orders| orders.range(..end).rev());
+                orders.copied().take(LOOKED_AT + 1).collect()
             }
             _ => ledger.orders_below(end).map(|order| order.order_id).take(LOOKED_AT + 1).collect(),
         };

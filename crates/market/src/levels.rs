@@ -17,40 +17,48 @@ pub struct Level {
     pub orders: u64,
 }
 
-/// What an order adds to its level.
+/// What an order adds to its level, in the instrument's units.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
-    pub side: Side,
-    /// In the instrument's units.
     pub price: u64,
-    /// In the instrument's units.
     pub quantity: u64,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Levels {
-    bids: BTreeMap<u64, Level>,
-    asks: BTreeMap<u64, Level>,
-    shown: FxHashMap<OrderId, Shown>,
+    bids: SideLevels,
+    asks: SideLevels,
 }
 
 impl Levels {
-    pub(crate) fn side(&self, side: Side) -> &BTreeMap<u64, Level> {
+    pub(crate) fn side(&self, side: Side) -> &SideLevels {
         match side {
             Side::Buy => &self.bids,
             Side::Sell => &self.asks,
         }
     }
 
-    fn side_mut(&mut self, side: Side) -> &mut BTreeMap<u64, Level> {
+    pub(crate) fn side_mut(&mut self, side: Side) -> &mut SideLevels {
         match side {
             Side::Buy => &mut self.bids,
             Side::Sell => &mut self.asks,
         }
     }
+}
 
-    /// The order shows this now; `changed` gets each place whose level is another one.
-    pub(crate) fn set(&mut self, order_id: OrderId, now: Option<Shown>, changed: &mut impl FnMut(Side, u64)) {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SideLevels {
+    levels: BTreeMap<u64, Level>,
+    shown: FxHashMap<OrderId, Shown>,
+}
+
+impl SideLevels {
+    pub(crate) fn levels(&self) -> &BTreeMap<u64, Level> {
+        &self.levels
+    }
+
+    /// The order shows this now; `changed` gets each price whose level is another one.
+    pub(crate) fn set(&mut self, order_id: OrderId, now: Option<Shown>, changed: &mut impl FnMut(u64)) {
         let before = match now {
             Some(now) => self.shown.insert(order_id, now),
             None => self.shown.remove(&order_id),
@@ -58,23 +66,22 @@ impl Levels {
         if before == now {
             return;
         }
-        if let Some(Shown { side, price, quantity }) = before {
-            let levels = self.side_mut(side);
-            let level = levels.entry(price).or_default();
+        if let Some(Shown { price, quantity }) = before {
+            let level = self.levels.entry(price).or_default();
             let left = level.quantity.checked_sub(u128::from(quantity)).zip(level.orders.checked_sub(1));
             let Some((quantity, orders)) = left else { panic!("order {order_id} leaves a level that lacks it") };
             *level = Level { quantity, orders };
             if orders == 0 {
                 assert!(quantity == 0, "a level without orders shows {quantity}");
-                levels.remove(&price);
+                self.levels.remove(&price);
             }
-            changed(side, price);
+            changed(price);
         }
-        if let Some(Shown { side, price, quantity }) = now {
-            let level = self.side_mut(side).entry(price).or_default();
+        if let Some(Shown { price, quantity }) = now {
+            let level = self.levels.entry(price).or_default();
             level.quantity += u128::from(quantity);
             level.orders += 1;
-            changed(side, price);
+            changed(price);
         }
     }
 }

@@ -152,14 +152,14 @@ impl SymbolMarket {
     pub fn depth(&self, limit: usize) -> Depth {
         let level = |(price, level): (&u64, &Level)| (*price, *level);
         Depth {
-            bids: self.levels.side(Side::Buy).iter().rev().take(limit).map(level).collect(),
-            asks: self.levels.side(Side::Sell).iter().take(limit).map(level).collect(),
+            bids: self.levels.side(Side::Buy).levels().iter().rev().take(limit).map(level).collect(),
+            asks: self.levels.side(Side::Sell).levels().iter().take(limit).map(level).collect(),
         }
     }
 
     /// A level; empty where there is none.
     pub fn level(&self, side: Side, price: u64) -> Level {
-        self.levels.side(side).get(&price).copied().unwrap_or_default()
+        self.levels.side(side).levels().get(&price).copied().unwrap_or_default()
     }
 
     /// The last trades, oldest first.
@@ -196,7 +196,7 @@ impl SymbolMarket {
         let price = order.price_units()?;
         let quantity = order.displayed().to_units(self.instrument.quantity_decimals());
         let quantity = quantity.unwrap_or_else(|| panic!("order {} shows what is out of scale", order.order_id));
-        Some(Shown { side: order.side, price, quantity })
+        Some(Shown { price, quantity })
     }
 
     fn kept_trade(&self, trade: &TradeRecord) -> MarketTrade {
@@ -224,8 +224,6 @@ pub struct Market {
     seq: Seq,
     time: Micros,
     symbols: BTreeMap<Symbol, SymbolMarket>,
-    /// The market of each order that is in a book.
-    placed: rustc_hash::FxHashMap<OrderId, Symbol>,
     /// The time of the oldest trade that the figures were made from; what was before it is not in them.
     complete_since: Option<Micros>,
 }
@@ -238,7 +236,7 @@ impl Market {
         let symbols = symbols.map(|market| (market.instrument.symbol(), SymbolMarket::new(market, seq))).collect();
         let oldest = ledger.trades().next().map_or(ledger.time(), |trade| trade.time);
         let complete_since = ledger.has_dropped().then_some(oldest);
-        let mut market = Market { seq, time: ledger.time(), symbols, placed: Default::default(), complete_since };
+        let mut market = Market { seq, time: ledger.time(), symbols, complete_since };
         let mut changes = RowChanges::default();
         for order in ledger.orders().filter(|order| order.status.is_open()) {
             market.order(order, &mut changes);
@@ -297,9 +295,7 @@ impl Market {
             self.order(order, changes);
         }
         for order in &row.gone {
-            if let Some(symbol) = self.placed.remove(&order.order_id) {
-                self.show(symbol, order.order_id, None, changes);
-            }
+            self.show(order, None, changes);
         }
     }
 
@@ -345,30 +341,24 @@ impl Market {
     }
 
     fn order(&mut self, order: &OrderRecord, changes: &mut RowChanges) {
-        // A rejected order may name a market that is not listed.
-        let Some(symbol) = self.symbols.get(&order.symbol) else { return };
-        let shown = symbol.shown(order);
-        match shown {
-            Some(_) => self.placed.insert(order.order_id, order.symbol),
-            None => self.placed.remove(&order.order_id),
-        };
-        self.show(order.symbol, order.order_id, shown, changes);
+        let shown = self.symbols.get(&order.symbol).and_then(|market| market.shown(order));
+        self.show(order, shown, changes);
     }
 
-    fn show(&mut self, symbol: Symbol, order_id: OrderId, shown: Option<Shown>, changes: &mut RowChanges) {
-        let seq = self.seq;
-        let market = self.symbol_mut(symbol);
+    fn show(&mut self, order: &OrderRecord, shown: Option<Shown>, changes: &mut RowChanges) {
+        // A rejected order may name a market that is not listed.
+        let Some(market) = self.symbols.get_mut(&order.symbol) else { return };
         let mut changed = false;
-        market.levels.set(order_id, shown, &mut |side, price| {
+        market.levels.side_mut(order.side).set(order.order_id, shown, &mut |price| {
             changed = true;
-            let changes = changes.symbols.entry(symbol).or_default();
-            match side {
+            let changes = changes.symbols.entry(order.symbol).or_default();
+            match order.side {
                 Side::Buy => changes.bids.insert(price),
                 Side::Sell => changes.asks.insert(price),
             };
         });
         if changed {
-            market.book_seq = seq;
+            market.book_seq = self.seq;
         }
     }
 

@@ -6,7 +6,7 @@ use market::{FeedRow, Level, Market, OrderFilter, OrderIndex, RowChanges, touche
 use matching::command::{AmendOrder, CancelOrder, ListInstrument, NewOrder};
 use matching::ledger::OrderStatus;
 use matching::{
-    Changes, Command, CommandId, Engine, Instrument, Ledger, Micros, Order, OrderId, Sequenced, Side, Symbol,
+    Changes, Command, CommandId, Engine, Instrument, Ledger, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol,
 };
 
 const ROWS: u64 = 6_000;
@@ -57,13 +57,15 @@ impl World {
         let time = Micros::new(1_732_880_000_000_000 + seq.get() * 250_000).expect("a time");
         let mut events = Vec::new();
         self.engine.apply(&Sequenced { seq, time, value }, &mut events);
+        let before = |id| (id, self.ledger.order(id).map(|order| order.seq));
+        let touched: Vec<(OrderId, Option<Seq>)> = touched(&events).into_iter().map(before).collect();
         let mut changes = Changes::default();
         self.ledger.fold(seq, time, &events, &mut changes);
         let mut row = FeedRow { seq, time, events, orders: Vec::new(), gone: Vec::new() };
-        for order_id in touched(&row.events) {
+        for (order_id, before) in touched {
             match self.ledger.order(order_id) {
                 Some(order) => {
-                    self.index.changed(seq, order);
+                    self.index.changed(before, order);
                     row.orders.push(order.clone());
                 }
                 None => {

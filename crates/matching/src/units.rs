@@ -99,25 +99,39 @@ impl Add for Quantity {
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $limit:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        // One more than the number: so zero is free to be None, and an Option takes no more room.
+        #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "u64", into = "u64")]
-        pub struct $name(u64);
+        pub struct $name(NonZeroU64);
 
         impl $name {
             /// The value, if it is below the type's limit.
             pub fn new(value: u64) -> Option<$name> {
-                (value < $limit).then_some($name(value))
+                (value < $limit).then(|| $name::of(value))
+            }
+
+            const fn of(value: u64) -> $name {
+                match NonZeroU64::MIN.checked_add(value) {
+                    Some(number) => $name(number),
+                    None => panic!("the numbers have run out"),
+                }
             }
 
             /// The plain number.
             pub fn get(self) -> u64 {
-                self.0
+                self.0.get() - 1
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.get())
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+                fmt::Display::fmt(&self.get(), f)
             }
         }
 
@@ -180,49 +194,49 @@ checked_conversion!(Quantity, units);
 
 impl Seq {
     /// Before the first command.
-    pub const ZERO: Seq = Seq(0);
+    pub const ZERO: Seq = Seq::of(0);
     /// The last that can be.
-    pub const LAST: Seq = Seq(QUANTITY_LIMIT - 1);
+    pub const LAST: Seq = Seq::of(QUANTITY_LIMIT - 1);
 
     /// The number before this one; none before [`Seq::ZERO`].
     pub fn previous(self) -> Option<Seq> {
-        self.0.checked_sub(1).map(Seq)
+        self.get().checked_sub(1).map(Seq::of)
     }
 
     /// The number after this one.
     pub fn next(self) -> Seq {
-        Seq(self.0 + 1)
+        Seq::of(self.get() + 1)
     }
 }
 
 impl SymbolSeq {
     /// Before the first event.
-    pub const ZERO: SymbolSeq = SymbolSeq(0);
+    pub const ZERO: SymbolSeq = SymbolSeq::of(0);
 
     /// The number after this one.
     pub fn next(self) -> SymbolSeq {
-        SymbolSeq(self.0 + 1)
+        SymbolSeq::of(self.get() + 1)
     }
 }
 
 impl TradeId {
     /// The first trade's number.
-    pub const FIRST: TradeId = TradeId(1);
+    pub const FIRST: TradeId = TradeId::of(1);
 
     /// The number after this one.
     pub fn next(self) -> TradeId {
-        TradeId(self.0 + 1)
+        TradeId::of(self.get() + 1)
     }
 }
 
 impl Micros {
     /// 1970-01-01 00:00 UTC.
-    pub const ZERO: Micros = Micros(0);
+    pub const ZERO: Micros = Micros::of(0);
 }
 
 impl OrderId {
     /// Below every order's id.
-    pub const FIRST: OrderId = OrderId(0);
+    pub const FIRST: OrderId = OrderId::of(0);
 }
 
 impl From<OrderId> for CommandId {

@@ -4,6 +4,7 @@
 //! Invariant: for every order `quantity = remaining + filled`, and an order with nothing left is FILLED.
 
 mod record;
+mod trades;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,6 +23,7 @@ use crate::symbol::Symbol;
 use crate::units::{Micros, OrderId, Seq, Side, TradeId};
 
 pub use record::{OrderRecord, OrderStatus, Place, TradeRecord};
+use trades::OrderTrades;
 
 /// A market as readers see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +57,7 @@ pub struct Indicated {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     order: OrderRecord,
-    /// Oldest first. Trades go in that order but for rare cases, so taking one out is at the front.
-    trades: VecDeque<TradeId>,
+    trades: OrderTrades,
 }
 
 /// What a run of folds changed, combined: each order once, whatever happened to it in between.
@@ -84,7 +85,8 @@ pub struct Ledger {
     retain_closed: u64,
     greatest_order_id: Option<OrderId>,
     markets: BTreeMap<Symbol, Market>,
-    orders: BTreeMap<OrderId, Kept>,
+    /// Each apart: ids mostly grow, which leaves the pages of the map little more than half full.
+    orders: BTreeMap<OrderId, Box<Kept>>,
     /// Closed orders, oldest close first.
     closed: VecDeque<OrderId>,
     trades: BTreeMap<TradeId, TradeRecord>,
@@ -146,8 +148,8 @@ impl Ledger {
 
     /// The trades of an order that are kept, oldest first.
     pub fn trades_of(&self, order_id: OrderId) -> impl Iterator<Item = &TradeRecord> {
-        let trades = self.orders.get(&order_id).into_iter().flat_map(|kept| &kept.trades);
-        trades.filter_map(|trade_id| self.trades.get(trade_id))
+        let trades = self.orders.get(&order_id).into_iter().flat_map(|kept| kept.trades.iter());
+        trades.filter_map(|trade_id| self.trades.get(&trade_id))
     }
 
     /// The trades kept whose numbers are below `end`, newest first.
@@ -339,7 +341,7 @@ impl Ledger {
         let order_id = order.order_id;
         self.greatest_order_id = self.greatest_order_id.max(Some(order_id));
         changes.orders.insert(order_id);
-        let before = self.orders.insert(order_id, Kept { order, trades: VecDeque::new() });
+        let before = self.orders.insert(order_id, Box::new(Kept { order, trades: OrderTrades::default() }));
         assert!(before.is_none(), "order {order_id} is there already");
     }
 
@@ -356,7 +358,7 @@ impl Ledger {
     fn fill(&mut self, event: &Trade, order_id: OrderId, changes: &mut Changes) {
         let seq = self.seq;
         let kept = open_order(&mut self.orders, order_id);
-        kept.trades.push_back(event.trade_id);
+        kept.trades.push(event.trade_id);
         let order = &mut kept.order;
         let price = event.price.to_units(order.price_decimals);
         let quantity = event.quantity.to_units(order.quantity_decimals);
@@ -414,8 +416,8 @@ impl Ledger {
             let Some(kept) = self.closed.pop_front().and_then(|order_id| self.orders.remove(&order_id)) else {
                 panic!("a closed order is not kept");
             };
-            for trade_id in &kept.trades {
-                changes.dropped_trades.push(self.drop_trade(*trade_id, kept.order.order_id));
+            for trade_id in kept.trades.iter() {
+                changes.dropped_trades.push(self.drop_trade(trade_id, kept.order.order_id));
             }
             changes.orders.remove(&kept.order.order_id);
             changes.dropped_orders.push(kept.order);
@@ -428,10 +430,8 @@ impl Ledger {
             panic!("trade {trade_id} of order {dropped} is not kept")
         };
         let other = if trade.maker_order_id == dropped { trade.taker_order_id } else { trade.maker_order_id };
-        if let Some(other) = self.orders.get_mut(&other)
-            && let Ok(index) = other.trades.binary_search(&trade_id)
-        {
-            other.trades.remove(index);
+        if let Some(other) = self.orders.get_mut(&other) {
+            other.trades.remove(trade_id);
         }
         trade
     }
@@ -446,7 +446,7 @@ impl Indicated {
 }
 
 /// An order that the state says is open.
-fn open_order(orders: &mut BTreeMap<OrderId, Kept>, order_id: OrderId) -> &mut Kept {
+fn open_order(orders: &mut BTreeMap<OrderId, Box<Kept>>, order_id: OrderId) -> &mut Kept {
     match orders.get_mut(&order_id) {
         Some(kept) if kept.order.status.is_open() => kept,
         Some(kept) => panic!("order {order_id} is {} and cannot change", kept.order.status.as_str()),
