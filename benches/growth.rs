@@ -20,7 +20,9 @@ const GROWING: Duration = Duration::from_secs(400);
 const LOG_ROWS: u64 = 10_000_000;
 
 fn main() {
-    println!("symbols   open orders      log rows   µs per order   resident   per open order");
+    println!(
+        "symbols   open orders      log rows   µs per order   service   redis   postgres   resident   per open order"
+    );
     let stack = grow(3);
     let began = Instant::now();
     while stack.committed() < LOG_ROWS && began.elapsed() < GROWING {
@@ -59,10 +61,18 @@ fn measure(stack: &Stack, symbols: usize, open: u64, resident: u64) {
     let (before, used) = (stack.settled(), stack.cpu());
     Script::new(&pairs(symbols)).run(&stack.url(), MEASURED);
     let rows = stack.settled();
-    let cost = cpu::total(&cpu::per_order(&used, &stack.cpu(), rows - before), "");
+    let used = cpu::per_order(&used, &stack.cpu(), rows - before);
+    let [cost, service, redis, postgres] =
+        ["", "service", "redis", "postgres"].map(|process| cpu::total(&used, process));
+    if std::env::var_os("PARTS").is_some() {
+        eprintln!("{used:#?}");
+    }
     let now = stack.resident();
     let each = now.saturating_sub(resident).checked_div(open).unwrap_or_default();
-    println!("{symbols:>7} {open:>13} {rows:>13} {cost:>14.1} {:>7} MB {each:>14} B", now / 1_000_000);
+    println!(
+        "{symbols:>7} {open:>13} {rows:>13} {cost:>14.1} {service:>9.1} {redis:>7.1} {postgres:>10.1} {:>7} MB {each:>14} B",
+        now / 1_000_000
+    );
 }
 
 /// Orders that meet each other at one price.

@@ -240,7 +240,7 @@ async fn rebuild(database_url: &str, redis_url: &str) -> Duration {
     let (log, snapshots) = (PostgresLog::new(&postgres), PostgresSnapshots::new(&postgres));
     let end = log.position().await.expect("a position").position;
     let mut replay = Replay::from_snapshot(&snapshots, Seq::LAST, RETAIN_CLOSED).await.expect("a snapshot");
-    replay.advance(&log, end.seq, |_, _| Ok::<(), journal::LogError>(())).await.expect("the log");
+    replay.advance(&log, end.seq, |_, _, _| Ok::<(), journal::LogError>(())).await.expect("the log");
     let epoch = row_at(&log, end.seq).await.expect("the log").expect("a row").epoch;
     let position = ProjectionPosition { seq: end.seq, epoch, chain: end.chain };
     let (_, _, ledger) = replay.engine.into_parts();

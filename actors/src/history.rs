@@ -10,10 +10,9 @@ use std::time::Duration;
 use journal::{
     EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, Position, SnapshotError, SnapshotStore,
 };
-use market::{FeedRow, touched};
+use market::{ChangedOrder, EarlierRows, FeedRow, touched_in};
 use matching::ledger::{OrderRecord, TradeRecord};
-use matching::{Changes, Event, Ledger, OrderId, Seq};
-use rustc_hash::FxHashMap;
+use matching::{Changes, Event, Ledger, Seq};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -76,14 +75,11 @@ pub async fn follow(
     }
 }
 
-/// The rows of each open order.
-type RowsOfOrders = FxHashMap<OrderId, Vec<Seq>>;
-
 /// Reads the log.
 struct Reader {
     position: Position,
     ledger: Ledger,
-    rows: RowsOfOrders,
+    rows: EarlierRows,
 }
 
 impl Reader {
@@ -96,16 +92,16 @@ impl Reader {
         let position = history.position().await?;
         let mut replay = Replay::from_snapshot(snapshots, position, 0).await?;
         let from = replay.position.seq;
-        let mut rows = RowsOfOrders::default();
+        let mut rows = EarlierRows::default();
         replay
-            .advance::<FollowError>(log, position, |record, events| {
-                note(&mut rows, record.seq, events);
+            .advance::<FollowError>(log, position, |ledger, _, events| {
+                note(&mut rows, ledger, events);
                 Ok(())
             })
             .await?;
         let reached = replay.position;
         let (_, _, ledger) = replay.engine.into_parts();
-        rows.retain(|order_id, _| ledger.order(*order_id).is_some());
+        rows.retain(|order_id| ledger.order(order_id).is_some());
         info!(seq = %position, %from, "the history goes on");
         Ok(Reader { position: reached, ledger, rows })
     }
@@ -133,7 +129,7 @@ impl Reader {
         for record in log.page(from, wanted as usize).await? {
             let events = next_events(&self.position, &record)?;
             self.position = record.position();
-            note(&mut self.rows, record.seq, &events);
+            note(&mut self.rows, &self.ledger, &events);
             folded(record.seq, || self.ledger.fold(record.seq, record.time, &events, &mut changes))?;
         }
         let ended = changes.dropped_orders.into_iter().map(|order| past(order, &mut self.rows));
@@ -145,7 +141,7 @@ impl Reader {
 /// Takes the rows that the feed passes on; ends when they are passed on no more.
 async fn follow_feed(
     mut rows: Rows,
-    mut rows_of_orders: RowsOfOrders,
+    mut earlier_rows: EarlierRows,
     history: &dyn History,
     progress: &Progress,
 ) -> Result<(), FollowError> {
@@ -161,7 +157,7 @@ async fn follow_feed(
         let mut write = HistoryWrite { from: at, to: at, orders: Vec::new(), trades: Vec::new() };
         more_waits = false;
         while let Some(passed_on) = taken.take() {
-            passed_on.into_iter().for_each(|row| take(row, &mut rows_of_orders, &mut write));
+            passed_on.into_iter().for_each(|row| take(row, &mut earlier_rows, &mut write));
             more_waits = write.to.get() - at.get() >= ROWS;
             if !more_waits {
                 taken = rows.waiting();
@@ -173,7 +169,7 @@ async fn follow_feed(
     }
 }
 
-fn take(row: FeedRow, rows: &mut RowsOfOrders, write: &mut HistoryWrite) {
+fn take(row: FeedRow, rows: &mut EarlierRows, write: &mut HistoryWrite) {
     assert!(row.seq == write.to.next(), "the feed passes row {} on after row {}", row.seq, write.to);
     write.to = row.seq;
     for event in &row.events {
@@ -181,16 +177,17 @@ fn take(row: FeedRow, rows: &mut RowsOfOrders, write: &mut HistoryWrite) {
             write.trades.push(TradeRecord::of(trade, row.seq, row.time));
         }
     }
-    for order in row.orders.into_iter().chain(row.gone) {
-        rows.entry(order.order_id).or_default().push(row.seq);
+    for ChangedOrder { order, before } in row.orders {
+        rows.changed(order.order_id, before);
         if !order.status.is_open() {
             write.orders.push(past(order, rows));
         }
     }
 }
 
-fn past(order: OrderRecord, rows: &mut RowsOfOrders) -> PastOrder {
-    let rows = rows.remove(&order.order_id).unwrap_or_default();
+fn past(order: OrderRecord, rows: &mut EarlierRows) -> PastOrder {
+    let mut rows = rows.take(order.order_id);
+    rows.push(order.seq);
     PastOrder { order, rows }
 }
 
@@ -198,8 +195,8 @@ async fn write_surely(history: &dyn History, write: &HistoryWrite) -> Result<(),
     if write.from == write.to || history.write(write).await? { Ok(()) } else { Err(FollowError::Moved) }
 }
 
-fn note(rows: &mut RowsOfOrders, seq: Seq, events: &[Event]) {
-    for order_id in touched(events) {
-        rows.entry(order_id).or_default().push(seq);
+fn note(rows: &mut EarlierRows, ledger: &Ledger, events: &[Event]) {
+    for (order_id, before) in touched_in(ledger, events) {
+        rows.changed(order_id, before);
     }
 }

@@ -5,20 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::Recipient;
-use market::{FeedRow, OrderIndex, touched};
+use market::{ChangedOrder, FeedRow, OrderIndex};
 use matching::ledger::OrderRecord;
 use matching::{Event, Ledger, OrderId, Seq};
 
 use crate::feed::FeedRows;
-
-/// The orders that a row changes, with the row that changed each of them last.
-pub(crate) type Touched = Vec<(OrderId, Option<Seq>)>;
-
-/// What these events will change in a ledger that has not folded them yet.
-pub(crate) fn touched_by(events: &[Event], ledger: &Ledger) -> Touched {
-    let before = |order_id| ledger.order(order_id).map(|order| order.seq);
-    touched(events).into_iter().map(|order_id| (order_id, before(order_id))).collect()
-}
 
 pub(crate) struct Readers {
     index: OrderIndex,
@@ -37,20 +28,26 @@ impl Readers {
         &self.index
     }
 
-    /// The ledger has folded a row: its events, the orders that they changed, and those that it dropped then.
-    pub(crate) fn row(&mut self, ledger: &Ledger, events: Vec<Event>, touched: Touched, dropped: &[OrderRecord]) {
-        let (mut orders, mut gone) = (Vec::new(), Vec::new());
+    /// The ledger has folded a row: its events, the orders that they changed with the row that had changed each last, and
+    /// those that it dropped then.
+    pub(crate) fn row(
+        &mut self,
+        ledger: &Ledger,
+        events: Vec<Event>,
+        touched: Vec<(OrderId, Option<Seq>)>,
+        dropped: &[OrderRecord],
+    ) {
+        let mut orders = Vec::with_capacity(touched.len());
         for (order_id, before) in touched {
-            match ledger.order(order_id) {
-                Some(order) => {
-                    self.index.changed(before, order);
-                    orders.push(order.clone());
-                }
-                None => gone.extend(dropped.iter().find(|order| order.order_id == order_id).cloned()),
+            let kept = ledger.order(order_id);
+            if let Some(order) = kept {
+                self.index.changed(before, order);
             }
+            let order = kept.or_else(|| dropped.iter().find(|order| order.order_id == order_id));
+            orders.extend(order.cloned().map(|order| ChangedOrder { order, before }));
         }
         dropped.iter().for_each(|order| self.index.dropped(order));
-        self.rows.push(FeedRow { seq: ledger.seq(), time: ledger.time(), events, orders, gone });
+        self.rows.push(FeedRow { seq: ledger.seq(), time: ledger.time(), events, orders });
     }
 
     /// Sends the rows on.

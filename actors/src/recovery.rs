@@ -12,7 +12,7 @@ use journal::{
     Snapshot, SnapshotError, SnapshotStore, encoding,
 };
 use market::{Market, OrderIndex};
-use matching::{Changes, Engine, Event, Micros, Seq};
+use matching::{Changes, Engine, Event, Ledger, Micros, Seq};
 use tracing::{error, info};
 
 use crate::pace::Pace;
@@ -301,13 +301,13 @@ impl Replay {
         Ok(Replay { engine: Engine::from_image(image, retain_closed), position, changes: Changes::default(), bytes })
     }
 
-    /// Folds the rows up to `to`, each proven to follow the one before; `each` sees a row and its events before they are
-    /// folded.
+    /// Folds the rows up to `to`, each proven to follow the one before; `each` sees a row and its events, and the
+    /// ledger before they are folded.
     pub async fn advance<E: From<LogError>>(
         &mut self,
         log: &dyn EventLog,
         to: Seq,
-        mut each: impl FnMut(&Record, &[Event]) -> Result<(), E>,
+        mut each: impl FnMut(&Ledger, &Record, &[Event]) -> Result<(), E>,
     ) -> Result<(), E> {
         while self.position.seq < to {
             let wanted = (to.get() - self.position.seq.get()).min(PAGE_ROWS as u64) as usize;
@@ -317,7 +317,7 @@ impl Replay {
             }
             for row in &rows {
                 let events = next_events(&self.position, row)?;
-                each(row, &events)?;
+                each(self.engine.ledger(), row, &events)?;
                 self.fold(row.position(), row.time, &events)?;
             }
         }

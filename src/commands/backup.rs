@@ -69,7 +69,7 @@ pub async fn backup(settings: &Settings, to: &Path) -> Result<(), End> {
 /// The hash of the state at a row. The state itself is gone then: what is proven next takes as much memory again.
 async fn state_hash(records: &Records, at: Seq, retain_closed: u64) -> Result<String, End> {
     let mut replay = Replay::from_snapshot(&*records.snapshots, at, retain_closed).await?;
-    replay.advance(&*records.log, at, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(&*records.log, at, |_, _, _| Ok::<(), End>(())).await?;
     Ok(replay.engine.state_hash().to_string())
 }
 

@@ -62,7 +62,7 @@ pub async fn moving(audit: &RedisAudit, log: &dyn EventLog, replay: &mut Replay)
         if at.seq < replay.position.seq {
             return Err(End::ProjectionBehind { shown: at.seq, log: replay.position.seq });
         }
-        replay.advance(log, at.seq, |_, _| Ok::<(), End>(())).await
+        replay.advance(log, at.seq, |_, _, _| Ok::<(), End>(())).await
     })
     .await
 }

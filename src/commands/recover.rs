@@ -27,7 +27,7 @@ pub async fn recover(settings: &Settings, dry_run: bool) -> Result<(), End> {
     }
     let end = records.log.position().await?.position;
     let mut replay = Replay::from_snapshot(&*records.snapshots, Seq::LAST, settings.retain_closed_orders).await?;
-    replay.advance(&*records.log, end.seq, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(&*records.log, end.seq, |_, _, _| Ok::<(), End>(())).await?;
 
     let state = redis.state().await?;
     let shown = match state {

@@ -147,7 +147,7 @@ async fn put_keys(stores: &Stores, manifest: &Manifest) -> Result<(), End> {
 async fn prove(stores: &Stores, manifest: &Manifest, end: Position) -> Result<String, End> {
     let log: &dyn EventLog = &*stores.log;
     let mut replay = Replay::from_snapshot(&*stores.snapshots, end.seq, manifest.retain_closed_orders).await?;
-    replay.advance(log, end.seq, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(log, end.seq, |_, _, _| Ok::<(), End>(())).await?;
     let found = replay.engine.state_hash().to_string();
     if replay.position == end && found == manifest.state_hash {
         return Ok(found);

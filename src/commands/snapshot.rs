@@ -20,7 +20,7 @@ pub async fn take(settings: &Settings) -> Result<(), End> {
     if newest == end {
         return say(format!("nothing has happened since the snapshot at row {newest}"));
     }
-    replay.advance(&*records.log, end, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(&*records.log, end, |_, _, _| Ok::<(), End>(())).await?;
     let snapshot = Snapshot::new(replay.position, &replay.engine.image());
     let snapshot =
         snapshot.map_err(|error| SnapshotError::Store(format!("the image cannot be compressed: {error}")))?;

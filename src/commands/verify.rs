@@ -103,7 +103,7 @@ async fn stops(records: &Records, full: bool, from: Seq, end: Seq) -> Result<Vec
 
 /// Folds the rows up to `to` and applies their commands beside that; both must give the same state.
 async fn carry_on(audit: &mut Audit, replay: &mut Replay, log: &dyn EventLog, to: Seq) -> Result<(), AuditError> {
-    replay.advance(log, to, |row, events| audit.take(row, events)).await?;
+    replay.advance(log, to, |_, row, events| audit.take(row, events)).await?;
     audit.agree(&replay.engine)
 }
 
@@ -132,7 +132,7 @@ async fn compare_service(settings: &Settings, log: &dyn EventLog, replay: &mut R
     else {
         return Ok(None);
     };
-    replay.advance(log, seq, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(log, seq, |_, _, _| Ok::<(), End>(())).await?;
     let ours = replay.engine.ledger().hash().to_string();
     if ours == hash { Ok(Some(seq)) } else { Err(End::ServiceDiffers { seq, service: hash.to_owned(), log: ours }) }
 }

@@ -15,7 +15,7 @@ pub async fn replay_to(records: &Records, seq: Seq, retain_closed: u64) -> Resul
         return Err(End::Usage(format!("the log ends at row {end}; name a row up to there")));
     }
     let mut replay = Replay::from_snapshot(&*records.snapshots, seq, retain_closed).await?;
-    replay.advance(&*records.log, seq, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(&*records.log, seq, |_, _, _| Ok::<(), End>(())).await?;
     Ok(replay)
 }
 

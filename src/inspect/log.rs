@@ -205,7 +205,7 @@ pub async fn redis_writes(records: &Records, row: &Record, retain_closed: u64) -
     let before = row.seq.previous().unwrap_or(Seq::ZERO);
     let mut replay = replay_to(records, before, retain_closed).await?;
     replay.changes = Changes::default();
-    replay.advance(&*records.log, row.seq, |_, _| Ok::<(), End>(())).await?;
+    replay.advance(&*records.log, row.seq, |_, _, _| Ok::<(), End>(())).await?;
     let to = ProjectionPosition { seq: row.seq, epoch: row.epoch, chain: row.chain };
     let mut order_changes = OrderChanges::default();
     order_changes.note(&events(row)?);

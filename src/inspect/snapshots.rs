@@ -130,7 +130,7 @@ pub async fn verify(records: &Records, at_seq: Seq) -> Result<Verification, End>
 /// The state at a row, by folding the events and by applying the commands, which must give the same.
 async fn replayed(records: &Records, replay: &mut Replay, to: Seq) -> Result<EngineImage, AuditError> {
     let mut audit = Audit::new(replay.engine.clone());
-    replay.advance(&*records.log, to, |row, events| audit.take(row, events)).await?;
+    replay.advance(&*records.log, to, |_, row, events| audit.take(row, events)).await?;
     audit.agree(&replay.engine)?;
     Ok(replay.engine.image())
 }

@@ -23,7 +23,8 @@ fn compose_keeps_what_it_acknowledges() {
     let services = &compose["services"];
     let command: Vec<&str> =
         services["redis"]["command"].as_sequence().expect("words").iter().filter_map(Value::as_str).collect();
-    for (setting, value) in [("--appendonly", "yes"), ("--appendfsync", "always"), ("--maxmemory-policy", "noeviction")]
+    for (setting, value) in
+        [("--appendonly", "yes"), ("--appendfsync", "always"), ("--maxmemory-policy", "noeviction"), ("--save", "")]
     {
         assert!(command.windows(2).any(|pair| pair == [setting, value]), "{setting} {value} is not in {command:?}");
     }

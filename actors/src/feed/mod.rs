@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, AsyncContext, Context, Handler, Message, MessageResult, Recipient};
-use market::{FeedRow, Market, RowChanges, SymbolMarket};
+use market::{ChangedOrder, FeedRow, Market, RowChanges, SymbolMarket};
 use matching::{Account, Event, Ledger, Seq, Side, Symbol};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -221,7 +221,7 @@ impl FeedActor {
 
     /// The row's orders whose accounts somebody listens to.
     fn order_changes(&self, row: &FeedRow, changes: &mut BTreeMap<Account, Vec<OrderChange>>) {
-        for order in &row.orders {
+        for ChangedOrder { order, .. } in &row.orders {
             let Some(account) = &order.account else { continue };
             let listened = |account: &Account| self.channels.contains_key(&Channel::Orders(account.clone()));
             if !changes.contains_key(account) && !listened(account) {

@@ -1,6 +1,6 @@
 //! What subscribers get: everything, in order, whenever they come and go; or nothing more.
 
-use market::{FeedRow, touched};
+use market::{ChangedOrder, FeedRow, touched};
 use matching::command::{ListInstrument, NewOrder};
 use matching::{Command, Engine, Instrument, Order, Sequenced};
 use tokio::runtime;
@@ -59,9 +59,9 @@ impl World {
             let seq = self.engine.ledger().seq().next();
             let (time, mut events) = (matching::Micros::new(seq.get() * 1_000).expect("a time"), Vec::new());
             self.engine.apply(&Sequenced { seq, time, value }, &mut events);
-            let orders =
-                touched(&events).into_iter().filter_map(|id| self.engine.ledger().order(id)).cloned().collect();
-            rows.push(FeedRow { seq, time, events, orders, gone: Vec::new() });
+            let orders = touched(&events).into_iter().filter_map(|id| self.engine.ledger().order(id)).cloned();
+            let orders = orders.map(|order| ChangedOrder { order, before: None }).collect();
+            rows.push(FeedRow { seq, time, events, orders });
         }
         self.feed.take(&rows);
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use matching::ledger::{OrderRecord, OrderStatus};
 use matching::{Account, ClientOrderId, Ledger, OrderId, Seq, Side, Symbol};
-use rustc_hash::FxHashMap;
+
+use crate::touched::EarlierRows;
 
 /// The most orders that one question looks at: bounds what it costs, however few of them fit.
 const LOOKED_AT: usize = 5_000;
@@ -57,8 +58,7 @@ pub struct OrderIndex {
     names: BTreeSet<(ClientOrderId, OrderId)>,
     open: BTreeSet<OrderId>,
     open_accounts: BTreeSet<(Account, OrderId)>,
-    /// The rows before an order's last, which the ledger has.
-    earlier_rows: FxHashMap<OrderId, Vec<Seq>>,
+    earlier_rows: EarlierRows,
 }
 
 impl OrderIndex {
@@ -77,15 +77,13 @@ impl OrderIndex {
             names: ledger.orders().filter_map(|order| Some((order.client_order_id.clone()?, order.order_id))).collect(),
             open: open().map(|order| order.order_id).collect(),
             open_accounts: open().filter_map(of_account).collect(),
-            earlier_rows: FxHashMap::default(),
+            earlier_rows: EarlierRows::default(),
         }
     }
 
     /// A row made an order, or changed one that row `before` had changed last.
     pub fn changed(&mut self, before: Option<Seq>, order: &OrderRecord) {
-        if let Some(before) = before {
-            self.earlier_rows.entry(order.order_id).or_default().push(before);
-        }
+        self.earlier_rows.changed(order.order_id, before);
         if before.is_none() || !order.status.is_open() {
             self.put(order);
         }
@@ -117,7 +115,7 @@ impl OrderIndex {
     /// The ledger has dropped an order.
     pub fn dropped(&mut self, order: &OrderRecord) {
         let id = order.order_id;
-        self.earlier_rows.remove(&id);
+        self.earlier_rows.take(id);
         self.open.remove(&id);
         if let Some(orders) = self.symbols.get_mut(&order.symbol) {
             orders.remove(&id);
@@ -137,7 +135,7 @@ impl OrderIndex {
 
     /// The rows before its last that changed an order, as far as this process saw them.
     pub fn earlier_rows(&self, order_id: OrderId) -> &[Seq] {
-        self.earlier_rows.get(&order_id).map_or(&[], Vec::as_slice)
+        self.earlier_rows.of(order_id)
     }
 
     /// At most `limit` orders that fit, below the id `below`.

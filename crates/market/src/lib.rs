@@ -14,4 +14,4 @@ pub use day::DayFigures;
 pub use index::{OrderFilter, OrderIndex, Page};
 pub use levels::Level;
 pub use market::{Depth, FeedRow, Market, MarketTrade, RowChanges, SymbolChanges, SymbolMarket};
-pub use touched::touched;
+pub use touched::{ChangedOrder, EarlierRows, touched, touched_in};

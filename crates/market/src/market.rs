@@ -8,6 +8,7 @@ use matching::{Amount, Decimal, Event, Instrument, Ledger, Micros, OrderId, Phas
 use crate::candles::{Candle, Candles, Interval};
 use crate::day::{Day, DayFigures};
 use crate::levels::{Level, Levels, Shown};
+use crate::touched::ChangedOrder;
 
 /// The trades that are kept of each market beside the ledger's: enough to take up a feed that was away for a moment.
 const TRADES_KEPT: usize = 1_000;
@@ -21,10 +22,8 @@ pub struct FeedRow {
     pub time: Micros,
     /// What happened.
     pub events: Vec<Event>,
-    /// The orders that it changed and the ledger still holds.
-    pub orders: Vec<OrderRecord>,
-    /// The orders that it changed and the ledger holds no more, as they were last.
-    pub gone: Vec<OrderRecord>,
+    /// The orders that it changed.
+    pub orders: Vec<ChangedOrder>,
 }
 
 /// A trade as everyone may see it.
@@ -291,11 +290,8 @@ impl Market {
         for event in &row.events {
             self.event(event, changes);
         }
-        for order in &row.orders {
+        for ChangedOrder { order, .. } in &row.orders {
             self.order(order, changes);
-        }
-        for order in &row.gone {
-            self.show(order, None, changes);
         }
     }
 
@@ -341,14 +337,9 @@ impl Market {
     }
 
     fn order(&mut self, order: &OrderRecord, changes: &mut RowChanges) {
-        let shown = self.symbols.get(&order.symbol).and_then(|market| market.shown(order));
-        self.show(order, shown, changes);
-    }
-
-    fn show(&mut self, order: &OrderRecord, shown: Option<Shown>, changes: &mut RowChanges) {
         // A rejected order may name a market that is not listed.
         let Some(market) = self.symbols.get_mut(&order.symbol) else { return };
-        let mut changed = false;
+        let (shown, mut changed) = (market.shown(order), false);
         market.levels.side_mut(order.side).set(order.order_id, shown, &mut |price| {
             changed = true;
             let changes = changes.symbols.entry(order.symbol).or_default();

@@ -1,6 +1,8 @@
-//! Which orders a row of the log changes.
+//! Which orders a row of the log changes, and which rows changed them before.
 
-use matching::{Event, OrderId};
+use matching::ledger::OrderRecord;
+use matching::{Event, Ledger, OrderId, Seq};
+use rustc_hash::FxHashMap;
 
 /// The orders that these events change, each once, in the order of the events.
 pub fn touched(events: &[Event]) -> Vec<OrderId> {
@@ -29,4 +31,47 @@ pub fn touched(events: &[Event]) -> Vec<OrderId> {
         }
     }
     touched
+}
+
+/// The same, each with the row that changed it last: asked before the ledger folds these events.
+pub fn touched_in(ledger: &Ledger, events: &[Event]) -> Vec<(OrderId, Option<Seq>)> {
+    let before = |order_id| ledger.order(order_id).map(|order| order.seq);
+    touched(events).into_iter().map(|order_id| (order_id, before(order_id))).collect()
+}
+
+/// An order that a row changed, as it was then.
+#[derive(Debug, Clone)]
+pub struct ChangedOrder {
+    /// The order.
+    pub order: OrderRecord,
+    /// The row that changed it last before; none: it came in this one.
+    pub before: Option<Seq>,
+}
+
+/// The rows before its last that changed an order, which knows its last itself: most open orders have none.
+#[derive(Debug, Clone, Default)]
+pub struct EarlierRows(FxHashMap<OrderId, Vec<Seq>>);
+
+impl EarlierRows {
+    /// A row changed an order that row `before` had changed last; none: the order came in it.
+    pub fn changed(&mut self, order_id: OrderId, before: Option<Seq>) {
+        if let Some(before) = before {
+            self.0.entry(order_id).or_default().push(before);
+        }
+    }
+
+    /// The earlier rows of an order, as far as they were seen.
+    pub fn of(&self, order_id: OrderId) -> &[Seq] {
+        self.0.get(&order_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps those of some orders only.
+    pub fn retain(&mut self, kept: impl Fn(OrderId) -> bool) {
+        self.0.retain(|order_id, _| kept(*order_id));
+    }
+
+    /// Takes those of an order out.
+    pub fn take(&mut self, order_id: OrderId) -> Vec<Seq> {
+        self.0.remove(&order_id).unwrap_or_default()
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use market::{FeedRow, Level, Market, OrderFilter, OrderIndex, RowChanges, touched};
+use market::{ChangedOrder, FeedRow, Level, Market, OrderFilter, OrderIndex, RowChanges, touched_in};
 use matching::command::{AmendOrder, CancelOrder, ListInstrument, NewOrder};
 use matching::ledger::OrderStatus;
 use matching::{
-    Changes, Command, CommandId, Engine, Instrument, Ledger, Micros, Order, OrderId, Seq, Sequenced, Side, Symbol,
+    Changes, Command, CommandId, Engine, Instrument, Ledger, Micros, Order, OrderId, Sequenced, Side, Symbol,
 };
 
 const ROWS: u64 = 6_000;
@@ -57,21 +57,17 @@ impl World {
         let time = Micros::new(1_732_880_000_000_000 + seq.get() * 250_000).expect("a time");
         let mut events = Vec::new();
         self.engine.apply(&Sequenced { seq, time, value }, &mut events);
-        let before = |id| (id, self.ledger.order(id).map(|order| order.seq));
-        let touched: Vec<(OrderId, Option<Seq>)> = touched(&events).into_iter().map(before).collect();
+        let touched = touched_in(&self.ledger, &events);
         let mut changes = Changes::default();
         self.ledger.fold(seq, time, &events, &mut changes);
-        let mut row = FeedRow { seq, time, events, orders: Vec::new(), gone: Vec::new() };
+        let mut row = FeedRow { seq, time, events, orders: Vec::new() };
         for (order_id, before) in touched {
-            match self.ledger.order(order_id) {
-                Some(order) => {
-                    self.index.changed(before, order);
-                    row.orders.push(order.clone());
-                }
-                None => {
-                    row.gone.extend(changes.dropped_orders.iter().find(|order| order.order_id == order_id).cloned())
-                }
+            let kept = self.ledger.order(order_id);
+            if let Some(order) = kept {
+                self.index.changed(before, order);
             }
+            let dropped = || changes.dropped_orders.iter().find(|order| order.order_id == order_id);
+            row.orders.extend(kept.or_else(dropped).cloned().map(|order| ChangedOrder { order, before }));
         }
         changes.dropped_orders.iter().for_each(|order| self.index.dropped(order));
         let mut row_changes = RowChanges::default();
