@@ -64,9 +64,6 @@ fn measure(stack: &Stack, symbols: usize, open: u64, resident: u64) {
     let used = cpu::per_order(&used, &stack.cpu(), rows - before);
     let [cost, service, redis, postgres] =
         ["", "service", "redis", "postgres"].map(|process| cpu::total(&used, process));
-    if std::env::var_os("PARTS").is_some() {
-        eprintln!("{used:#?}");
-    }
     let now = stack.resident();
     let each = now.saturating_sub(resident).checked_div(open).unwrap_or_default();
     println!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use journal::{
     EventLog, History, HistoryError, HistoryWrite, LogError, PastOrder, Position, SnapshotError, SnapshotStore,
 };
-use market::{ChangedOrder, EarlierRows, FeedRow, touched_in};
+use market::{ChangedOrder, EarlierRows, FeedRow, touched};
 use matching::ledger::{OrderRecord, TradeRecord};
 use matching::{Changes, Event, Ledger, Seq};
 use tokio::time::sleep;
@@ -196,7 +196,7 @@ async fn write_surely(history: &dyn History, write: &HistoryWrite) -> Result<(),
 }
 
 fn note(rows: &mut EarlierRows, ledger: &Ledger, events: &[Event]) {
-    for (order_id, before) in touched_in(ledger, events) {
+    for (order_id, before) in touched(ledger, events) {
         rows.changed(order_id, before);
     }
 }

@@ -14,7 +14,7 @@ use journal::{
     Epoch, OrderChanges, OrderWrite, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState,
     ProjectionWrite, StreamId, Written,
 };
-use market::touched_in;
+use market::touched;
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
 use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
@@ -218,7 +218,7 @@ impl ProjectionActor {
         let listed = self.changes.instruments.len();
         for row in committed.matched {
             let dropped = self.changes.dropped_orders.len();
-            let touched = touched_in(&self.ledger, &row.events);
+            let touched = touched(&self.ledger, &row.events);
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
             self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::Recipient;
-use market::{ChangedOrder, FeedRow, OrderIndex};
+use market::{Before, ChangedOrder, FeedRow, OrderIndex};
 use matching::ledger::OrderRecord;
-use matching::{Event, Ledger, OrderId, Seq};
+use matching::{Event, Ledger, OrderId};
 
 use crate::feed::FeedRows;
 
@@ -28,13 +28,13 @@ impl Readers {
         &self.index
     }
 
-    /// The ledger has folded a row: its events, the orders that they changed with the row that had changed each last, and
-    /// those that it dropped then.
+    /// The ledger has folded a row: its events, the orders that they changed and what those were before, and the
+    /// orders that it dropped then.
     pub(crate) fn row(
         &mut self,
         ledger: &Ledger,
         events: Vec<Event>,
-        touched: Vec<(OrderId, Option<Seq>)>,
+        touched: Vec<(OrderId, Option<Before>)>,
         dropped: &[OrderRecord],
     ) {
         let mut orders = Vec::with_capacity(touched.len());

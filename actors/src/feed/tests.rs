@@ -57,10 +57,14 @@ impl World {
         let mut rows = Vec::new();
         for value in commands {
             let seq = self.engine.ledger().seq().next();
+            let before = self.engine.ledger().clone();
             let (time, mut events) = (matching::Micros::new(seq.get() * 1_000).expect("a time"), Vec::new());
             self.engine.apply(&Sequenced { seq, time, value }, &mut events);
-            let orders = touched(&events).into_iter().filter_map(|id| self.engine.ledger().order(id)).cloned();
-            let orders = orders.map(|order| ChangedOrder { order, before: None }).collect();
+            let changed = |(id, before)| {
+                let order = self.engine.ledger().order(id)?.clone();
+                Some(ChangedOrder { order, before })
+            };
+            let orders = touched(&before, &events).into_iter().filter_map(changed).collect();
             rows.push(FeedRow { seq, time, events, orders });
         }
         self.feed.take(&rows);

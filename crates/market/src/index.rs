@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use matching::ledger::{OrderRecord, OrderStatus};
 use matching::{Account, ClientOrderId, Ledger, OrderId, Seq, Side, Symbol};
 
-use crate::touched::EarlierRows;
+use crate::ids::Ids;
+use crate::touched::{Before, EarlierRows};
 
 /// The most orders that one question looks at: bounds what it costs, however few of them fit.
 const LOOKED_AT: usize = 5_000;
@@ -53,10 +54,10 @@ pub struct Page {
 /// The index. Fed with each row behind the ledger.
 #[derive(Debug, Clone, Default)]
 pub struct OrderIndex {
-    symbols: BTreeMap<Symbol, BTreeSet<OrderId>>,
+    symbols: BTreeMap<Symbol, Ids>,
     accounts: BTreeSet<(Account, OrderId)>,
     names: BTreeSet<(ClientOrderId, OrderId)>,
-    open: BTreeSet<OrderId>,
+    open: Ids,
     open_accounts: BTreeSet<(Account, OrderId)>,
     earlier_rows: EarlierRows,
 }
@@ -66,13 +67,13 @@ impl OrderIndex {
     pub fn of(ledger: &Ledger) -> OrderIndex {
         let open = || ledger.orders().filter(|order| order.status.is_open());
         let of_account = |order: &OrderRecord| Some((order.account.clone()?, order.order_id));
-        let mut of_symbols: BTreeMap<Symbol, Vec<OrderId>> = BTreeMap::new();
+        let mut symbols: BTreeMap<Symbol, Ids> = BTreeMap::new();
         for order in ledger.orders() {
-            of_symbols.entry(order.symbol).or_default().push(order.order_id);
+            symbols.entry(order.symbol).or_default().insert(order.order_id);
         }
         // Sets that are made at once cost a fraction of what they cost order by order.
         OrderIndex {
-            symbols: of_symbols.into_iter().map(|(symbol, ids)| (symbol, ids.into_iter().collect())).collect(),
+            symbols,
             accounts: ledger.orders().filter_map(of_account).collect(),
             names: ledger.orders().filter_map(|order| Some((order.client_order_id.clone()?, order.order_id))).collect(),
             open: open().map(|order| order.order_id).collect(),
@@ -81,8 +82,8 @@ impl OrderIndex {
         }
     }
 
-    /// A row made an order, or changed one that row `before` had changed last.
-    pub fn changed(&mut self, before: Option<Seq>, order: &OrderRecord) {
+    /// A row changed an order; `before`: none, if it came in that row.
+    pub fn changed(&mut self, before: Option<Before>, order: &OrderRecord) {
         self.earlier_rows.changed(order.order_id, before);
         if before.is_none() || !order.status.is_open() {
             self.put(order);
@@ -99,7 +100,7 @@ impl OrderIndex {
         if open {
             self.open.insert(id);
         } else {
-            self.open.remove(&id);
+            self.open.remove(id);
         }
         if let Some(account) = &order.account {
             let entry = (account.clone(), id);
@@ -116,9 +117,9 @@ impl OrderIndex {
     pub fn dropped(&mut self, order: &OrderRecord) {
         let id = order.order_id;
         self.earlier_rows.take(id);
-        self.open.remove(&id);
+        self.open.remove(id);
         if let Some(orders) = self.symbols.get_mut(&order.symbol) {
-            orders.remove(&id);
+            orders.remove(id);
             if orders.is_empty() {
                 self.symbols.remove(&order.symbol);
             }
@@ -152,10 +153,10 @@ impl OrderIndex {
             }
             OrderFilter { account: Some(account), .. } if filter.only_open() => of(&self.open_accounts, account),
             OrderFilter { account: Some(account), .. } => of(&self.accounts, account),
-            _ if filter.only_open() => self.open.range(..end).rev().copied().take(LOOKED_AT + 1).collect(),
+            _ if filter.only_open() => self.open.below(end).take(LOOKED_AT + 1).collect(),
             OrderFilter { symbol: Some(symbol), .. } => {
-                let orders = self.symbols.get(symbol).into_iter().flat_map(|orders| orders.range(..end).rev());
-                orders.copied().take(LOOKED_AT + 1).collect()
+                let orders = self.symbols.get(symbol).into_iter().flat_map(|orders| orders.below(end));
+                orders.take(LOOKED_AT + 1).collect()
             }
             _ => ledger.orders_below(end).map(|order| order.order_id).take(LOOKED_AT + 1).collect(),
         };

@@ -4,6 +4,7 @@
 
 mod candles;
 mod day;
+mod ids;
 mod index;
 mod levels;
 mod market;
@@ -14,4 +15,4 @@ pub use day::DayFigures;
 pub use index::{OrderFilter, OrderIndex, Page};
 pub use levels::Level;
 pub use market::{Depth, FeedRow, Market, MarketTrade, RowChanges, SymbolChanges, SymbolMarket};
-pub use touched::{ChangedOrder, EarlierRows, touched, touched_in};
+pub use touched::{Before, ChangedOrder, EarlierRows, touched};

@@ -151,14 +151,14 @@ impl SymbolMarket {
     pub fn depth(&self, limit: usize) -> Depth {
         let level = |(price, level): (&u64, &Level)| (*price, *level);
         Depth {
-            bids: self.levels.side(Side::Buy).levels().iter().rev().take(limit).map(level).collect(),
-            asks: self.levels.side(Side::Sell).levels().iter().take(limit).map(level).collect(),
+            bids: self.levels.side(Side::Buy).iter().rev().take(limit).map(level).collect(),
+            asks: self.levels.side(Side::Sell).iter().take(limit).map(level).collect(),
         }
     }
 
     /// A level; empty where there is none.
     pub fn level(&self, side: Side, price: u64) -> Level {
-        self.levels.side(side).levels().get(&price).copied().unwrap_or_default()
+        self.levels.side(side).get(&price).copied().unwrap_or_default()
     }
 
     /// The last trades, oldest first.
@@ -188,14 +188,6 @@ impl SymbolMarket {
         if self.trades.len() > TRADES_KEPT {
             self.forgotten = self.trades.pop_front().map(|trade| trade.seq);
         }
-    }
-
-    fn shown(&self, order: &OrderRecord) -> Option<Shown> {
-        order.place()?;
-        let price = order.price_units()?;
-        let quantity = order.displayed().to_units(self.instrument.quantity_decimals());
-        let quantity = quantity.unwrap_or_else(|| panic!("order {} shows what is out of scale", order.order_id));
-        Some(Shown { price, quantity })
     }
 
     fn kept_trade(&self, trade: &TradeRecord) -> MarketTrade {
@@ -238,7 +230,7 @@ impl Market {
         let mut market = Market { seq, time: ledger.time(), symbols, complete_since };
         let mut changes = RowChanges::default();
         for order in ledger.orders().filter(|order| order.status.is_open()) {
-            market.order(order, &mut changes);
+            market.order(order, None, &mut changes);
         }
         for trade in ledger.trades() {
             let symbol = market.symbol_mut(trade.symbol);
@@ -290,8 +282,8 @@ impl Market {
         for event in &row.events {
             self.event(event, changes);
         }
-        for ChangedOrder { order, .. } in &row.orders {
-            self.order(order, changes);
+        for ChangedOrder { order, before } in &row.orders {
+            self.order(order, before.and_then(|before| before.shown), changes);
         }
     }
 
@@ -336,11 +328,11 @@ impl Market {
         changes.symbols.entry(symbol).or_default().market = true;
     }
 
-    fn order(&mut self, order: &OrderRecord, changes: &mut RowChanges) {
+    fn order(&mut self, order: &OrderRecord, before: Option<Shown>, changes: &mut RowChanges) {
         // A rejected order may name a market that is not listed.
         let Some(market) = self.symbols.get_mut(&order.symbol) else { return };
-        let (shown, mut changed) = (market.shown(order), false);
-        market.levels.side_mut(order.side).set(order.order_id, shown, &mut |price| {
+        let mut changed = false;
+        market.levels.change(order.side, before, Shown::of(order), &mut |price| {
             changed = true;
             let changes = changes.symbols.entry(order.symbol).or_default();
             match order.side {

@@ -4,12 +4,15 @@ use matching::ledger::OrderRecord;
 use matching::{Event, Ledger, OrderId, Seq};
 use rustc_hash::FxHashMap;
 
-/// The orders that these events change, each once, in the order of the events.
-pub fn touched(events: &[Event]) -> Vec<OrderId> {
+use crate::levels::Shown;
+
+/// The orders that these events change, each once, in the order of the events, as they are before the ledger folds these;
+/// none: it comes with them.
+pub fn touched(ledger: &Ledger, events: &[Event]) -> Vec<(OrderId, Option<Before>)> {
     let mut touched = Vec::with_capacity(2);
     let mut add = |order_id: OrderId| {
-        if !touched.contains(&order_id) {
-            touched.push(order_id);
+        if !touched.iter().any(|(id, _)| *id == order_id) {
+            touched.push((order_id, ledger.order(order_id).map(Before::of)));
         }
     };
     for event in events {
@@ -33,10 +36,18 @@ pub fn touched(events: &[Event]) -> Vec<OrderId> {
     touched
 }
 
-/// The same, each with the row that changed it last: asked before the ledger folds these events.
-pub fn touched_in(ledger: &Ledger, events: &[Event]) -> Vec<(OrderId, Option<Seq>)> {
-    let before = |order_id| ledger.order(order_id).map(|order| order.seq);
-    touched(events).into_iter().map(|order_id| (order_id, before(order_id))).collect()
+/// What an order was before a row changed it.
+#[derive(Debug, Copy, Clone)]
+pub struct Before {
+    /// The row that had changed it last.
+    pub(crate) seq: Seq,
+    pub(crate) shown: Option<Shown>,
+}
+
+impl Before {
+    fn of(order: &OrderRecord) -> Before {
+        Before { seq: order.seq, shown: Shown::of(order) }
+    }
 }
 
 /// An order that a row changed, as it was then.
@@ -44,8 +55,8 @@ pub fn touched_in(ledger: &Ledger, events: &[Event]) -> Vec<(OrderId, Option<Seq
 pub struct ChangedOrder {
     /// The order.
     pub order: OrderRecord,
-    /// The row that changed it last before; none: it came in this one.
-    pub before: Option<Seq>,
+    /// What it was before; none: it came in this row.
+    pub before: Option<Before>,
 }
 
 /// The rows before its last that changed an order, which knows its last itself: most open orders have none.
@@ -53,10 +64,10 @@ pub struct ChangedOrder {
 pub struct EarlierRows(FxHashMap<OrderId, Vec<Seq>>);
 
 impl EarlierRows {
-    /// A row changed an order that row `before` had changed last; none: the order came in it.
-    pub fn changed(&mut self, order_id: OrderId, before: Option<Seq>) {
+    /// A row changed an order; `before`: none, if it came in that row.
+    pub fn changed(&mut self, order_id: OrderId, before: Option<Before>) {
         if let Some(before) = before {
-            self.0.entry(order_id).or_default().push(before);
+            self.0.entry(order_id).or_default().push(before.seq);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use market::{ChangedOrder, FeedRow, Level, Market, OrderFilter, OrderIndex, RowChanges, touched_in};
+use market::{ChangedOrder, FeedRow, Level, Market, OrderFilter, OrderIndex, RowChanges, touched};
 use matching::command::{AmendOrder, CancelOrder, ListInstrument, NewOrder};
 use matching::ledger::OrderStatus;
 use matching::{
@@ -57,7 +57,7 @@ impl World {
         let time = Micros::new(1_732_880_000_000_000 + seq.get() * 250_000).expect("a time");
         let mut events = Vec::new();
         self.engine.apply(&Sequenced { seq, time, value }, &mut events);
-        let touched = touched_in(&self.ledger, &events);
+        let touched = touched(&self.ledger, &events);
         let mut changes = Changes::default();
         self.ledger.fold(seq, time, &events, &mut changes);
         let mut row = FeedRow { seq, time, events, orders: Vec::new() };

@@ -226,7 +226,8 @@ impl OrderRecord {
         Decimal::from_units(self.displayed_units(), self.quantity_decimals)
     }
 
-    fn displayed_units(&self) -> u64 {
+    /// The same in its instrument's integer units.
+    pub fn displayed_units(&self) -> u64 {
         let details = self.details();
         if details.display_quantity.is_some() { details.displayed } else { self.remaining }
     }
