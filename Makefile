@@ -101,7 +101,7 @@ verify-core: prepare ## the fast book against the naive one; COMMANDS=50000000, 
 fuzz: prepare ## what reads bytes from outside, and sequences of commands; MINUTES=1 for each target
 	@scripts/fuzz.sh
 
-mutants: prepare ## the core with each of its rules broken, against its tests; SHARD=0 SHARDS=16
+mutants: prepare ## the core with each of its rules broken, against its tests; SHARD=0 SHARDS=4
 	@scripts/mutants.sh
 
 deny: ## licences, banned and foreign crates, who may import whom; the first time it builds cargo-deny, some minutes

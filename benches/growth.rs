@@ -14,6 +14,8 @@ use support::wrk::Script;
 
 /// The length of one measurement.
 const MEASURED: Duration = Duration::from_secs(8);
+/// How often, since one differs from the next by a tenth.
+const MEASUREMENTS: usize = 3;
 const OPEN_ORDERS: [u64; 3] = [1_000, 100_000, 1_000_000];
 /// How long the log may grow, if it does not have as many rows before.
 const GROWING: Duration = Duration::from_secs(400);
@@ -57,19 +59,29 @@ fn grow(symbols: usize) -> Stack {
     stack
 }
 
+/// The medians of some measurements, one line.
 fn measure(stack: &Stack, symbols: usize, open: u64, resident: u64) {
-    let (before, used) = (stack.settled(), stack.cpu());
-    Script::new(&pairs(symbols)).run(&stack.url(), MEASURED);
-    let rows = stack.settled();
-    let used = cpu::per_order(&used, &stack.cpu(), rows - before);
-    let [cost, service, redis, postgres] =
-        ["", "service", "redis", "postgres"].map(|process| cpu::total(&used, process));
-    let now = stack.resident();
+    let runs: Vec<[f64; 4]> = (0..MEASUREMENTS).map(|_| cost(stack, symbols)).collect();
+    let median = |process: usize| {
+        let mut costs: Vec<f64> = runs.iter().map(|run| run[process]).collect();
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    };
+    let [cost, service, redis, postgres] = [0, 1, 2, 3].map(median);
+    let (rows, now) = (stack.settled(), stack.resident());
     let each = now.saturating_sub(resident).checked_div(open).unwrap_or_default();
     println!(
         "{symbols:>7} {open:>13} {rows:>13} {cost:>14.1} {service:>9.1} {redis:>7.1} {postgres:>10.1} {:>7} MB {each:>14} B",
         now / 1_000_000
     );
+}
+
+/// Time on a core for an order, in µs: of all processes, and of each.
+fn cost(stack: &Stack, symbols: usize) -> [f64; 4] {
+    let (before, used) = (stack.settled(), stack.cpu());
+    Script::new(&pairs(symbols)).run(&stack.url(), MEASURED);
+    let used = cpu::per_order(&used, &stack.cpu(), stack.settled() - before);
+    ["", "service", "redis", "postgres"].map(|process| cpu::total(&used, process))
 }
 
 /// Orders that meet each other at one price.

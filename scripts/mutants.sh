@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 tool=$(scripts/cargo_tool.sh cargo-mutants 26.0.0)
-shards=${SHARDS:-16}
+shards=${SHARDS:-4}
+# It is enough that a mutant is caught: how is not looked for.
+export RUST_BACKTRACE=0 PROPTEST_MAX_SHRINK_ITERS=0
 for shard in ${SHARD:-$(seq 0 $((shards - 1)))}; do
   # 2: some were missed, 3: some timed out; both stand in the outcome.
   "$tool" mutants --package matching --shard "$shard/$shards" --sharding round-robin --iterate \
