@@ -283,30 +283,10 @@ impl OrderChangeView {
         });
         OrderChangeView {
             seq: change.seq.get(),
-            events: change.events.iter().map(name).collect(),
+            events: change.events.iter().map(Event::kind).collect(),
             fills: trades.collect(),
             order: OrderAnswer::from(&change.order),
         }
-    }
-}
-
-/// An event's type, as it stands in the log.
-pub fn name(event: &Event) -> &'static str {
-    match event {
-        Event::OrderAccepted(_) => "OrderAccepted",
-        Event::OrderRejected(_) => "OrderRejected",
-        Event::OrderRepeated(_) => "OrderRepeated",
-        Event::OrderTriggered(_) => "OrderTriggered",
-        Event::OrderAmended(_) => "OrderAmended",
-        Event::OrderReduced(_) => "OrderReduced",
-        Event::OrderReplenished(_) => "OrderReplenished",
-        Event::Trade(_) => "Trade",
-        Event::OrderFilled(_) => "OrderFilled",
-        Event::OrderCancelled(_) => "OrderCancelled",
-        Event::OrderExpired(_) => "OrderExpired",
-        Event::CancelRejected(_) => "CancelRejected",
-        Event::AmendRejected(_) => "AmendRejected",
-        _ => "Other",
     }
 }
 

@@ -261,25 +261,6 @@ impl Command {
             Command::AdvanceTime(_) | Command::RefuseEntry(_) => None,
         }
     }
-
-    /// The kind, as the log's column names it.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Command::ListInstrument(_) => "ListInstrument",
-            Command::UpdateInstrument(_) => "UpdateInstrument",
-            Command::SetPhase(_) => "SetPhase",
-            Command::NewOrder(_) => "NewOrder",
-            Command::AmendOrder(_) => "AmendOrder",
-            Command::CancelOrder(_) => "CancelOrder",
-            Command::CancelByKey(_) => "CancelByKey",
-            Command::MassCancel(_) => "MassCancel",
-            Command::SetCancelAfter(_) => "SetCancelAfter",
-            Command::BlockAccount(_) => "BlockAccount",
-            Command::UnblockAccount(_) => "UnblockAccount",
-            Command::AdvanceTime(_) => "AdvanceTime",
-            Command::RefuseEntry(_) => "RefuseEntry",
-        }
-    }
 }
 
 /// Something with its place in the log and the time stamped on it when it got that place.

@@ -240,6 +240,7 @@ mod tests {
         check("1e99999999999999999999999", Err(ParseDecimalError::OutOfRange));
         check("18446744073709551616", Err(ParseDecimalError::OutOfRange));
         check("0.000000001", Err(ParseDecimalError::TooManyDecimals));
+        check("1e-9", Err(ParseDecimalError::TooManyDecimals));
         check("1e-99999999999999999999999", Err(ParseDecimalError::TooManyDecimals));
         check("0.123456789012345678901234567890", Err(ParseDecimalError::TooManyDecimals));
         check("0.000000000000000000000000000001", Err(ParseDecimalError::TooManyDecimals));

@@ -19,6 +19,15 @@ macro_rules! tagged {
             $( $(#[$variant_doc])* $variant($variant), )*
         }
 
+        impl $name {
+            /// The type that its JSON says.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $( $name::$variant(_) => stringify!($variant), )*
+                }
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
                 #[derive(serde::Deserialize)]

@@ -34,6 +34,7 @@ fn equal_books_have_equal_images() {
     assert_eq!(image(&folded), image(&applied));
     let read: Book = serde_json::from_str(&image(&applied)).expect("a book");
     assert_eq!(read, applied);
+    assert_ne!(read, Book::new(instrument()));
 }
 
 #[test]
