@@ -402,12 +402,57 @@ mod tests {
     #[test]
     fn a_specification_that_is_no_instrument_is_refused() {
         let spec = InstrumentSpec::from(tenths());
-        let zero = Decimal::ZERO;
-        let fine = "0.001".parse().expect("a number");
-        assert_eq!(Instrument::try_from(InstrumentSpec { price_decimals: 9, ..spec }), Err(InvalidInstrument::Scale));
-        assert_eq!(Instrument::try_from(InstrumentSpec { tick: zero, ..spec }), Err(InvalidInstrument::Tick));
-        assert_eq!(Instrument::try_from(InstrumentSpec { tick: fine, ..spec }), Err(InvalidInstrument::Tick));
-        assert_eq!(Instrument::try_from(InstrumentSpec { lot: zero, ..spec }), Err(InvalidInstrument::Lot));
-        assert_eq!(Instrument::try_from(spec), Ok(tenths()));
+        let number = |text: &str| text.parse().expect("a number");
+        let some = |text: &str| Some(number(text));
+        let check = |spec: InstrumentSpec, expected: Result<(), InvalidInstrument>| {
+            assert_eq!(Instrument::try_from(spec).map(drop), expected, "{spec:?}");
+        };
+        check(InstrumentSpec { price_decimals: 8, quantity_decimals: 8, ..spec }, Ok(()));
+        check(InstrumentSpec { price_decimals: 9, ..spec }, Err(InvalidInstrument::Scale));
+        check(InstrumentSpec { quantity_decimals: 9, ..spec }, Err(InvalidInstrument::Scale));
+        check(InstrumentSpec { tick: Decimal::ZERO, ..spec }, Err(InvalidInstrument::Tick));
+        check(InstrumentSpec { tick: number("0.001"), ..spec }, Err(InvalidInstrument::Tick));
+        check(InstrumentSpec { lot: Decimal::ZERO, ..spec }, Err(InvalidInstrument::Lot));
+        check(InstrumentSpec { min_quantity: some("0.05"), ..spec }, Err(InvalidInstrument::Quantity));
+        check(InstrumentSpec { max_quantity: some("0"), ..spec }, Err(InvalidInstrument::Quantity));
+        let quantities = |least, most| InstrumentSpec { min_quantity: some(least), max_quantity: some(most), ..spec };
+        check(quantities("2", "2"), Ok(()));
+        check(quantities("2.5", "2"), Err(InvalidInstrument::Quantity));
+        let notionals = |least, most| InstrumentSpec { min_notional: some(least), max_notional: some(most), ..spec };
+        check(notionals("0.001", "0.001"), Ok(()));
+        check(notionals("0.002", "0.001"), Err(InvalidInstrument::Notional));
+        check(notionals("0.0001", "1"), Err(InvalidInstrument::Notional));
+        check(InstrumentSpec { price_band: Some(0), ..spec }, Err(InvalidInstrument::Band));
+        check(InstrumentSpec { max_open_orders: Some(0), ..spec }, Err(InvalidInstrument::OpenOrders));
+    }
+
+    #[test]
+    fn limits_themselves_are_allowed() {
+        let number = |text: &str| text.parse::<Decimal>().expect("a number");
+        let limited = Instrument::try_from(InstrumentSpec {
+            min_quantity: Some(number("1.5")),
+            max_quantity: Some(number("3")),
+            min_notional: Some(number("100")),
+            max_notional: Some(number("200.001")),
+            price_band: Some(500),
+            max_open_orders: Some(7),
+            ..tenths().into()
+        });
+        let limited = limited.expect("an instrument");
+        assert_eq!((limited.price_decimals(), limited.quantity_decimals(), limited.quote_decimals()), (2, 1, 3));
+        assert_eq!((limited.lot().units(), limited.max_open_orders()), (5, Some(7)));
+        let check = |quantity: &str| limited.whole_quantity(number(quantity)).map(Quantity::units);
+        assert_eq!(check("1"), Err(Reason::QuantityTooSmall));
+        assert_eq!((check("1.5"), check("3")), (Ok(15), Ok(30)));
+        assert_eq!(check("3.5"), Err(Reason::QuantityTooLarge));
+        assert_eq!(limited.check_notional(99_999), Err(Reason::NotionalTooSmall));
+        assert_eq!((limited.check_notional(100_000), limited.check_notional(200_001)), (Ok(()), Ok(())));
+        assert_eq!(limited.check_notional(200_002), Err(Reason::NotionalTooLarge));
+        assert_eq!(limited.quote(number("1.005")), Ok(1_005));
+        assert_eq!(limited.quote(number("1.0005")), Err(Reason::OffLot));
+        assert_eq!(limited.quote(Decimal::ZERO), Err(Reason::QuantityNotPositive));
+        let units = |price: u64| Price::new(price).expect("a price");
+        assert_eq!(limited.band(units(1_000)), Some((units(950), units(1_050))));
+        assert_eq!(tenths().band(units(1_000)), None);
     }
 }
