@@ -95,16 +95,43 @@ fn the_mean_price_is_weighted_and_rounded_half_up() {
 #[test]
 fn the_last_closed_orders_are_kept_and_the_trades_between_kept_orders() {
     let mut market = Market::new(2);
+    assert_eq!(market.engine.ledger().retention(), 2);
     market.place(1, Side::Sell, "100", "10");
-    for id in 2..=5 {
+    market.place(2, Side::Buy, "100", "1");
+    let ledger = market.engine.ledger();
+    assert!(!ledger.has_dropped());
+    let closed = ledger.oldest_closed();
+    assert!(closed.is_some() && closed == ledger.order(order_id(2)).map(|order| order.seq), "{closed:?}");
+    for id in 3..=5 {
         market.place(id, Side::Buy, "100", "1");
     }
+    assert!(market.engine.ledger().has_dropped());
     assert_eq!(market.kept(), (vec![1, 4, 5], vec![3, 4]), "the open maker stays, with its trades with 4 and 5");
     assert_eq!(market.say(1), "PARTIALLY_FILLED 6/10 100", "what it traded is not forgotten");
     market.cancel(1);
     assert_eq!(market.kept(), (vec![1, 5], vec![4]));
     market.place(6, Side::Buy, "0", "1");
     assert_eq!(market.kept(), (vec![1, 6], vec![]), "a rejected order counts as closed");
+}
+
+/// For random commands: what an auction would give is what its market was last told.
+#[test]
+fn a_market_shows_what_its_auction_would_give() {
+    let mut indicated = 0;
+    for seed in 1..40 {
+        let (engine, events) = run(&engine_commands(seed, 200), 100);
+        for market in engine.ledger().markets() {
+            let symbol = market.instrument.symbol();
+            let last = events.iter().flatten().rev().find_map(|event| match event {
+                Event::AuctionIndicated(event) if event.symbol == symbol => Some(event),
+                _ => None,
+            });
+            let price = last.and_then(|last| last.price);
+            assert_eq!(market.indicated.as_ref().map(|indicated| indicated.price), price, "seed {seed}, {symbol}");
+            indicated += usize::from(price.is_some());
+        }
+    }
+    assert!(indicated > 0, "no market was in an auction at the end");
 }
 
 /// A maker that stays open for ever forgets the trades whose takers were dropped: what is kept is bounded.

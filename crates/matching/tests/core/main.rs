@@ -5,6 +5,7 @@ mod checks;
 mod compare;
 mod conformance;
 mod engine_commands;
+mod forms;
 mod generate;
 mod images;
 mod ledger;

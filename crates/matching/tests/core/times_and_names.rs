@@ -1,7 +1,7 @@
 //! What depends on when and how often a request comes: names, deadlines, expiry.
 
-use matching::command::{AdvanceTime, CancelOrder, ListInstrument, NewOrder};
-use matching::{Command, Engine, Event, Instrument, Micros, Order, Seq, Sequenced, Side, TimeInForce};
+use matching::command::{AdvanceTime, BlockAccount, CancelOrder, ListInstrument, NewOrder, UnblockAccount};
+use matching::{Account, Command, Engine, Event, Instrument, Micros, Order, Seq, Sequenced, Side, TimeInForce};
 
 use crate::support::{command_id, order_id, symbol};
 
@@ -148,4 +148,18 @@ fn what_is_due_expires_by_market_then_time() {
     assert_eq!(market.place(31, order(5, "BTC_USDT", Side::Sell, "100")), "5 accepted, 4 x 5");
     assert_eq!(market.next_due(), None, "an order that has ended does not expire");
     assert_eq!(market.advance(50), "later");
+}
+
+#[test]
+fn an_account_is_blocked_until_it_is_unblocked() {
+    let mut market = Market::new();
+    let (account, received_at): (Account, _) = ("desk-1".parse().expect("a name"), Micros::ZERO);
+    let is_blocked = |market: &Market| market.engine.image().router.is_blocked(&account);
+    assert!(!is_blocked(&market));
+    let block = BlockAccount { command_id: command_id(1), account: account.clone(), received_at };
+    market.apply(1, Command::BlockAccount(block));
+    assert!(is_blocked(&market));
+    let unblock = UnblockAccount { command_id: command_id(2), account: account.clone(), received_at };
+    market.apply(2, Command::UnblockAccount(unblock));
+    assert!(!is_blocked(&market));
 }
