@@ -35,7 +35,7 @@ fn a_number_has_those_before_and_behind_it() {
 #[should_panic(expected = "a quantity of 1 cannot give 2")]
 fn no_quantity_gives_more_than_it_has() {
     let quantity = |units: u64| Quantity::new(units).expect("a quantity");
-    assert_eq!(quantity(5) - quantity(2), quantity(3));
+    assert_eq!((quantity(5) - quantity(2), quantity(5) + quantity(2)), (quantity(3), quantity(7)));
     let _ = quantity(1) - quantity(2);
 }
 

@@ -2,7 +2,7 @@
 
 use matching::command::{CancelOrder, ListInstrument};
 use matching::ledger::TradeRecord;
-use matching::{Command, Engine, Event, Instrument, Micros, Order, Reason, Seq, Sequenced, Side};
+use matching::{Changes, Command, Engine, Event, Instrument, Micros, Order, Reason, Seq, Sequenced, Side};
 
 use crate::engine_commands::{engine_commands, run};
 use crate::support::{command_id, order_id, symbol};
@@ -40,14 +40,14 @@ impl Market {
         )));
     }
 
-    fn cancel(&mut self, id: u64) {
+    fn cancel(&mut self, id: u64) -> Vec<Event> {
         let (command_id, reason_text) = (command_id(id), Some("enough".to_owned()));
         self.apply(Command::CancelOrder(CancelOrder {
             command_id,
             order_id: order_id(id),
             reason_text,
             received_at: Micros::ZERO,
-        }));
+        }))
     }
 
     /// An order as `status remaining/quantity mean`.
@@ -78,6 +78,16 @@ fn an_order_goes_through_its_states() {
     assert_eq!((order.reason_code, order.reason_text()), (Some(Reason::ByUser), Some("enough")));
     market.place(3, Side::Buy, "0", "1");
     assert_eq!(market.say(3), "REJECTED 1/1 -");
+}
+
+#[test]
+#[should_panic(expected = "order 1 is CANCELLED and cannot change")]
+fn an_order_that_ended_does_not_change() {
+    let mut market = Market::new(100);
+    market.place(1, Side::Sell, "100.5", "3");
+    let ended = market.cancel(1);
+    let mut ledger = market.engine.image().ledger;
+    ledger.fold(ledger.seq().next(), Micros::ZERO, &ended, &mut Changes::default());
 }
 
 #[test]
