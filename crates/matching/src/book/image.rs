@@ -12,7 +12,7 @@ use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
 
 use super::messages::Indication;
 use super::orders::{NONE, Open, Rare, Slot, Wait};
-use super::{Accounts, Book, Levels, Orders, Waiting};
+use super::Book;
 
 /// A book as an image holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,10 +115,6 @@ impl TryFrom<BookImage> for Book {
             symbol_seq: image.symbol_seq,
             last: image.last,
             indicated: image.indicated,
-            orders: Orders::new(),
-            levels: Levels::new(),
-            waiting: Waiting::default(),
-            accounts: Accounts::default(),
             ..Book::new(image.instrument)
         };
         let sides = [(Some(Side::Buy), image.bids), (Some(Side::Sell), image.asks), (None, image.waiting)];

@@ -38,6 +38,27 @@ fn equal_books_have_equal_images() {
 }
 
 #[test]
+fn no_iceberg_of_an_image_shows_more_than_a_tranche_or_than_is_left() {
+    let mut refused = 0;
+    for seed in 1..60 {
+        let mut book = Book::new(instrument());
+        commands(seed, 100).into_iter().for_each(|(seq, command)| book.apply(seq, command, &mut Vec::new()));
+        let image = serde_json::to_value(&book).expect("an image");
+        for (side, index) in ["bids", "asks"].iter().flat_map(|side| (0..200).map(move |index| (*side, index))) {
+            let Some(display) = image[side][index]["display"].as_u64() else { continue };
+            let remaining = image[side][index]["remaining"].as_u64().expect("a quantity");
+            for too_much in [display + 1, remaining + 1] {
+                let mut image = image.clone();
+                image[side][index]["displayed"] = too_much.into();
+                assert!(serde_json::from_value::<Book>(image).is_err(), "{too_much} of {display} and {remaining}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "no book had an iceberg");
+}
+
+#[test]
 fn a_damaged_image_is_an_error_or_another_state_never_a_panic() {
     let (engine, _) = run(&engine_commands(2, 120), RETAIN);
     let bytes = engine.image().encode();
