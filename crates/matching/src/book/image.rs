@@ -10,9 +10,9 @@ use crate::phase::Phase;
 use crate::symbol::Symbol;
 use crate::units::{OrderId, Price, Quantity, Seq, Side, SymbolSeq};
 
+use super::Book;
 use super::messages::Indication;
 use super::orders::{NONE, Open, Rare, Slot, Wait};
-use super::Book;
 
 /// A book as an image holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
