@@ -104,16 +104,8 @@ fn command(number: u64, [kind, price, quantity, other, flags, more, part, last]:
 
 fn placed(number: u64, at: Option<Price>, size: Quantity, [other, flags, more, part, last]: [u8; 5]) -> Placed {
     let Some(order_id) = OrderId::new(number) else { panic!("no id") };
-    let order_type = [
-        OrderType::Limit,
-        OrderType::Limit,
-        OrderType::Market,
-        OrderType::Stop,
-        OrderType::StopLimit,
-        OrderType::TakeProfit,
-        OrderType::TakeProfitLimit,
-        OrderType::TrailingStop,
-    ][usize::from(flags % 8)];
+    // The first, a limit order, twice as often as each other.
+    let order_type = OrderType::ALL[usize::from(flags % 8).saturating_sub(1)];
     let waits = order_type.waits();
     let immediate = more & 3 == 3;
     let by_quote = order_type == OrderType::Market && last & 1 > 0;

@@ -227,6 +227,17 @@ impl OrderType {
         self.has_stop_price() || self == OrderType::TrailingStop
     }
 
+    /// All of them.
+    pub const ALL: [OrderType; 7] = [
+        OrderType::Limit,
+        OrderType::Market,
+        OrderType::Stop,
+        OrderType::StopLimit,
+        OrderType::TakeProfit,
+        OrderType::TakeProfitLimit,
+        OrderType::TrailingStop,
+    ];
+
     /// As it is written.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -49,16 +49,7 @@ fn a_word_is_written_everywhere_as_in_json() {
     check(&[Side::Buy, Side::Sell], Side::as_str);
     check(&Phase::ALL, Phase::as_str);
     check(Reason::ALL, Reason::code);
-    let types = [
-        OrderType::Limit,
-        OrderType::Market,
-        OrderType::Stop,
-        OrderType::StopLimit,
-        OrderType::TakeProfit,
-        OrderType::TakeProfitLimit,
-        OrderType::TrailingStop,
-    ];
-    check(&types, OrderType::as_str);
+    check(&OrderType::ALL, OrderType::as_str);
     let times = [TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Gtd, TimeInForce::Day];
     check(&times, TimeInForce::as_str);
     let preventions = [

@@ -141,16 +141,8 @@ impl Market {
         self.next_id += 1;
         let order_type = match self.random.below(10) {
             kind if kind < self.plain => OrderType::Limit,
-            _ => [
-                OrderType::Limit,
-                OrderType::Limit,
-                OrderType::Market,
-                OrderType::Stop,
-                OrderType::StopLimit,
-                OrderType::TakeProfit,
-                OrderType::TakeProfitLimit,
-                OrderType::TrailingStop,
-            ][self.random.below(8) as usize],
+            // The first, a limit order, twice as often as each other.
+            _ => OrderType::ALL[self.random.below(8).saturating_sub(1) as usize],
         };
         let mut order = Placed {
             order_id: order_id(id),
