@@ -208,8 +208,8 @@ impl Book {
     fn links_are_mutual(&self) -> bool {
         let linked = |slot: Slot| self.orders.rare(slot).and_then(|rare| rare.linked);
         self.orders.slots().all(|slot| {
-            let back = linked(slot).map(|partner| self.orders.find(partner).and_then(linked));
-            back.is_none_or(|back| back == Some(self.orders.get(slot).order_id))
+            let own = self.orders.get(slot).order_id;
+            linked(slot).is_none_or(|other| other != own && self.orders.find(other).and_then(linked) == Some(own))
         })
     }
 }

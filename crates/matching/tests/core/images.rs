@@ -1,7 +1,11 @@
 //! Images: equal states have equal bytes whatever their history, damage is an error, and format 1 is read for ever.
 
+use std::collections::BTreeMap;
+
 use matching::book::Book;
-use matching::{EngineImage, StateHash};
+use matching::router::MAX_SYMBOLS;
+use matching::{EngineImage, Router, StateHash};
+use serde_json::{Value, json};
 
 use crate::engine_commands::{engine_commands, run};
 use crate::generate::{commands, instrument};
@@ -37,25 +41,145 @@ fn equal_books_have_equal_images() {
     assert_ne!(read, Book::new(instrument()));
 }
 
-#[test]
-fn no_iceberg_of_an_image_shows_more_than_a_tranche_or_than_is_left() {
-    let mut refused = 0;
-    for seed in 1..60 {
-        let mut book = Book::new(instrument());
-        commands(seed, 100).into_iter().for_each(|(seq, command)| book.apply(seq, command, &mut Vec::new()));
-        let image = serde_json::to_value(&book).expect("an image");
-        for (side, index) in ["bids", "asks"].iter().flat_map(|side| (0..200).map(move |index| (*side, index))) {
-            let Some(display) = image[side][index]["display"].as_u64() else { continue };
-            let remaining = image[side][index]["remaining"].as_u64().expect("a quantity");
-            for too_much in [display + 1, remaining + 1] {
-                let mut image = image.clone();
-                image[side][index]["displayed"] = too_much.into();
-                assert!(serde_json::from_value::<Book>(image).is_err(), "{too_much} of {display} and {remaining}");
-                refused += 1;
+/// Images of books that no command makes, each from one that is possible by a change that breaks one rule.
+struct Broken {
+    of: Value,
+    found: BTreeMap<&'static str, usize>,
+}
+
+impl Broken {
+    fn refused(&mut self, rule: &'static str, change: impl FnOnce(&mut Value)) {
+        let mut image = self.of.clone();
+        change(&mut image);
+        assert!(serde_json::from_value::<Book>(image.clone()).is_err(), "{rule}: {image:#}");
+        *self.found.entry(rule).or_default() += 1;
+    }
+
+    /// Refused with other values in an order of a list.
+    fn refused_with(&mut self, rule: &'static str, list: &str, index: usize, values: &[(&str, Value)]) {
+        self.refused(rule, |image| {
+            for (field, value) in values {
+                let mut order = &mut image[list][index];
+                for part in field.split('.') {
+                    order = &mut order[part];
+                }
+                *order = value.clone();
+            }
+        });
+    }
+
+    fn break_list(&mut self, list: &str) {
+        let orders = self.of[list].as_array().expect("orders").clone();
+        for index in 1..orders.len() {
+            self.refused("in their order", |image| {
+                image[list].as_array_mut().expect("orders").swap(index - 1, index);
+            });
+            self.refused_with("each once", list, index, &[("order_id", orders[0]["order_id"].clone())]);
+        }
+        for (index, order) in orders.iter().enumerate() {
+            let number = |field: &str| order[field].as_u64().expect("a number");
+            let (quantity, remaining, displayed) = (number("quantity"), number("remaining"), number("displayed"));
+            let other_side = if order["side"] == "BUY" { "SELL" } else { "BUY" };
+            let later = self.of["symbol_seq"].as_u64().expect("a number") + 1;
+            let mut refused = |rule, values: &[(&str, Value)]| self.refused_with(rule, list, index, values);
+            if index + 1 == orders.len() {
+                refused("numbered before now", &[("priority", later.into())]);
+            }
+            refused("something left", &[("remaining", 0.into()), ("displayed", 0.into())]);
+            refused("no more left than there was", &[("quantity", (remaining - 1).into())]);
+            refused("no more shown than is left", &[("displayed", (remaining + 1).into())]);
+            refused("something shown", &[("displayed", 0.into())]);
+            match order["display"].as_u64() {
+                Some(display) => refused("no more shown than a tranche", &[("displayed", (display + 1).into())]),
+                None => refused("all shown", &[("displayed", (displayed - 1).into())]),
+            }
+            refused("linked with somebody", &[("linked", 1_000_000.into())]);
+            if order["linked"].is_null() {
+                for other in orders.iter().map(|other| &other["order_id"]) {
+                    refused("linked with one that is linked with it", &[("linked", other.clone())]);
+                }
+            } else {
+                refused("linked with one that is linked with it", &[("linked", Value::Null)]);
+            }
+            if list == "waiting" {
+                refused("no place while it waits", &[("price", 5.into())]);
+                refused("all left while it waits", &[("quantity", (quantity + 1).into())]);
+                refused("waits for something", &[("wait", Value::Null)]);
+                self.break_wait(index, &order["wait"]);
+            } else {
+                refused("on its side", &[("side", other_side.into())]);
+                refused("a price in a level", &[("price", Value::Null)]);
+                let wait = json!({"order_type": "STOP", "time_in_force": "GTC", "limit": null, "stop": 5, "delta": null,
+                    "reference": null});
+                refused("waits or stands in a level", &[("wait", wait)]);
             }
         }
     }
-    assert!(refused > 0, "no book had an iceberg");
+
+    fn break_wait(&mut self, index: usize, wait: &Value) {
+        let mut refused = |rule, values: &[(&str, Value)]| self.refused_with(rule, "waiting", index, values);
+        let toggled = |field: &str| if wait[field].is_null() { 5.into() } else { Value::Null };
+        refused("a limit where its type has one", &[("wait.limit", toggled("limit"))]);
+        refused("a stop price where its type has one", &[("wait.stop", toggled("stop"))]);
+        refused("a delta where its type has one", &[("wait.delta", toggled("delta")), ("wait.reference", Value::Null)]);
+        if wait["delta"].is_null() {
+            refused("a reference where it follows", &[("wait.reference", 5.into())]);
+        }
+        let nothing = ["wait.limit", "wait.stop", "wait.delta", "wait.reference"].map(|field| (field, Value::Null));
+        refused("a type that waits", &[&[("wait.order_type", "MARKET".into())], &nothing[..]].concat());
+    }
+}
+
+#[test]
+fn an_impossible_book_is_refused() {
+    let mut found = BTreeMap::new();
+    for seed in 1..40 {
+        let mut book = Book::new(instrument());
+        commands(seed, 150).into_iter().for_each(|(seq, command)| book.apply(seq, command, &mut Vec::new()));
+        let of = serde_json::to_value(&book).expect("an image");
+        assert_eq!(serde_json::from_value::<Book>(of.clone()).expect("a book"), book);
+        let mut broken = Broken { of, found };
+        for list in ["bids", "asks", "waiting"] {
+            broken.break_list(list);
+        }
+        let best = broken.of["bids"][0]["price"].clone();
+        if !best.is_null() && broken.of["asks"][0].is_object() && broken.of["phase"] == "CONTINUOUS" {
+            broken.refused_with("not crossed", "asks", 0, &[("price", best)]);
+        }
+        found = broken.found;
+    }
+    assert!(found.len() == 23 && found.values().all(|count| *count > 3), "{found:#?}");
+}
+
+#[test]
+fn an_impossible_router_is_refused() {
+    let (engine, _) = run(&engine_commands(3, 300), RETAIN);
+    let good = serde_json::to_value(&engine.image().router).expect("an image");
+    let read = |image: Value| serde_json::from_value::<Router>(image).map(|router| router.symbols().count());
+    let listed = read(good.clone()).expect("a router");
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut image = good.clone();
+        change(&mut image);
+        read(image)
+    };
+    let list = |count: usize| {
+        changed(&|image| {
+            let instruments = image["instruments"].as_array_mut().expect("instruments");
+            for index in instruments.len()..count {
+                let mut instrument = instruments[0].clone();
+                instrument["symbol"] = format!("S{index}_USDT").into();
+                instruments.push(instrument);
+            }
+        })
+    };
+    assert_eq!(list(MAX_SYMBOLS).expect("a router"), MAX_SYMBOLS);
+    assert!(list(MAX_SYMBOLS + 1).is_err());
+    assert!(changed(&|image| image["instruments"][1] = image["instruments"][0].clone()).is_err(), "listed twice");
+    assert!(changed(&|image| image["orders"][0][1]["index"] = (listed - 1).into()).is_ok());
+    assert!(changed(&|image| image["orders"][0][1]["index"] = listed.into()).is_err(), "an order of no market");
+    let phases = |symbol: &str| changed(&|image| image["phases"] = json!([[symbol, [{"at": 1, "phase": "AUCTION"}]]]));
+    assert!(phases(good["instruments"][0]["symbol"].as_str().expect("a symbol")).is_ok());
+    assert!(phases("NONE_USDT").is_err(), "phases of no market");
 }
 
 #[test]
