@@ -93,7 +93,14 @@ pub async fn empty(settings: &Settings) -> Result<(Stores, Arc<dyn Shelves>), En
             let file = Embedded::open(data_dir).await?;
             Ok((embedded(&file).await?, Arc::new(EmbeddedShelves::new(&file))))
         }
-        Storage::Full { .. } => Ok((open_alone(settings).await?, shelves(settings).await?)),
+        Storage::Full { database_url, .. } => {
+            let stores = open_alone(settings).await?;
+            let postgres = Postgres::attach(database_url.expose(), TOOL_NAME)?;
+            let Some(shelves) = PostgresShelves::alone(&postgres).await? else {
+                return Err(End::NotEmpty { what: "another restore fills the log".to_owned() });
+            };
+            Ok((stores, Arc::new(shelves)))
+        }
     }
 }
 

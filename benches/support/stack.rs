@@ -64,6 +64,13 @@ impl Stack {
         cpu::used(&processes)
     }
 
+    /// Has PostgreSQL write what it has only logged so far.
+    pub fn checkpoint(&self) {
+        if let Some((_, postgres)) = &self.servers {
+            postgres.sql(&postgres.url(), "CHECKPOINT").expect("a checkpoint");
+        }
+    }
+
     /// Resident memory of the service in bytes.
     pub fn resident(&self) -> u64 {
         let status =

@@ -33,17 +33,34 @@ const PUT: &str = "INSERT INTO event_log (partition, seq, stream_position, symbo
         unnest($12::bytea[])";
 const PLACE: &str = "UPDATE writer_position SET epoch = $2, seq = $3, stream_position = $4, chain = $5, id_ceiling = $6, \
     drained = false, backend_pid = NULL, backend_start = NULL WHERE partition = $1 AND epoch = 0 AND seq = 0";
+/// Held by the session that fills an empty log, as long as it lives.
+const FILL: &str = "SELECT pg_try_advisory_lock(hashtext('pricetime restore'))";
 
 /// The ranges of `event_log`.
 pub struct PostgresShelves {
     postgres: Postgres,
-    service: Mutex<Option<PgConnection>>,
+    /// The session that holds the lock of whoever fills the log.
+    filling: Mutex<Option<PgConnection>>,
 }
 
 impl PostgresShelves {
     /// The ranges in this database. Connects to nothing yet.
     pub fn new(postgres: &Postgres) -> PostgresShelves {
-        PostgresShelves { postgres: postgres.clone(), service: Mutex::default() }
+        PostgresShelves { postgres: postgres.clone(), filling: Mutex::default() }
+    }
+
+    /// The ranges in this database, to be filled by nobody else: waits until what a killed restore was at is done. None if
+    /// that takes too long, as with another restore that lives.
+    pub async fn alone(postgres: &Postgres) -> Result<Option<PostgresShelves>, LogError> {
+        let mut connection = postgres.as_service(SERVICE_SETTINGS).await.map_err(failed)?;
+        for _ in 0..TRIES {
+            if sqlx::query_scalar(FILL).fetch_one(&mut connection).await.map_err(failed)? {
+                let filling = Mutex::new(Some(connection));
+                return Ok(Some(PostgresShelves { postgres: postgres.clone(), filling }));
+            }
+            sleep(RETRY).await;
+        }
+        Ok(None)
     }
 
     /// The ranges with the names of their tables, oldest first.
@@ -96,28 +113,29 @@ impl Shelves for PostgresShelves {
 
     async fn put(&self, rows: &[Record]) -> Result<(), LogError> {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(()) };
-        let mut place = self.service.lock().await;
-        let mut connection = match place.take() {
-            Some(connection) => connection,
-            None => self.postgres.as_service(SERVICE_SETTINGS).await.map_err(failed)?,
-        };
+        let mut filling = self.filling.lock().await;
+        let connection = filling.as_mut().ok_or_else(not_alone)?;
         for seq in [first.seq, last.seq] {
             let room = sqlx::query("SELECT event_log_make_room($1)").bind(big(seq.get())?);
-            room.execute(&mut connection).await.map_err(failed)?;
+            room.execute(&mut *connection).await.map_err(failed)?;
         }
-        bind_rows!(sqlx::query(PUT).bind(PARTITION), rows).execute(&mut connection).await.map_err(failed)?;
-        *place = Some(connection);
+        bind_rows!(sqlx::query(PUT).bind(PARTITION), rows).execute(connection).await.map_err(failed)?;
         Ok(())
     }
 
     async fn place(&self, writer: WriterPosition) -> Result<bool, LogError> {
-        let mut connection = self.postgres.as_service(SERVICE_SETTINGS).await.map_err(failed)?;
+        let mut filling = self.filling.lock().await;
+        let connection = filling.as_mut().ok_or_else(not_alone)?;
         let position = writer.position;
         let place = sqlx::query(PLACE).bind(PARTITION).bind(big(writer.epoch.0)?).bind(big(position.seq.get())?);
         let place = place.bind(position.stream_id.to_string()).bind(position.chain.as_bytes().to_vec());
-        let placed = place.bind(big(writer.id_ceiling)?).execute(&mut connection).await.map_err(failed)?;
+        let placed = place.bind(big(writer.id_ceiling)?).execute(connection).await.map_err(failed)?;
         Ok(placed.rows_affected() == 1)
     }
+}
+
+fn not_alone() -> LogError {
+    LogError::Refused("the log was not opened to be filled".to_owned())
 }
 
 /// Detaches a range and drops it, in one transaction. Its name is PostgreSQL's own, quoted where it must be.

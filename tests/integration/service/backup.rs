@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pricetime::config::Settings;
 use pricetime::storage;
@@ -17,6 +17,7 @@ on_both! {
     no_service_starts_on_half_a_restore
     a_backup_that_is_killed_is_none
     a_restore_that_is_killed_is_none
+    of_two_restores_one_fills_the_stores
     a_backup_moves_to_the_other_mode
 }
 
@@ -173,6 +174,24 @@ async fn no_service_starts_on_half_a_restore(mode: Mode) {
     assert!(stack.service.log().contains("the log goes on behind row 0"), "{}", stack.service.log());
 }
 
+/// They do not mix their rows: the other one is told so, or finds the stores filled.
+async fn of_two_restores_one_fills_the_stores(mode: Mode) {
+    let (_folder, backup) = place();
+    let mut stack = Stack::on(mode);
+    stack.place_many(3_000).await;
+    back_up(&stack, &backup);
+    lose_everything(&mut stack, mode).await;
+    let said = std::thread::scope(|scope| {
+        let restores = [0, 1].map(|_| scope.spawn(|| restore(&stack, &backup)));
+        restores.map(|restore| restore.join().expect("a thread"))
+    });
+    let mut codes = said.each_ref().map(|said| said.code);
+    codes.sort();
+    assert_eq!(codes, [Some(0), Some(4)], "{said:#?}");
+    stack.service.restart().expect("a start");
+    verified(&stack);
+}
+
 async fn a_backup_moves_to_the_other_mode(mode: Mode) {
     let (_folder, backup) = place();
     let settings = [("SECRET_KEY", "0123456789abcdef0123456789abcdef")];
@@ -201,13 +220,35 @@ async fn a_backup_moves_to_the_other_mode(mode: Mode) {
     verified(&there);
 }
 
-/// How many moments of a command's way it is killed at.
-const KILLS: u32 = 12;
+/// How often a command is killed at least, how often in the middle, and how often at most until that has happened.
+const KILLS: u32 = 8;
+const WITHIN: u32 = 3;
+const TRIES: u32 = 60;
 
-fn timed(doing: impl FnOnce()) -> Duration {
-    let began = Instant::now();
-    doing();
-    began.elapsed()
+/// What a kill has found of a command's work.
+#[derive(PartialEq)]
+enum Found {
+    Nothing,
+    Half,
+    All,
+}
+
+/// Kills at moments that go where the work is half done, until that has been met often enough.
+async fn kills(mut kill: impl AsyncFnMut(u32, Duration) -> Found) {
+    let (mut nothing, mut half, mut all) = (0, 0, 0);
+    let mut after = Duration::from_millis(200);
+    while half < WITHIN || nothing + half + all < KILLS {
+        let tries = nothing + half + all;
+        assert!(tries < TRIES, "nothing {nothing}, half {half}, all {all}");
+        let (count, next) = match kill(tries, after).await {
+            Found::Nothing => (&mut nothing, 1.2),
+            Found::Half => (&mut half, 1.05),
+            Found::All => (&mut all, 0.85),
+        };
+        *count += 1;
+        after = after.mul_f64(next);
+    }
+    println!("nothing {nothing}, half {half}, all {all}");
 }
 
 /// Killed at moments all over its way, it leaves a folder that every restore refuses, or a whole backup.
@@ -217,21 +258,18 @@ async fn a_backup_that_is_killed_is_none(mode: Mode) {
     stack.place_many(3_000).await;
     stack.tool(&["snapshot", "take"]).well();
     stack.place_many(500).await;
-    let duration = timed(|| drop(back_up(&stack, &whole)));
-    let (mut unfinished, mut finished) = (0, Vec::new());
-    for step in 1..=KILLS {
-        let to = whole.with_file_name(format!("killed-{step}"));
-        let after = duration.mul_f64(f64::from(step) / f64::from(KILLS - 1));
+    let mut finished = Vec::new();
+    kills(async |kill, after| {
+        let to = whole.with_file_name(format!("killed-{kill}"));
         stack.tool_killed_after(&["backup", "--to", to.to_str().expect("a path")], after);
         if to.join("backup.json").exists() {
             finished.push(to);
-            continue;
+            return Found::All;
         }
         restore(&stack, &to).failed(3, "backup.json");
-        unfinished += u32::from(to.join("log").exists());
-    }
-    println!("{unfinished} were cut short among their rows, {} were done", finished.len());
-    assert!(unfinished > 1, "no kill came while it wrote");
+        if to.join("log").exists() { Found::Half } else { Found::Nothing }
+    })
+    .await;
     // What a kill left does not stand in the way of the next one.
     let last = whole.with_file_name("last");
     back_up(&stack, &last);
@@ -253,32 +291,29 @@ async fn a_restore_that_is_killed_is_none(mode: Mode) {
     stack.place_many(500).await;
     back_up(&stack, &backup);
     lose_everything(&mut stack, mode).await;
-    let duration = timed(|| drop(restore(&stack, &backup).well()));
     let arguments = ["restore", "--from", backup.to_str().expect("a path")];
-    let (mut nothing, mut half, mut all) = (0, 0, 0);
-    for step in 1..=KILLS {
+    kills(async |_, after| {
         lose_everything(&mut stack, mode).await;
-        stack.tool_killed_after(&arguments, duration.mul_f64(f64::from(step) / f64::from(KILLS - 1)));
+        stack.tool_killed_after(&arguments, after);
         let again = restore(&stack, &backup);
-        if again.code == Some(0) {
-            nothing += 1;
+        let found = if again.code == Some(0) {
+            Found::Nothing
         } else if again.error.contains("a service has run on the log") {
-            all += 1;
+            Found::All
         } else {
             again.failed(4, "was not finished");
-            half += 1;
             stack.service.relaunch(&[]).expect("a launch");
             let ended = stack.service.wait_exit(crate::service::support::DEADLINE).expect("an end");
             assert_eq!(ended.code(), Some(6), "{}", stack.service.log());
-            continue;
-        }
+            return Found::Half;
+        };
         // All of it is there.
-        let found = stack.tool(&["replay", "--to-seq", &last_row(&backup), "--json"]).well();
-        let found: Value = serde_json::from_str(&found).expect("JSON");
-        assert_eq!(found["state_hash"], manifest(&backup)["state_hash"]);
-    }
-    println!("nothing {nothing}, half {half}, all {all}");
-    assert!(half > 1, "no kill came while it wrote");
+        let replayed = stack.tool(&["replay", "--to-seq", &last_row(&backup), "--json"]).well();
+        let replayed: Value = serde_json::from_str(&replayed).expect("JSON");
+        assert_eq!(replayed["state_hash"], manifest(&backup)["state_hash"]);
+        found
+    })
+    .await;
     lose_everything(&mut stack, mode).await;
     restore(&stack, &backup).well();
     stack.service.restart().expect("a start");
