@@ -18,7 +18,7 @@ const MEASURED: Duration = Duration::from_secs(8);
 const MEASUREMENTS: usize = 3;
 const OPEN_ORDERS: [u64; 3] = [1_000, 100_000, 1_000_000];
 /// How long the log may grow, if it does not have as many rows before.
-const GROWING: Duration = Duration::from_secs(400);
+const GROWING: Duration = Duration::from_secs(600);
 const LOG_ROWS: u64 = 10_000_000;
 
 fn main() {
