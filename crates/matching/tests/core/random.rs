@@ -9,12 +9,13 @@ use matching::book::{Book, BookEvent, Traded};
 use crate::compare::{COMMANDS_PER_SEED, check_seed, difference, minimised};
 use crate::generate::{Commands, commands, instrument};
 
-/// Commands that are compared in every run of the tests.
+/// Commands that are compared in every run of the tests; `COMPARED_COMMANDS` is another number, for mutants.
 const COMMANDS: u64 = 3_000_000;
 
 #[test]
 fn the_fast_book_says_what_the_naive_book_says() {
-    let seeds = COMMANDS.div_ceil(COMMANDS_PER_SEED);
+    let count = std::env::var("COMPARED_COMMANDS").ok().map(|text| text.parse().expect("a number of commands"));
+    let seeds = count.unwrap_or(COMMANDS).div_ceil(COMMANDS_PER_SEED);
     let next = AtomicU64::new(1);
     std::thread::scope(|scope| {
         let runs = [(); 2].map(|()| {
