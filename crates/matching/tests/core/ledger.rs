@@ -1,8 +1,10 @@
 //! The ledger: what it keeps, what it drops, what it says of an order.
 
-use matching::command::{CancelOrder, ListInstrument};
-use matching::ledger::TradeRecord;
-use matching::{Changes, Command, Engine, Event, Instrument, Micros, Order, Reason, Seq, Sequenced, Side};
+use std::collections::BTreeSet;
+
+use matching::command::{AmendOrder, CancelOrder, ListInstrument};
+use matching::ledger::{OrderRecord, Place, TradeRecord};
+use matching::{Changes, Command, Engine, Event, Instrument, Ledger, Micros, Order, Reason, Seq, Sequenced, Side};
 
 use crate::engine_commands::{engine_commands, run};
 use crate::support::{command_id, order_id, symbol};
@@ -50,6 +52,24 @@ impl Market {
         }))
     }
 
+    /// Amends an order; the places that were left by that.
+    fn amend(&mut self, id: u64, price: Option<&str>, quantity: Option<&str>) -> Vec<Place> {
+        let mut before = self.engine.image().ledger;
+        let number = |text: &str| text.parse().expect("a number");
+        let events = self.apply(Command::AmendOrder(AmendOrder {
+            command_id: command_id(self.seq.get()),
+            order_id: order_id(id),
+            price: price.map(number),
+            quantity: quantity.map(number),
+            if_seq: None,
+            received_at: Micros::ZERO,
+        }));
+        let mut changes = Changes::default();
+        before.fold(self.seq, Micros::ZERO, &events, &mut changes);
+        assert!(before == *self.engine.ledger());
+        changes.left_places
+    }
+
     /// An order as `status remaining/quantity mean`.
     fn say(&self, id: u64) -> String {
         let order = self.engine.ledger().order(order_id(id)).expect("a kept order");
@@ -88,6 +108,29 @@ fn an_order_that_ended_does_not_change() {
     let ended = market.cancel(1);
     let mut ledger = market.engine.image().ledger;
     ledger.fold(ledger.seq().next(), Micros::ZERO, &ended, &mut Changes::default());
+}
+
+#[test]
+fn an_amended_order_leaves_its_place_or_keeps_it_with_what_it_shows() {
+    let mut market = Market::new(100);
+    let (price, quantity) =
+        (|text: &str| text.parse().expect("a price"), |text: &str| text.parse().expect("a quantity"));
+    market.apply(Command::from(Order {
+        display_quantity: Some(quantity("4")),
+        ..Order::limit(order_id(1), symbol("BTC_USDT"), Side::Sell, price("100"), quantity("20"), Micros::ZERO)
+    }));
+    market.place(2, Side::Buy, "100", "1");
+    let order = |market: &Market| market.engine.ledger().order(order_id(1)).expect("a kept order").clone();
+    let displayed = |market: &Market| order(market).displayed().to_string();
+    let first = order(&market).place();
+    assert_eq!((displayed(&market).as_str(), first.is_some()), ("3", true));
+
+    assert_eq!(market.amend(1, None, Some("10")), [], "less keeps the place");
+    assert_eq!((displayed(&market).as_str(), order(&market).place()), ("3", first));
+    assert_eq!(market.amend(1, Some("101"), None), Vec::from_iter(first), "another price loses it");
+    let second = order(&market).place();
+    assert_eq!((displayed(&market).as_str(), second != first), ("4", true));
+    assert_eq!(market.amend(1, None, Some("12")), Vec::from_iter(second), "and so does more");
 }
 
 #[test]
@@ -206,4 +249,37 @@ fn what_is_kept_is_found_from_every_side() {
     let symbols: Vec<_> = ledger.instruments().map(|instrument| instrument.symbol()).collect();
     assert_eq!(symbols, ledger.markets().map(|market| market.instrument.symbol()).collect::<Vec<_>>());
     assert!(symbols.len() == 3 && symbols.iter().all(|symbol| ledger.market(*symbol).is_some()));
+}
+
+/// For random commands: every place in a book that an order had before a row and not after it is told as left, and so is
+/// every order that changed or was dropped; no place that an order has.
+#[test]
+fn what_a_row_changes_is_told() {
+    let mut left = 0;
+    for seed in 1..10 {
+        let commands = engine_commands(seed, 300);
+        let (_, events) = run(&commands, 20);
+        let mut ledger = Ledger::new(20);
+        for (command, events) in commands.iter().zip(events) {
+            let before = ledger.clone();
+            let mut changes = Changes::default();
+            ledger.fold(command.seq, command.time, &events, &mut changes);
+            let places = |ledger: &Ledger| ledger.orders().filter_map(OrderRecord::place).collect::<BTreeSet<_>>();
+            let (old, new) = (places(&before), places(&ledger));
+            let told: BTreeSet<_> = changes.left_places.iter().copied().collect();
+            let gone: BTreeSet<_> = old.difference(&new).copied().collect();
+            assert!(told.is_superset(&gone) && told.is_disjoint(&new), "{command:?}: {told:?}, not {gone:?}");
+            left += gone.len();
+
+            let changed = ledger.orders().filter(|order| before.order(order.order_id) != Some(*order));
+            assert_eq!(changed.map(|order| order.order_id).collect::<BTreeSet<_>>(), changes.orders, "{command:?}");
+            let dropped: Vec<_> = before.orders().filter(|order| ledger.order(order.order_id).is_none()).collect();
+            assert!(
+                dropped
+                    .iter()
+                    .all(|order| { changes.dropped_orders.iter().any(|dropped| dropped.order_id == order.order_id) })
+            );
+        }
+    }
+    assert!(left > 100, "{left} places were left");
 }
