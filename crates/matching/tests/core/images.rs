@@ -74,6 +74,14 @@ impl Broken {
             self.refused("in their order", |image| {
                 image[list].as_array_mut().expect("orders").swap(index - 1, index);
             });
+            if orders[index]["price"] == orders[index - 1]["price"] {
+                self.refused_with(
+                    "numbers of their own",
+                    list,
+                    index,
+                    &[("priority", orders[index - 1]["priority"].clone())],
+                );
+            }
             self.refused_with("each once", list, index, &[("order_id", orders[0]["order_id"].clone())]);
         }
         for (index, order) in orders.iter().enumerate() {
@@ -148,7 +156,7 @@ fn an_impossible_book_is_refused() {
         }
         found = broken.found;
     }
-    assert!(found.len() == 23 && found.values().all(|count| *count > 3), "{found:#?}");
+    assert!(found.len() == 24 && found.values().all(|count| *count > 3), "{found:#?}");
 }
 
 #[test]
