@@ -289,3 +289,22 @@ pub(super) fn index_of(len: usize) -> u32 {
         _ => panic!("a book has no room for another {len} things"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_places_of_orders_that_left_are_used_again() {
+        let mut orders = Orders::new();
+        for id in 1..=100 {
+            let order_id = OrderId::new(id).expect("an id");
+            let rare = orders.insert_rare(Rare { display: Quantity::new(id), ..Rare::default() });
+            let slot = orders.insert(Open { order_id, rare, ..Open::NOTHING });
+            assert_eq!((orders.find(order_id), orders.remove_id(order_id)), (Some(slot), Some(slot)));
+            assert_eq!(orders.remove_rare(rare).display, Quantity::new(id));
+            orders.release(slot);
+        }
+        assert_eq!((orders.slots.len(), orders.rare.len()), (1, 1));
+    }
+}
