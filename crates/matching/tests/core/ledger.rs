@@ -89,6 +89,8 @@ fn an_order_goes_through_its_states() {
     let mut market = Market::new(100);
     market.place(1, Side::Sell, "100.5", "3");
     assert_eq!(market.say(1), "OPEN 3/3 -");
+    let order = market.engine.ledger().order(order_id(1)).expect("a kept order");
+    assert_eq!((order.price(), order.price_units()), (Some("100.5".parse().expect("a price")), Some(10_050_000_000)));
     market.place(2, Side::Buy, "101", "1");
     assert_eq!(market.say(1), "PARTIALLY_FILLED 2/3 100.5");
     assert_eq!(market.say(2), "FILLED 0/1 100.5");
