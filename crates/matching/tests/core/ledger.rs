@@ -131,6 +131,7 @@ fn an_amended_order_leaves_its_place_or_keeps_it_with_what_it_shows() {
     assert_eq!((displayed(&market).as_str(), order(&market).place()), ("3", first));
     assert_eq!(market.amend(1, Some("101"), None), Vec::from_iter(first), "another price loses it");
     let second = order(&market).place();
+    assert_eq!(order(&market).price(), Some(price("101")));
     assert_eq!((displayed(&market).as_str(), second != first), ("4", true));
     assert_eq!(market.amend(1, None, Some("12")), Vec::from_iter(second), "and so does more");
 }
