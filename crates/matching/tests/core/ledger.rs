@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use matching::command::{AmendOrder, CancelOrder, ListInstrument};
 use matching::ledger::{OrderRecord, Place, TradeRecord};
-use matching::{Changes, Command, Engine, Event, Instrument, Ledger, Micros, Order, Reason, Seq, Sequenced, Side};
+use matching::{
+    Changes, Command, Engine, Event, Instrument, Ledger, Micros, Order, Reason, SelfTradePrevention, Seq, Sequenced,
+    Side,
+};
 
 use crate::engine_commands::{engine_commands, run};
 use crate::support::{command_id, order_id, symbol};
@@ -285,4 +288,57 @@ fn what_a_row_changes_is_told() {
         }
     }
     assert!(left > 100, "{left} places were left");
+}
+
+/// For random commands: what is kept of an order is what was asked, of all that never changes.
+#[test]
+fn an_order_is_kept_as_it_was_asked_for() {
+    let mut kinds = BTreeSet::new();
+    for seed in 1..20 {
+        let (engine, events) = run(&engine_commands(seed, 400), 1_000_000);
+        for event in events.iter().flatten() {
+            let order = match event {
+                Event::OrderAccepted(accepted) => &accepted.order,
+                Event::OrderRejected(rejected) => &rejected.order,
+                _ => continue,
+            };
+            let kept = engine.ledger().order(order.order_id).expect("a kept order");
+            let kept = Order {
+                order_id: kept.order_id,
+                symbol: kept.symbol,
+                side: kept.side,
+                order_type: kept.order_type(),
+                time_in_force: kept.time_in_force(),
+                expire_at: kept.expire_at(),
+                post_only: kept.post_only(),
+                stop_price: kept.stop_price(),
+                trailing_delta: kept.trailing_delta(),
+                quote_quantity: kept.quote_quantity(),
+                display_quantity: kept.display_quantity(),
+                min_quantity: kept.min_quantity(),
+                self_trade_prevention: kept.self_trade_prevention(),
+                linked_order_id: kept.linked_order_id(),
+                metadata: kept.metadata().cloned(),
+                account: kept.account.clone(),
+                client_order_id: kept.client_order_id.clone(),
+                received_at: kept.received_at,
+                // An amend changes these.
+                price: order.price,
+                quantity: order.quantity,
+            };
+            assert_eq!(&kept, order);
+            let has = [
+                ("stop price", kept.stop_price.is_some()),
+                ("delta", kept.trailing_delta.is_some()),
+                ("quote quantity", kept.quote_quantity.is_some()),
+                ("tranche", kept.display_quantity.is_some()),
+                ("least quantity", kept.min_quantity.is_some()),
+                ("end", kept.expire_at.is_some()),
+                ("post only", kept.post_only),
+                ("prevention", kept.self_trade_prevention != SelfTradePrevention::None),
+            ];
+            kinds.extend(has.into_iter().filter(|(_, has)| *has).map(|(name, _)| name));
+        }
+    }
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
 }
