@@ -226,7 +226,6 @@ const WITHIN: u32 = 3;
 const TRIES: u32 = 60;
 
 /// What a kill has found of a command's work.
-#[derive(PartialEq)]
 enum Found {
     Nothing,
     Half,
@@ -251,7 +250,7 @@ async fn kills(mut kill: impl AsyncFnMut(u32, Duration) -> Found) {
     println!("nothing {nothing}, half {half}, all {all}");
 }
 
-/// Killed at moments all over its way, it leaves a folder that every restore refuses, or a whole backup.
+/// Killed in the middle of its work, and before and behind it, it leaves a folder that every restore refuses, or a whole backup.
 async fn a_backup_that_is_killed_is_none(mode: Mode) {
     let (_folder, whole) = place();
     let mut stack = Stack::on(mode);
@@ -282,7 +281,7 @@ async fn a_backup_that_is_killed_is_none(mode: Mode) {
     verified(&stack);
 }
 
-/// Killed at moments all over its way, it leaves what no service starts on and no restore fills, empty stores, or all.
+/// Killed in the middle of its work, and before and behind it, it leaves what no service starts on and no restore fills, empty stores, or all.
 async fn a_restore_that_is_killed_is_none(mode: Mode) {
     let (_folder, backup) = place();
     let mut stack = Stack::on(mode);
