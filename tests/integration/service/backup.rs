@@ -250,7 +250,8 @@ async fn kills(mut kill: impl AsyncFnMut(u32, Duration) -> Found) {
     println!("nothing {nothing}, half {half}, all {all}");
 }
 
-/// Killed in the middle of its work, and before and behind it, it leaves a folder that every restore refuses, or a whole backup.
+/// Killed in the middle of its work, or before or behind it, it leaves a folder that every restore refuses, or a whole
+/// backup.
 async fn a_backup_that_is_killed_is_none(mode: Mode) {
     let (_folder, whole) = place();
     let mut stack = Stack::on(mode);
@@ -281,7 +282,8 @@ async fn a_backup_that_is_killed_is_none(mode: Mode) {
     verified(&stack);
 }
 
-/// Killed in the middle of its work, and before and behind it, it leaves what no service starts on and no restore fills, empty stores, or all.
+/// Killed in the middle of its work, or before or behind it, it leaves what no service starts on and no restore fills,
+/// empty stores, or all.
 async fn a_restore_that_is_killed_is_none(mode: Mode) {
     let (_folder, backup) = place();
     let mut stack = Stack::on(mode);
