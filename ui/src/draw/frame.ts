@@ -1,24 +1,29 @@
-// Drawing happens at most once a frame, whatever comes meanwhile.
+// A frame draws one picture. Several at once would be one long task; what waits is drawn in the frames that follow, in turn.
 
 const due = new Set<() => void>();
 let asked = false;
 
+function ask() {
+  if (!asked && due.size > 0) {
+    asked = true;
+    requestAnimationFrame(run);
+  }
+}
+
 function run() {
   asked = false;
-  const now = [...due];
-  due.clear();
-  for (const draw of now) {
+  const [draw] = due;
+  if (draw) {
+    due.delete(draw);
+    ask();
     draw();
   }
 }
 
-/** Draws in the next frame; the same function once, however often it is asked for. */
+/** Draws in one of the next frames; the same function once, however often it is asked for meanwhile. */
 export function nextFrame(draw: () => void) {
   due.add(draw);
-  if (!asked) {
-    asked = true;
-    requestAnimationFrame(run);
-  }
+  ask();
 }
 
 /** It is not drawn any more. */

@@ -1,4 +1,4 @@
-// Whoever draws a thing is told that it changed, and draws it in the next frame.
+// Whoever draws a thing is told that it changed, and draws it in one of the next frames.
 
 import { forget, nextFrame } from "./frame";
 
