@@ -147,11 +147,6 @@ impl Order {
         }
     }
 
-    /// A market order by quantity.
-    pub fn market(order_id: OrderId, symbol: Symbol, side: Side, quantity: Decimal, received_at: Micros) -> Order {
-        Order { quantity: Some(quantity), ..Order::bare(order_id, symbol, side, OrderType::Market, received_at) }
-    }
-
     /// An order of a kind with nothing said beyond it: to be completed with `..`.
     pub fn bare(order_id: OrderId, symbol: Symbol, side: Side, order_type: OrderType, received_at: Micros) -> Order {
         Order {

@@ -100,7 +100,7 @@ impl Book {
         let TakenOut { mut open, mut rare, limit } = self.take_out(slot);
         let (open, limit) = change(&mut open, &mut rare, limit);
         let rare = self.orders.insert_rare(rare);
-        let open = Open { priority, changed: self.seq, level: NONE, rare, ..open };
+        let open = Open { priority, changed: self.seq, rare, ..open };
         let moved = self.orders.insert(open);
         self.put(moved, limit);
         self.orders.show_tranche(moved);

@@ -42,7 +42,7 @@ pub struct Placed {
 const _: () = assert!(size_of::<Placed>() == 80);
 
 /// What few orders have: nothing, or a place of its own.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extras(Option<Box<Extra>>);
 
 /// What few orders have.
@@ -95,14 +95,6 @@ impl Deref for Extras {
         self.0.as_deref().unwrap_or(&NONE)
     }
 }
-
-impl PartialEq for Extras {
-    fn eq(&self, other: &Extras) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Extras {}
 
 /// Which orders a mass cancel takes: those that all of these fit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -294,6 +294,16 @@ pub(super) fn index_of(len: usize) -> u32 {
 mod tests {
     use super::*;
 
+    /// Ids that follow each other fall on places far apart; others meet in the table and are told apart by the orders.
+    #[test]
+    fn orders_of_any_ids_are_found() {
+        let mut orders = Orders::new();
+        let ids: Vec<OrderId> = (1..=10_000_u64).filter_map(|root| OrderId::new(root.pow(3))).collect();
+        let slots: Vec<Slot> = ids.iter().map(|id| orders.insert(Open { order_id: *id, ..Open::NOTHING })).collect();
+        assert!(ids.iter().zip(&slots).all(|(id, slot)| orders.find(*id) == Some(*slot)));
+        assert_eq!(OrderId::new(2).and_then(|id| orders.find(id)), None);
+    }
+
     #[test]
     fn the_places_of_orders_that_left_are_used_again() {
         let mut orders = Orders::new();

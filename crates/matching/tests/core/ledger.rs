@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use matching::command::{AmendOrder, CancelOrder, ListInstrument};
+use matching::command::{AmendOrder, CancelOrder, ListInstrument, UpdateInstrument};
+use matching::event::CommandRejected;
 use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{
-    Changes, Command, Engine, Event, Instrument, Ledger, Micros, Order, Reason, SelfTradePrevention, Seq, Sequenced,
-    Side,
+    Changes, Command, Engine, Event, Instrument, InstrumentSpec, Ledger, Micros, Order, Reason, SelfTradePrevention,
+    Seq, Sequenced, Side,
 };
 
 use crate::engine_commands::{engine_commands, run};
@@ -171,6 +172,56 @@ fn the_last_closed_orders_are_kept_and_the_trades_between_kept_orders() {
     assert_eq!(market.kept(), (vec![1, 5], vec![4]));
     market.place(6, Side::Buy, "0", "1");
     assert_eq!(market.kept(), (vec![1, 6], vec![]), "a rejected order counts as closed");
+}
+
+#[test]
+fn an_order_releases_an_amount_in_the_market_s_decimals() {
+    let mut market = Market::new(10);
+    market.place(1, Side::Buy, "0.5", "1.25");
+    market.place(2, Side::Sell, "0.75", "1.25");
+    let released = |events: Vec<Event>| match &events[..] {
+        [Event::OrderCancelled(cancelled)] => cancelled.released.map(|amount| amount.to_string()),
+        others => panic!("{others:?}"),
+    };
+    assert_eq!(released(market.cancel(1)).as_deref(), Some("0.625"), "price times quantity");
+    assert_eq!(released(market.cancel(2)).as_deref(), Some("1.25"), "quantity");
+}
+
+#[test]
+fn a_market_keeps_its_scale() {
+    let mut market = Market::new(10);
+    let finest = Instrument::finest(symbol("BTC_USDT"));
+    let coarser = Instrument::try_from(InstrumentSpec {
+        quantity_decimals: 2,
+        lot: "0.01".parse().expect("a lot"),
+        ..InstrumentSpec::from(finest)
+    });
+    let command_id = command_id(1);
+    let events = market
+        .apply(Command::UpdateInstrument(UpdateInstrument { command_id, instrument: coarser.expect("an instrument") }));
+    assert_eq!(
+        events,
+        [Event::CommandRejected(CommandRejected {
+            command_id: Some(command_id),
+            symbol: Some(finest.symbol()),
+            reason_code: Reason::ScaleChanged,
+        })]
+    );
+    assert_eq!(market.engine.ledger().market(finest.symbol()).map(|market| market.instrument), Some(finest));
+}
+
+/// With a limit that was lowered between two runs, what is over it goes with the first row.
+#[test]
+fn an_engine_from_an_image_keeps_as_many_as_it_is_now_told() {
+    let mut market = Market::new(10);
+    for id in 1..=5 {
+        market.place(id, Side::Buy, "100", "1");
+        market.cancel(id);
+    }
+    market.engine = Engine::from_image(market.engine.image(), 2);
+    assert_eq!(market.kept().0, vec![1, 2, 3, 4, 5], "the image is what it was");
+    market.place(6, Side::Buy, "100", "1");
+    assert_eq!(market.kept().0, vec![4, 5, 6]);
 }
 
 /// For random commands: what an auction would give is what its market was last told.
