@@ -208,6 +208,8 @@ fn a_market_keeps_its_scale() {
         })]
     );
     assert_eq!(market.engine.ledger().market(finest.symbol()).map(|market| market.instrument), Some(finest));
+    let (router, ..) = market.engine.into_parts();
+    assert_eq!(router.instrument(finest.symbol()), Some(&finest));
 }
 
 /// With a limit that was lowered between two runs, what is over it goes with the first row.
