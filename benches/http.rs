@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::bare;
 use support::cpu::{self, Cpu};
+use support::host;
 use support::open_loop::{self, Latencies};
 use support::stack::{Mode, Stack};
 use support::wrk::{BATCH_CONNECTIONS, CONNECTIONS, Script};
@@ -31,6 +32,8 @@ struct Round {
     embedded_batches: Loaded,
     acknowledged: Latencies,
     committed: Latencies,
+    /// Which share of the cores' time the machine's host took while latencies were measured.
+    taken: f64,
 }
 
 /// Orders as fast as the service takes them.
@@ -74,6 +77,10 @@ fn main() {
     println!("\nlatency at half that rate, open loop, in ms           p50     p90     p99   p99.9");
     latency("acknowledged", &rounds, |round| &round.acknowledged);
     latency("committed and projected", &rounds, |round| &round.committed);
+    println!(
+        "  the machine's host took {:.1} % of the cores' time meanwhile",
+        100.0 * median(&rounds, |round| round.taken)
+    );
 
     println!("\ntime on a core, µs per order");
     parts("full", &rounds, |round| &round.full.cpu);
@@ -86,8 +93,10 @@ fn measure(number: usize, (orders, batches): &(Script, Script), loaded: Duration
     let stack = Stack::start(Mode::Full);
     let full = load(&stack, orders, loaded);
     let rate = full.completed / 2.0;
+    let paced = host::Time::now();
     let acknowledged = open_loop::send(stack.port(), rate, PACED_SECONDS, order);
     let committed = open_loop::send(stack.port(), rate, PACED_SECONDS, named_order);
+    let taken = paced.taken_since();
     let in_batches = load(&stack, batches, loaded);
     drop(stack);
     let stack = Stack::start(Mode::Embedded);
@@ -105,7 +114,7 @@ fn measure(number: usize, (orders, batches): &(Script, Script), loaded: Duration
         embedded.lag,
         embedded_batches.completed,
     );
-    Round { bare, full, batches: in_batches, embedded, embedded_batches, acknowledged, committed }
+    Round { bare, full, batches: in_batches, embedded, embedded_batches, acknowledged, committed, taken }
 }
 
 fn load(stack: &Stack, script: &Script, duration: Duration) -> Loaded {

@@ -4,6 +4,7 @@
 
 pub mod bare;
 pub mod cpu;
+pub mod host;
 pub mod open_loop;
 pub mod stack;
 pub mod wrk;
