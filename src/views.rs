@@ -109,29 +109,22 @@ impl DebugOrder {
         each("created_at", &self.created_at.0);
         each("type", &self.order_type);
         each("time_in_force", &self.time_in_force);
-        self.each_traded_field(each);
+        each("remaining", &self.remaining.0);
+        each("status", &self.status);
+        each("filled", &self.filled.0);
+        each("seq", &self.seq);
         let mut optional = |name, value: Option<&dyn Display>| {
             if let Some(value) = value {
                 each(name, value);
             }
         };
         optional("price", self.price.as_ref().map(|price| &price.0 as &dyn Display));
+        optional("average_price", self.average_price.as_ref().map(|price| &price.0 as &dyn Display));
         optional("expire_at", self.expire_at.as_ref().map(|time| &time.0 as &dyn Display));
         optional("account", self.account.as_ref().map(|account| account as &dyn Display));
         optional("client_order_id", self.client_order_id.as_ref().map(|name| name as &dyn Display));
         optional("reason_code", self.reason_code.as_ref().map(|code| code as &dyn Display));
         optional("reason_text", self.reason_text.as_ref().map(|text| text as &dyn Display));
-    }
-
-    /// Those that a trade changes.
-    pub fn each_traded_field(&self, each: &mut dyn FnMut(&'static str, &dyn Display)) {
-        each("remaining", &self.remaining.0);
-        each("status", &self.status);
-        each("filled", &self.filled.0);
-        each("seq", &self.seq);
-        if let Some(price) = &self.average_price {
-            each("average_price", &price.0);
-        }
     }
 
     /// The fields of the order's Redis hash as text.

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use journal::{
-    Epoch, OrderChanges, OrderWrite, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState,
-    ProjectionWrite, StreamId, Written,
+    Epoch, Position, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, StreamId,
+    Written,
 };
 use market::touched;
 use matching::book::Book;
@@ -42,21 +42,11 @@ const ROWS_PER_WRITE: usize = 4_000;
 pub type Instruments = Arc<BTreeMap<Symbol, Instrument>>;
 
 /// The write of what changed in `ledger` from row `from` to its own.
-pub fn write_of(
-    from: Seq,
-    to: ProjectionPosition,
-    changes: Changes,
-    order_changes: &OrderChanges,
-    ledger: &Ledger,
-) -> ProjectionWrite {
-    let order = |order_id| {
-        let order = ledger.order(order_id)?.clone();
-        Some(OrderWrite { change: order_changes.of(&order), order })
-    };
+pub fn write_of(from: Seq, to: ProjectionPosition, changes: Changes, ledger: &Ledger) -> ProjectionWrite {
     ProjectionWrite {
         from,
         to,
-        orders: changes.orders.iter().copied().filter_map(order).collect(),
+        orders: changes.orders.iter().filter_map(|order_id| ledger.order(*order_id).cloned()).collect(),
         left_places: changes.left_places,
         dropped_orders: changes.dropped_orders,
         trades: changes.trades,
@@ -133,8 +123,6 @@ pub(crate) struct ProjectionActor {
     stream_id: StreamId,
     /// What the projection does not show yet.
     changes: Changes,
-    /// What of it happened to each order.
-    order_changes: OrderChanges,
     shown: Shown,
     transfer: Transfer,
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
@@ -164,7 +152,6 @@ impl ProjectionActor {
             stream_id: position.stream_id,
             parts,
             ledger,
-            order_changes: OrderChanges::unknown(changes.orders.iter().copied()),
             readers,
             changes,
             shown,
@@ -220,7 +207,6 @@ impl ProjectionActor {
             let dropped = self.changes.dropped_orders.len();
             let touched = touched(&self.ledger, &row.events);
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
-            self.order_changes.note(&row.events);
             let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
@@ -263,8 +249,7 @@ impl ProjectionActor {
 
     /// Writes what changed since row `from`.
     fn write(&mut self, from: Seq, ctx: &mut Context<Self>) {
-        let (changes, order_changes) = (std::mem::take(&mut self.changes), std::mem::take(&mut self.order_changes));
-        let write = write_of(from, self.position, changes, &order_changes, &self.ledger);
+        let write = write_of(from, self.position, std::mem::take(&mut self.changes), &self.ledger);
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));
         let to = write.to.seq;
         let transfer = async move {
@@ -283,7 +268,6 @@ impl ProjectionActor {
     fn rebuild(&mut self, ctx: &mut Context<Self>) {
         warn!(seq = %self.ledger.seq(), "the projection is not usable: rebuilding it from the ledger");
         self.changes = Changes::default();
-        self.order_changes = OrderChanges::default();
         self.publish_instruments();
         let (ledger, position) = (Arc::new(self.ledger.clone()), self.position);
         let (projection, progress) = (Arc::clone(&self.parts.projection), Arc::clone(&self.parts.progress));

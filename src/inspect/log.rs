@@ -3,7 +3,7 @@
 use actors::outcomes::subject;
 use actors::recovery::row_at;
 use actors::write_of;
-use journal::{EventLog, LogError, OrderChanges, ProjectionPosition, Record, RequestId, encoding, request_id};
+use journal::{EventLog, LogError, ProjectionPosition, Record, RequestId, encoding, request_id};
 use matching::{Changes, Command, Event, Micros, OrderId, Seq, Symbol};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -207,8 +207,6 @@ pub async fn redis_writes(records: &Records, row: &Record, retain_closed: u64) -
     replay.changes = Changes::default();
     replay.advance(&*records.log, row.seq, |_, _, _| Ok::<(), End>(())).await?;
     let to = ProjectionPosition { seq: row.seq, epoch: row.epoch, chain: row.chain };
-    let mut order_changes = OrderChanges::default();
-    order_changes.note(&events(row)?);
     let changes = std::mem::take(&mut replay.changes);
-    Ok(written_as(&write_of(before, to, changes, &order_changes, replay.engine.ledger())))
+    Ok(written_as(&write_of(before, to, changes, replay.engine.ledger())))
 }

@@ -5,7 +5,6 @@ pub mod chain;
 pub mod clock;
 pub mod encoding;
 pub mod keys;
-pub mod order_changes;
 pub mod ports;
 pub mod position;
 pub mod record;
@@ -15,10 +14,9 @@ mod trace;
 pub use chain::Chain;
 pub use clock::{Clock, ServiceClock, Times};
 pub use keys::{KeyRecord, KeyStore, KeyStoreError};
-pub use order_changes::{OrderChange, OrderChanges};
 pub use ports::{
     CommandQueue, Committed, ConsumerPosition, Consumers, EnqueueError, Entry, EventLog, FatalRecord, History,
-    HistoryError, HistoryWrite, LastFatal, LogError, OrderWrite, PastOrder, Payload, Projection, ProjectionError,
+    HistoryError, HistoryWrite, LastFatal, LogError, PastOrder, Payload, Projection, ProjectionError,
     ProjectionPosition, ProjectionState, ProjectionWrite, QueueError, Shelf, Shelves, SnapshotError, SnapshotStore,
     SnapshotSummary, Standing, WriterPosition, Written,
 };

@@ -8,7 +8,6 @@ use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{Account, Instrument, Ledger, Micros, OrderId, Seq, StateHash, Symbol, TradeId};
 
 use crate::chain::Chain;
-use crate::order_changes::OrderChange;
 use crate::position::{Epoch, Position, StreamId};
 use crate::record::{Batch, Record};
 use crate::snapshot::Snapshot;
@@ -292,8 +291,8 @@ pub struct ProjectionWrite {
     pub from: Seq,
     /// The last row of the run.
     pub to: ProjectionPosition,
-    /// Orders that changed.
-    pub orders: Vec<OrderWrite>,
+    /// Orders that changed, as they are now.
+    pub orders: Vec<OrderRecord>,
     /// Places in books that orders left, for others or for the end: taken out before the orders are put where they are now.
     pub left_places: Vec<Place>,
     /// Orders that were dropped from the ledger, as they last were.
@@ -306,15 +305,6 @@ pub struct ProjectionWrite {
     pub instruments: Vec<Instrument>,
     /// The greatest order id in the ledger.
     pub greatest_order_id: Option<OrderId>,
-}
-
-/// An order that changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderWrite {
-    /// As it is now.
-    pub order: OrderRecord,
-    /// What happened to it. A projection may always write the whole of it.
-    pub change: OrderChange,
 }
 
 /// What became of a write.

@@ -116,7 +116,7 @@ impl State {
 
     fn apply(&mut self, write: &ProjectionWrite) {
         let Contents { orders, trades } = &mut self.contents;
-        orders.extend(write.orders.iter().map(|write| (write.order.order_id, write.order.clone())));
+        orders.extend(write.orders.iter().map(|order| (order.order_id, order.clone())));
         trades.extend(write.trades.iter().map(|trade| (trade.trade_id, trade.clone())));
         for order in &write.dropped_orders {
             orders.remove(&order.order_id);

@@ -1,4 +1,5 @@
-//! What Redis must be for "acknowledged" to mean "on disk": asked at every start, before the first command is taken.
+//! What Redis must be: new enough, and set up so that "acknowledged" means "on disk". Asked at every start, before the first
+//! command is taken.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,6 +22,10 @@ const REQUIRED: [(&str, &str, &str); 4] = [
     ("maxmemory-policy", "noeviction", "Redis would delete commands or orders when memory is short"),
 ];
 
+/// The oldest release that is good enough: it counts what was ever added to a stream, by which a lost one is noticed, and has
+/// the form in which orders are written.
+const OLDEST: u64 = 7;
+
 /// Redis cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
@@ -30,6 +35,14 @@ pub enum RedisError {
     /// It does not answer.
     #[error("{0}")]
     Unreachable(String),
+    /// It lacks what the service builds upon.
+    #[error("Redis at {address} is release {found}, and {OLDEST}.0 or a later one is needed; update it")]
+    TooOld {
+        /// Which server.
+        address: String,
+        /// Its release.
+        found: String,
+    },
     /// It would not keep what it acknowledges.
     #[error(
         "Redis at {address} would not keep the promise that an acknowledged order is on disk: {}. \
@@ -54,9 +67,14 @@ impl RedisError {
     }
 }
 
-/// Makes sure that Redis keeps what it acknowledges; what is wrong is an error, or with `allow_unsafe` a warning.
+/// Makes sure that Redis is new enough and keeps what it acknowledges. What it would lose is an error, or with `allow_unsafe` a
+/// warning.
 pub async fn check_durability(url: &str, allow_unsafe: bool) -> Result<(), RedisError> {
     let link = Link::new(url, ANSWER_WITHIN).map_err(RedisError::url)?;
+    let server: String = ask(&link, cmd("INFO").arg("server")).await?.unwrap_or_default();
+    if let Some(found) = too_old(&server) {
+        return Err(RedisError::TooOld { address: link.address().to_owned(), found: found.to_owned() });
+    }
     let problems = problems(&link).await?;
     if problems.is_empty() {
         return Ok(());
@@ -68,6 +86,13 @@ pub async fn check_durability(url: &str, allow_unsafe: bool) -> Result<(), Redis
         return Ok(());
     }
     Err(RedisError::Unsafe { address: link.address().to_owned(), problems })
+}
+
+/// The release that `INFO server` tells, if it is too old. A server that tells none is tried.
+fn too_old(server: &str) -> Option<&str> {
+    let release = server.lines().find_map(|line| line.strip_prefix("redis_version:"))?.trim();
+    let major: u64 = release.split('.').next()?.parse().ok()?;
+    (major < OLDEST).then_some(release)
 }
 
 async fn problems(link: &Link) -> Result<Vec<String>, RedisError> {
@@ -101,5 +126,19 @@ async fn ask<T: FromRedisValue>(link: &Link, question: &redis::Cmd) -> Result<Op
         Ok(answer) => Ok(Some(answer)),
         Err(LinkError::Refused(_)) => Ok(None),
         Err(error) => Err(RedisError::unreachable(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_before_7_are_too_old() {
+        let told = |release: &str| format!("# Server\r\nredis_version:{release}\r\nredis_mode:standalone\r\n");
+        assert_eq!(too_old(&told("6.2.14")), Some("6.2.14"));
+        assert_eq!(too_old(&told("7.0.15")), None);
+        assert_eq!(too_old(&told("10.1")), None);
+        assert_eq!(too_old("# Server\r\n"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! One connection to Redis that many callers share, and that is opened anew when it broke.
+//! One connection to Redis that many callers share, and that is opened anew when it broke. It is served on the thread that
+//! opened it: a caller on another one wakes that, and is woken by it.
 //!
 //! Invariant: a command is sent at most once. The library's own `ConnectionManager` never repeats a command either, but
 //! its errors do not tell "could not connect", after which a command is surely not taken, from "broke after sending".

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod durability;
+pub mod hash_image;
 pub mod keys;
 mod link;
 pub mod projection;

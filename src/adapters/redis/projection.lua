@@ -4,9 +4,8 @@
 --          only in memory
 -- ARGV[1]  the seq that it must have      ARGV[2]  the token that it must have, '' for none
 -- ARGV[3]  the new seq, '' to leave the position as it is      ARGV[4]  the new epoch      ARGV[5]  the new chain
--- ARGV[6]  the writes: words, as an array of MessagePack; each write is one of
---          a command: how many words, and the words
---          hashes of the same fields: 'hashes', how many, how many fields, their names, and for each its key and values
+-- ARGV[6]  the orders, as an array of MessagePack: of each its key and its whole hash in the form of RESTORE
+-- ARGV[7]  the commands behind them, likewise: of each how many words it has, and the words
 --
 -- Answers false when it was done, else the position's seq as it is ('' if there is none). Numbers stay text here:
 -- Lua's are floats. Each command is short, for unpack takes some 8,000 values at most.
@@ -22,8 +21,6 @@ end
 -- All of this can be made again from the log, so it goes into memory and to replicas, and not into the append-only file,
 -- where it was most of what Redis wrote. A Redis that comes back has what the file has, among it the last position, but
 -- not its live: so it shows that the projection is lost, and which row the log must hold.
--- Redis before 7 asks for the first line; later ones need it no more.
-if redis.replicate_commands then redis.replicate_commands() end
 redis.set_repl(redis.REPL_REPLICA)
 local written, failed = false, nil
 local function run(...)
@@ -34,29 +31,16 @@ local function run(...)
     written = true
   end
 end
-local words, at = cmsgpack.unpack(ARGV[6]), 1
+local orders = cmsgpack.unpack(ARGV[6])
+for at = 1, #orders, 2 do
+  run('RESTORE', orders[at], '0', orders[at + 1], 'REPLACE')
+  if failed then break end
+end
+local words, at = cmsgpack.unpack(ARGV[7]), 1
 while words[at] and not failed do
-  if words[at] == 'hashes' then
-    local count, fields = tonumber(words[at + 1]), tonumber(words[at + 2])
-    local hash = { 'HSET', '' }
-    for field = 1, fields do
-      hash[2 * field + 1] = words[at + 2 + field]
-    end
-    at = at + fields + 3
-    for _ = 1, count do
-      hash[2] = words[at]
-      for field = 1, fields do
-        hash[2 * field + 2] = words[at + field]
-      end
-      run(unpack(hash, 1, 2 * fields + 2))
-      if failed then break end
-      at = at + fields + 1
-    end
-  else
-    local count = tonumber(words[at])
-    run(unpack(words, at + 1, at + count))
-    at = at + count + 1
-  end
+  local count = tonumber(words[at])
+  run(unpack(words, at + 1, at + count))
+  at = at + count + 1
 end
 if failed then
   -- Redis takes nothing back: what was done before the error stands, so the projection shows no state at all now.

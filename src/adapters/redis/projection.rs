@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use journal::{
-    Chain, Epoch, OrderChange, OrderWrite, Projection, ProjectionError, ProjectionPosition, ProjectionState,
-    ProjectionWrite, Written,
+    Chain, Epoch, Projection, ProjectionError, ProjectionPosition, ProjectionState, ProjectionWrite, Written,
 };
+use matching::ledger::OrderRecord;
 use matching::{Ledger, Seq};
 use redis::{Script, cmd};
 use uuid::Uuid;
@@ -20,13 +20,13 @@ use uuid::Uuid;
 use super::durability::RedisError;
 use super::keys::{self, Keys};
 use super::link::{Link, LinkError};
-use super::words::{Words, Writing};
+use super::words::{Writes, Writing};
+use crate::views::DebugOrder;
 
 /// The one way in which anything here is written.
 const SCRIPT: &str = include_str!("projection.lua");
 /// The beginning of a rebuild: what follows builds upon its token, and finds it no more in a Redis that was restarted.
 const BEGIN: &str = r"
-if redis.replicate_commands then redis.replicate_commands() end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'token', ARGV[2])
 redis.set_repl(redis.REPL_REPLICA)
@@ -35,14 +35,16 @@ redis.call('HSET', KEYS[1], 'live', ARGV[2])
 /// A write of some thousands of orders takes tens of milliseconds; nobody waits longer for a Redis that is in trouble.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Words of one script call while rebuilding: about ten milliseconds of Redis's only thread, and a few hundred kB.
-const WORDS_PER_CHUNK: usize = 20_000;
+const WORDS_PER_CHUNK: usize = 4_000;
 /// Keys that SCAN looks at per call, and that one DEL takes.
 const SCAN_COUNT: usize = 1_000;
 
 /// The keys `order:<id>`, `book:…`, `trades:…`, `order:id:seq` and `projection:seq`.
 pub struct RedisProjection {
     keys: Keys,
-    link: Link,
+    asks: Link,
+    /// Opened by the first write, so that it is served on the thread that writes.
+    writes: Link,
     script: Script,
 }
 
@@ -62,9 +64,10 @@ enum Ran {
 impl RedisProjection {
     /// Connects; an address that cannot be used or a server that does not answer is an error.
     pub async fn connect(url: &str) -> Result<RedisProjection, RedisError> {
-        let link = Link::new(url, ANSWER_WITHIN).map_err(RedisError::url)?;
-        link.send::<redis::Value>(&cmd("PING")).await.map_err(RedisError::unreachable)?;
-        Ok(RedisProjection { keys: Keys::new(), link, script: Script::new(SCRIPT) })
+        let link = || Link::new(url, ANSWER_WITHIN).map_err(RedisError::url);
+        let (asks, writes) = (link()?, link()?);
+        asks.send::<redis::Value>(&cmd("PING")).await.map_err(RedisError::unreachable)?;
+        Ok(RedisProjection { keys: Keys::new(), asks, writes, script: Script::new(SCRIPT) })
     }
 
     /// Runs the script by its hash, which Redis knows unless it was restarted since. Sending it whole after `NOSCRIPT`
@@ -73,21 +76,22 @@ impl RedisProjection {
         &self,
         expected: &Expected,
         to: Option<&ProjectionPosition>,
-        words: &Words,
+        writes: &Writes,
     ) -> Result<Ran, ProjectionError> {
         let [seq, epoch, chain] =
             to.map_or_else(Default::default, |to| [keys::position(to.seq), to.epoch.to_string(), to.chain.to_string()]);
-        let packed = words.packed();
+        let (orders, commands) = (writes.orders.packed(), writes.commands.packed());
         let call = |name: &str, script: &str| {
             let mut call = cmd(name);
             call.arg(script).arg(1).arg(self.keys.projection());
-            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain).arg(&packed);
+            call.arg(&expected.seq).arg(&expected.token).arg(&seq).arg(&epoch).arg(&chain);
+            call.arg(&orders).arg(&commands);
             call
         };
-        let found: Result<Option<String>, LinkError> = self.link.send(&call("EVALSHA", self.script.get_hash())).await;
+        let found: Result<Option<String>, LinkError> = self.writes.send(&call("EVALSHA", self.script.get_hash())).await;
         let found = match found {
             Err(LinkError::Refused(error)) if error.code() == Some("NOSCRIPT") => {
-                self.link.send(&call("EVAL", SCRIPT)).await
+                self.writes.send(&call("EVAL", SCRIPT)).await
             }
             found => found,
         };
@@ -99,9 +103,9 @@ impl RedisProjection {
         &self,
         ours: &Expected,
         to: Option<&ProjectionPosition>,
-        words: &Words,
+        writes: &Writes,
     ) -> Result<(), ProjectionError> {
-        match self.run(ours, to, words).await? {
+        match self.run(ours, to, writes).await? {
             Ran::Done => Ok(()),
             Ran::Found(found) => Err(ProjectionError(format!(
                 "the rebuild was overtaken: {} is {found:?} now, not {:?}",
@@ -118,13 +122,13 @@ impl RedisProjection {
             loop {
                 let mut scan = cmd("SCAN");
                 scan.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_COUNT);
-                let (next, found): (String, Vec<String>) = self.link.send(&scan).await.map_err(failed)?;
-                let mut words = Words::default();
+                let (next, found): (String, Vec<String>) = self.writes.send(&scan).await.map_err(failed)?;
+                let mut writes = Writes::default();
                 for key in &found {
-                    words.command(&["UNLINK", key]);
+                    writes.commands.command(&["UNLINK", key]);
                 }
                 if !found.is_empty() {
-                    self.rebuild_step(ours, None, &words).await?;
+                    self.rebuild_step(ours, None, &writes).await?;
                 }
                 if next == "0" {
                     break;
@@ -141,13 +145,13 @@ impl Projection for RedisProjection {
     async fn state(&self) -> Result<ProjectionState, ProjectionError> {
         let mut get = cmd("HMGET");
         get.arg(self.keys.projection()).arg(&POSITION_FIELDS);
-        self.link.send(&get).await.map(state_of).map_err(failed)
+        self.asks.send(&get).await.map(state_of).map_err(failed)
     }
 
     async fn write(&self, write: &ProjectionWrite) -> Result<Written, ProjectionError> {
-        let words = words_of(&self.keys, write);
+        let writes = writes_of(&self.keys, write);
         let expected = Expected { seq: keys::position(write.from), token: String::new() };
-        Ok(match self.run(&expected, Some(&write.to), &words).await? {
+        Ok(match self.run(&expected, Some(&write.to), &writes).await? {
             Ran::Done => Written::Written,
             Ran::Found(found) => match found.parse::<u64>() {
                 Ok(seq) if seq >= write.to.seq.get() => Written::Older,
@@ -161,13 +165,12 @@ impl Projection for RedisProjection {
         let ours = Expected { seq: keys::rebuilding(position.epoch), token: Uuid::new_v4().to_string() };
         let mut begin = cmd("EVAL");
         begin.arg(BEGIN).arg(1).arg(self.keys.projection()).arg(&ours.seq).arg(&ours.token);
-        self.link.send::<redis::Value>(&begin).await.map_err(failed)?;
+        self.writes.send::<redis::Value>(&begin).await.map_err(failed)?;
 
         self.clear(&ours).await?;
         let mut writing = Writing::new(&self.keys);
         for order in ledger.orders() {
             writing.order(order);
-            writing.enter_book(order);
             writing = self.flush(&ours, writing).await?;
         }
         for trade in ledger.trades() {
@@ -190,29 +193,26 @@ impl RedisProjection {
     }
 }
 
-/// The words of a write.
-fn words_of(keys: &Keys, write: &ProjectionWrite) -> Words {
+/// A write as the script takes it.
+fn writes_of(keys: &Keys, write: &ProjectionWrite) -> Writes {
     let mut writing = Writing::new(keys);
     write.left_places.iter().for_each(|place| writing.leave_book(place));
-    for OrderWrite { order, change } in &write.orders {
-        match change {
-            // What is left of an order keeps its place.
-            OrderChange::Traded => writing.traded(order),
-            OrderChange::Any => {
-                writing.order(order);
-                writing.enter_book(order);
-            }
-        }
-    }
+    write.orders.iter().for_each(|order| writing.order(order));
     write.dropped_orders.iter().for_each(|order| writing.drop_order(order));
     write.trades.iter().for_each(|trade| writing.trade(trade));
     writing.greatest_order_id(write.greatest_order_id);
     writing.finish(&write.dropped_trades)
 }
 
-/// The commands that Redis executes for a write, one line each, for people.
+/// The commands that have the effect of a write, one line each, for people.
 pub fn written_as(write: &ProjectionWrite) -> Vec<String> {
-    words_of(&Keys::new(), write).lines()
+    let keys = Keys::new();
+    let hash = |order: &OrderRecord| {
+        let fields = DebugOrder::from(order).fields().into_iter().map(|(name, value)| format!(" {name} {value}"));
+        format!("HSET {}{}", keys.order(order.order_id), fields.collect::<String>())
+    };
+    let orders = write.orders.iter().map(hash);
+    orders.chain(writes_of(&keys, write).commands.lines()).collect()
 }
 
 /// The fields of the position's hash that say what is shown.

@@ -163,7 +163,6 @@ impl CommandQueue for RedisQueue {
             return Err(QueueError::Unreachable(format!("Redis at {address} answered when it was given up already")));
         }
         let last = field(&info, b"last-generated-id").and_then(stream_id).unwrap_or(StreamId::ZERO);
-        // Redis before 7.0 does not count.
         let entries_added = field(&info, b"entries-added").and_then(integer);
         let mut seen = self.seen();
         let fewer = entries_added.is_some_and(|now| seen.is_some_and(|before| now < before));

@@ -1,7 +1,7 @@
 //! A projection's write as words for the script.
 //!
 //! What goes to one book or one list of trades is collected into one command: Redis takes a hundred members at once in
-//! little more time than one. Hashes of the same fields are collected, too, so that their names are sent once.
+//! little more time than one. An order is written whole, as the image of its hash.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,6 +10,7 @@ use std::io::Write;
 use matching::ledger::{OrderRecord, Place, TradeRecord};
 use matching::{OrderId, Side, Symbol};
 
+use super::hash_image::HashImage;
 use super::keys::{self, Keys};
 use crate::views::{DebugOrder, DebugTrade};
 
@@ -30,12 +31,19 @@ pub(super) struct Words {
 
 impl Words {
     fn push(&mut self, word: impl Display) {
+        self.word(|texts| {
+            // Writing to memory cannot fail.
+            let _ = write!(texts, "{word}");
+        });
+    }
+
+    /// Adds the word that `write` writes at the end.
+    fn word(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.texts.push(TEXT);
         let length_at = self.texts.len();
         self.texts.extend([0; 4]);
         let begin = self.texts.len();
-        // Writing to memory cannot fail.
-        let _ = write!(self.texts, "{word}");
+        write(&mut self.texts);
         let length = length(self.texts.len() - begin);
         self.texts[length_at..begin].copy_from_slice(&length);
         self.count += 1;
@@ -61,20 +69,9 @@ impl Words {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut texts = self.texts();
         let mut lines = Vec::new();
-        while let Some(word) = texts.next() {
-            let mut count = || texts.next().and_then(|count| count.parse::<usize>().ok()).unwrap_or_default();
-            if word != "hashes" {
-                let count = word.parse().unwrap_or_default();
-                lines.push(texts.by_ref().take(count).collect::<Vec<_>>().join(" "));
-                continue;
-            }
-            let (hashes, names) = (count(), count());
-            let names: Vec<String> = texts.by_ref().take(names).collect();
-            for _ in 0..hashes {
-                let key = texts.next().unwrap_or_default();
-                let fields = names.iter().zip(texts.by_ref()).map(|(name, value)| format!(" {name} {value}"));
-                lines.push(format!("HSET {key}{}", fields.collect::<String>()));
-            }
+        while let Some(count) = texts.next() {
+            let count = count.parse().unwrap_or_default();
+            lines.push(texts.by_ref().take(count).collect::<Vec<_>>().join(" "));
         }
         lines
     }
@@ -110,6 +107,15 @@ fn length(length: usize) -> [u8; 4] {
     }
 }
 
+/// A write as the script takes it.
+#[derive(Default)]
+pub(super) struct Writes {
+    /// Of each order its key and the image of its hash.
+    pub(super) orders: Words,
+    /// Of each command how many words it has, and the words.
+    pub(super) commands: Words,
+}
+
 /// What is collected into one command, in the order in which they are done.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
@@ -121,59 +127,32 @@ enum Target {
     Trades(Symbol),
 }
 
-/// Tells the fields of an order that are written, one after the other.
-type Fields = fn(&DebugOrder, &mut dyn FnMut(&'static str, &dyn Display));
-
-/// Hashes of the same fields.
-#[derive(Default)]
-struct Hashes {
-    count: usize,
-    /// Of each its key and values.
-    words: Words,
-}
-
 /// A write that is being put together.
 pub(super) struct Writing<'a> {
     keys: &'a Keys,
-    words: Words,
-    hashes: BTreeMap<Vec<&'static str>, Hashes>,
+    orders: Words,
+    commands: Words,
     /// For each target the words of its commands, none of them too long.
     collected: BTreeMap<Target, Vec<Words>>,
 }
 
 impl Writing<'_> {
     pub(super) fn new(keys: &Keys) -> Writing<'_> {
-        Writing { keys, words: Words::default(), hashes: BTreeMap::new(), collected: BTreeMap::new() }
+        Writing { keys, orders: Words::default(), commands: Words::default(), collected: BTreeMap::new() }
     }
 
     /// How many words there are, about.
     pub(super) fn len(&self) -> usize {
-        let hashes: usize = self.hashes.values().map(|hashes| hashes.words.len()).sum();
-        self.words.len() + hashes + self.collected.values().flatten().map(Words::len).sum::<usize>()
+        self.commands.len() + self.orders.len() + self.collected.values().flatten().map(Words::len).sum::<usize>()
     }
 
-    /// The whole hash of an order. No field ever goes away again, so those that are there need not be deleted first.
+    /// An order's hash, whatever is there, and its place in the book, if it has one.
     pub(super) fn order(&mut self, order: &OrderRecord) {
-        self.hash(order, DebugOrder::each_field);
-    }
-
-    /// What trades change of the hash of an order that is there.
-    pub(super) fn traded(&mut self, order: &OrderRecord) {
-        self.hash(order, DebugOrder::each_traded_field);
-    }
-
-    fn hash(&mut self, order: &OrderRecord, fields: Fields) {
-        let shown = DebugOrder::from(order);
-        let mut names = Vec::with_capacity(20);
-        fields(&shown, &mut |name, _| names.push(name));
-        let hashes = self.hashes.entry(names).or_default();
-        hashes.count += 1;
-        hashes.words.push(self.keys.order(order.order_id));
-        fields(&shown, &mut |_, value| hashes.words.push(value));
-    }
-
-    /// Puts an order into its place in the book, if it has one.
-    pub(super) fn enter_book(&mut self, order: &OrderRecord) {
+        self.orders.push(self.keys.order(order.order_id));
+        let mut hash = HashImage::default();
+        DebugOrder::from(order).each_field(&mut |name, value| hash.field(name, value));
+        let image = hash.finish();
+        self.orders.word(|texts| texts.extend(image));
         if let (Some(place), Some(price)) = (order.place(), order.price_units()) {
             let members = self.collect(Target::Into(place.symbol, place.side));
             members.push(keys::score(place.side, price));
@@ -187,7 +166,7 @@ impl Writing<'_> {
     }
 
     pub(super) fn drop_order(&mut self, order: &OrderRecord) {
-        self.words.command(&["DEL", &self.keys.order(order.order_id)]);
+        self.commands.command(&["DEL", &self.keys.order(order.order_id)]);
     }
 
     pub(super) fn trade(&mut self, trade: &TradeRecord) {
@@ -206,20 +185,13 @@ impl Writing<'_> {
 
     pub(super) fn greatest_order_id(&mut self, order_id: Option<OrderId>) {
         if let Some(order_id) = order_id {
-            self.words.command(&["SET", &self.keys.order_id(), &order_id.to_string()]);
+            self.commands.command(&["SET", &self.keys.order_id(), &order_id.to_string()]);
         }
     }
 
     /// All words; trades that go come last, since a trade of this very run may be among them. They go in about the order
     /// they came, so the search from the head is short.
-    pub(super) fn finish(mut self, dropped_trades: &[TradeRecord]) -> Words {
-        for (names, hashes) in &self.hashes {
-            self.words.push("hashes");
-            self.words.push(hashes.count);
-            self.words.push(names.len());
-            names.iter().for_each(|name| self.words.push(name));
-            self.words.append(&hashes.words);
-        }
+    pub(super) fn finish(mut self, dropped_trades: &[TradeRecord]) -> Writes {
         for (target, commands) in &self.collected {
             let (command, key) = match target {
                 Target::Into(symbol, side) => ("ZADD", self.keys.book(*symbol, *side)),
@@ -227,16 +199,16 @@ impl Writing<'_> {
                 Target::Trades(symbol) => ("RPUSH", self.keys.trades(*symbol)),
             };
             for members in commands {
-                self.words.push(2 + members.len());
-                self.words.push(command);
-                self.words.push(&key);
-                self.words.append(members);
+                self.commands.push(2 + members.len());
+                self.commands.push(command);
+                self.commands.push(&key);
+                self.commands.append(members);
             }
         }
         for trade in dropped_trades {
             let key = self.keys.trades(trade.symbol);
-            self.words.command(&["LREM", &key, "1", &DebugTrade::from(trade).to_string()]);
+            self.commands.command(&["LREM", &key, "1", &DebugTrade::from(trade).to_string()]);
         }
-        self.words
+        Writes { orders: self.orders, commands: self.commands }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use journal::{
-    Batch, Chain, Epoch, OrderChanges, OrderWrite, Position, ProjectionPosition, ProjectionWrite, Record, StreamId,
-};
+use journal::{Batch, Chain, Epoch, Position, ProjectionPosition, ProjectionWrite, Record, StreamId};
 use matching::event::{InstrumentListed, OrderAccepted, OrderCancelled, Trade};
 use matching::{
     Amount, Changes, Command, CommandId, Decimal, Event, Instrument, Ledger, Micros, Order, OrderId, Reason, Seq,
@@ -97,7 +95,6 @@ pub struct Market {
     next_order: u64,
     next_trade: TradeId,
     changes: Changes,
-    order_changes: OrderChanges,
     from: Seq,
 }
 
@@ -113,7 +110,6 @@ impl Market {
             next_order: 1,
             next_trade: TradeId::FIRST,
             changes: Changes::default(),
-            order_changes: OrderChanges::default(),
             from: Seq::ZERO,
         }
     }
@@ -124,7 +120,6 @@ impl Market {
             let events = self.events();
             let number = self.position.seq.next();
             self.ledger.fold(number, micros(1_732_880_000_000_000 + number.get()), &events, &mut self.changes);
-            self.order_changes.note(&events);
             let chain =
                 self.position.chain.next(number, StreamId::ZERO, self.position.epoch, Micros::ZERO, "command", "[]");
             self.position = ProjectionPosition { seq: number, chain, ..self.position };
@@ -135,11 +130,7 @@ impl Market {
     pub fn write(&mut self) -> ProjectionWrite {
         let changes = std::mem::take(&mut self.changes);
         let from = std::mem::replace(&mut self.from, self.position.seq);
-        let order_changes = std::mem::take(&mut self.order_changes);
-        let order = |id: &OrderId| {
-            let order = self.ledger.order(*id).expect("a changed order is kept").clone();
-            OrderWrite { change: order_changes.of(&order), order }
-        };
+        let order = |id: &OrderId| self.ledger.order(*id).expect("a changed order is kept").clone();
         ProjectionWrite {
             from,
             to: self.position,

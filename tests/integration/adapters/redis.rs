@@ -1,11 +1,12 @@
 //! The queue and the projection on a real Redis.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use journal::{CommandQueue, EnqueueError, Projection, ProjectionState, QueueError, StreamId, Written};
+use pricetime::adapters::redis::hash_image::HashImage;
 use pricetime::adapters::redis::{RedisError, RedisProjection, RedisQueue, check_durability};
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, Value, cmd};
@@ -292,6 +293,30 @@ async fn an_entry_is_acknowledged_once_replicas_have_it() {
     assert!(matches!(&late, Err(EnqueueError::Unknown(why)) if why.contains("0 of the 1 replicas")), "{late:?}");
     replica.resume().expect("resumed");
     eventually("an acknowledgement", async || queue.enqueue("{}").await.is_ok()).await;
+}
+
+/// Texts of every length at which something is written otherwise. Redis looks at each byte when it is told to.
+#[tokio::test]
+async fn redis_takes_the_image_of_a_hash() {
+    let redis = Redis::start().expect("Redis starts");
+    let mut client = client(&redis.url()).await;
+    let _: Value = ask(&mut client, &["CONFIG", "SET", "sanitize-dump-payload", "yes"]).await;
+    let lengths = [0, 1, 63, 64, 125, 126, 127, 4_095, 4_096, 16_376, 16_377, 16_378, 16_379, 2_097_200];
+    let fields = lengths.map(|length| (format!("of {length}"), "7".repeat(length)));
+    let mut image = HashImage::default();
+    fields.iter().for_each(|(name, text)| image.field(name, text));
+    let mut restore = cmd("RESTORE");
+    restore.arg("hash").arg(0).arg(image.finish());
+    let _: Value = restore.query_async(&mut client).await.expect("taken");
+
+    let there: BTreeMap<String, String> = ask(&mut client, &["HGETALL", "hash"]).await;
+    assert!(
+        there == BTreeMap::from(fields),
+        "{:?}",
+        there.iter().map(|(name, text)| (name, text.len())).collect::<Vec<_>>()
+    );
+    let form: String = ask(&mut client, &["OBJECT", "ENCODING", "hash"]).await;
+    assert_eq!(form, "listpack");
 }
 
 async fn projection(redis: &Redis) -> RedisProjection {
