@@ -42,9 +42,8 @@ impl Chain {
     ) -> Chain {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0);
-        for number in [seq.get(), stream_id.millis, stream_id.index, epoch.0, time.get(), command.len() as u64] {
-            hasher.update(&number.to_be_bytes());
-        }
+        let numbers = [seq.get(), stream_id.millis, stream_id.index, epoch.0, time.get(), command.len() as u64];
+        hasher.update(numbers.map(u64::to_be_bytes).as_flattened());
         hasher.update(command.as_bytes());
         hasher.update(events.as_bytes());
         Chain(hasher.finalize().into())

@@ -5,6 +5,7 @@ use matching::{Command, Event};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::canonical::encode;
 use crate::trace::{self, RequestId};
 
 /// How a stream entry is written.
@@ -73,12 +74,12 @@ pub fn encode_command(command: &Command) -> String {
 
 /// The text of a stream entry of many commands: a JSON array of their canonical texts.
 pub fn encode_commands(commands: &[Command]) -> String {
-    encode(&commands)
+    encode(commands)
 }
 
 /// The canonical text of a command's events: a JSON array.
 pub fn encode_events(events: &[Event]) -> String {
-    encode(&events)
+    encode(events)
 }
 
 /// Reads the commands of a stream entry: one, or an array.
@@ -119,14 +120,6 @@ pub fn decode_command(format: i16, text: &str) -> Result<Command, DecodeError> {
 pub fn decode_events(format: i16, text: &str) -> Result<Vec<Event>, DecodeError> {
     check_format(format, LOG_FORMAT)?;
     decode(format, text)
-}
-
-fn encode<T: serde::Serialize>(value: &T) -> String {
-    match serde_json::to_string(value) {
-        Ok(text) => text,
-        // Only a map with keys that are no strings, or a failing Serialize of ours, ends here: a broken invariant.
-        Err(error) => panic!("a command or event has no encoding: {error}"),
-    }
 }
 
 fn check_format(found: i16, known: i16) -> Result<(), DecodeError> {
