@@ -6,7 +6,7 @@ use matching::Seq;
 
 use super::PARTITION;
 use super::file::Embedded;
-use super::log::{append, failed};
+use super::log::{appends, execute, failed};
 use crate::adapters::rows::{big, number};
 
 /// Rows taken out in one change: tens of milliseconds in which no order is acknowledged.
@@ -52,8 +52,8 @@ impl Shelves for EmbeddedShelves {
     }
 
     async fn put(&self, rows: &[Record]) -> Result<(), LogError> {
-        let rows = rows.to_vec();
-        let put = self.file.writer().change(move |connection| Box::pin(async move { append(connection, &rows).await }));
+        let appends = appends(rows)?;
+        let put = self.file.writer().change(move |connection| Box::pin(execute(connection, appends)));
         Ok(put.await?)
     }
 

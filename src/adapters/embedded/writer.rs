@@ -136,48 +136,75 @@ async fn write_all(options: SqliteConnectOptions, mut waiting: mpsc::UnboundedRe
 }
 
 /// Makes the changes in one transaction and answers them; returns whether the connection is still good.
-async fn write(connection: &mut SqliteConnection, changes: Vec<Box<dyn Change>>) -> bool {
-    let mut made = Vec::with_capacity(changes.len());
-    let mut changes = changes.into_iter();
-    let mut broken = connection.execute("BEGIN IMMEDIATE").await.err();
+async fn write(connection: &mut SqliteConnection, mut changes: Vec<Box<dyn Change>>) -> bool {
+    match changes.pop() {
+        Some(change) if changes.is_empty() => write_one(connection, change).await,
+        last => write_many(connection, changes.into_iter().chain(last)).await,
+    }
+}
+
+/// One change is undone with its transaction: the marks around it would be two more trips to SQLite's thread and back.
+async fn write_one(connection: &mut SqliteConnection, mut change: Box<dyn Change>) -> bool {
+    if let Err(error) = connection.execute("BEGIN IMMEDIATE").await {
+        change.end(Err(WriteError::NotNow(error.to_string())));
+        return false;
+    }
+    let (written, good) = match change.run(connection).await {
+        Ok(()) => {
+            let committed = commit(connection, "COMMIT").await;
+            (committed.clone(), committed.is_ok())
+        }
+        Err(error) => (Err(error.into()), connection.execute("ROLLBACK").await.is_ok()),
+    };
+    change.end(written);
+    good
+}
+
+/// Each of many changes can be undone alone.
+async fn write_many(connection: &mut SqliteConnection, mut changes: impl Iterator<Item = Box<dyn Change>>) -> bool {
+    let mut made = Vec::new();
+    let mut mark = "BEGIN IMMEDIATE; SAVEPOINT change";
+    let mut broken = None;
     while broken.is_none()
         && let Some(mut change) = changes.next()
     {
-        match savepoint(connection, &mut *change).await {
+        match behind_mark(connection, mark, &mut *change).await {
             Ok(written) => made.push((change, written)),
             Err(error) => {
                 broken = Some(error);
                 made.push((change, Ok(())));
             }
         }
+        mark = "RELEASE change; SAVEPOINT change";
     }
-    let Some(error) = broken else { return commit(connection, made).await };
-    // Without a commit nothing was made, whatever its change said.
-    let _ = connection.execute("ROLLBACK").await;
-    let error = WriteError::NotNow(error.to_string());
-    made.into_iter().map(|(change, _)| change).chain(changes).for_each(|change| change.end(Err(error.clone())));
-    false
-}
-
-async fn commit(connection: &mut SqliteConnection, made: Vec<(Box<dyn Change>, Result<(), WriteError>)>) -> bool {
-    let committed =
-        connection.execute("COMMIT").await.map(drop).map_err(|error| WriteError::InDoubt(error.to_string()));
+    if let Some(error) = broken {
+        // Without a commit nothing was made, whatever its change said.
+        let _ = connection.execute("ROLLBACK").await;
+        let error = WriteError::NotNow(error.to_string());
+        made.into_iter().map(|(change, _)| change).chain(changes).for_each(|change| change.end(Err(error.clone())));
+        return false;
+    }
+    let committed = commit(connection, "RELEASE change; COMMIT").await;
     for (change, written) in made {
         change.end(written.and(committed.clone()));
     }
     committed.is_ok()
 }
 
-/// Makes a change that can be undone alone. The outer error means that the transaction itself is gone.
-async fn savepoint(
+/// Makes a change behind a mark that it can be undone to. The outer error means that the transaction itself is gone.
+async fn behind_mark(
     connection: &mut SqliteConnection,
+    mark: &'static str,
     change: &mut dyn Change,
 ) -> Result<Result<(), WriteError>, sqlx::Error> {
-    connection.execute("SAVEPOINT change").await?;
+    connection.execute(mark).await?;
     let written = change.run(connection).await.map_err(WriteError::from);
     if written.is_err() {
         connection.execute("ROLLBACK TO change").await?;
     }
-    connection.execute("RELEASE change").await?;
     Ok(written)
+}
+
+async fn commit(connection: &mut SqliteConnection, end: &'static str) -> Result<(), WriteError> {
+    connection.execute(end).await.map(drop).map_err(|error| WriteError::InDoubt(error.to_string()))
 }
