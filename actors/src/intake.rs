@@ -1,8 +1,8 @@
 //! The way in: passes commands to the queue and remembers those that are acknowledged and not committed yet.
 //!
 //! One entry is on its way at a time, and whatever comes meanwhile goes into the next one together: under load hundreds of
-//! commands share an append, a sync of the disk and a read. A task of its own carries the entry, so a client that goes
-//! away takes no knowledge of what was acknowledged along.
+//! commands share an append, a sync of the disk and a read. One task carries them all, so a client that goes away takes no
+//! knowledge of what was acknowledged along.
 //!
 //! What it remembers bounds how far the service may fall behind, in commands and in time, and is what a lost stream is
 //! restored from. Cancels have a share of their own and no bound in time, so that a flood of orders neither keeps anybody
@@ -16,7 +16,7 @@ use journal::encoding::MAX_COMMANDS_PER_ENTRY;
 use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
 use matching::{Command, Order, OrderId};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock, oneshot};
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock, oneshot};
 use tokio::time::Instant;
 
 use crate::histogram::Histogram;
@@ -84,6 +84,8 @@ pub struct Intake {
     /// Held by the entry on its way; held exclusively while the stream is restored.
     gate: Arc<RwLock<()>>,
     state: Mutex<State>,
+    /// Tells the task that carries entries that something waits.
+    arrived: Notify,
     /// How long entries took to be acknowledged.
     acknowledged: Histogram,
     /// How long they then took to be committed.
@@ -107,8 +109,6 @@ struct State {
     late: bool,
     /// What goes into the next entries, in this order.
     waiting: VecDeque<Waiting>,
-    /// Whether a task carries entries to the queue.
-    carrying: bool,
     /// When the queue was given the entry that it has not answered.
     asked: Option<Instant>,
 }
@@ -150,28 +150,10 @@ impl Permit {
     pub async fn enqueue(self, text: String) -> Result<(), IntakeError> {
         let intake = Arc::clone(&self.intake);
         let (reply, acknowledged) = oneshot::channel();
-        if intake.state().wait(Waiting { permit: self, text, reply }) {
-            actix::spawn(intake.carry());
-        }
+        intake.state().waiting.push_back(Waiting { permit: self, text, reply });
+        intake.arrived.notify_one();
         let stopping = |_| Err(EnqueueError::Unknown("the service is stopping".to_owned()).into());
         acknowledged.await.unwrap_or_else(stopping)
-    }
-}
-
-/// The task that carries. If it ends halfway, with the thread that it ran on, what was under way is unknown to its
-/// callers, and the next command begins anew.
-struct Carrier<'a>(Option<&'a Intake>);
-
-impl Drop for Carrier<'_> {
-    fn drop(&mut self) {
-        let Some(intake) = self.0 else { return };
-        let mut state = intake.state();
-        state.carrying = false;
-        state.asked = None;
-        let waiting = std::mem::take(&mut state.waiting);
-        // Their permits lock the state.
-        drop(state);
-        drop(waiting);
     }
 }
 
@@ -206,14 +188,8 @@ impl State {
         self.silence() > STUCK
     }
 
-    /// Commands wait for the next entry; returns whether somebody has to begin to carry.
-    fn wait(&mut self, commands: Waiting) -> bool {
-        self.waiting.push_back(commands);
-        !std::mem::replace(&mut self.carrying, true)
-    }
-
-    /// What goes into the next entry; none when nothing waits, and then nobody carries any more.
-    fn next_entry(&mut self) -> Option<Vec<Waiting>> {
+    /// What goes into the next entry; empty when nothing waits.
+    fn next_entry(&mut self) -> Vec<Waiting> {
         let (mut count, mut callers) = (0, 0);
         for waiting in &self.waiting {
             count += waiting.permit.count;
@@ -222,8 +198,7 @@ impl State {
             }
             callers += 1;
         }
-        self.carrying = callers > 0;
-        self.carrying.then(|| self.waiting.drain(..callers).collect())
+        self.waiting.drain(..callers).collect()
     }
 
     /// The queue is given an entry; returns the last place in the stream that is known now, which it must come behind.
@@ -280,17 +255,20 @@ fn join(commands: &[Waiting]) -> String {
 }
 
 impl Intake {
-    /// An open way into `queue`, where everything up to `committed` is committed.
-    pub fn new(queue: Arc<dyn CommandQueue>, committed: StreamId, limits: IntakeLimits) -> Intake {
+    /// An open way into `queue`, where everything up to `committed` is committed. Entries are carried on the thread that calls.
+    pub fn start(queue: Arc<dyn CommandQueue>, committed: StreamId, limits: IntakeLimits) -> Arc<Intake> {
         let state = State { committed, ..State::default() };
-        Intake {
+        let intake = Arc::new(Intake {
             queue,
             limits,
             gate: Arc::default(),
             state: Mutex::new(state),
+            arrived: Notify::new(),
             acknowledged: Histogram::of_times(),
             settled: Histogram::of_times(),
-        }
+        });
+        actix::spawn(Arc::clone(&intake).carry());
+        intake
     }
 
     /// A place for a command, if there is room for it. Asked first, before any work is done for a request that would be
@@ -323,14 +301,14 @@ impl Intake {
         self.admit(lane)?.enqueue(text).await
     }
 
-    /// Carries one entry after the other until nothing waits.
+    /// Carries one entry after the other, for ever.
     async fn carry(self: Arc<Self>) {
-        let mut carrier = Carrier(Some(&*self));
         loop {
-            let Some(mut commands) = self.state().next_entry() else {
-                carrier.0 = None;
-                return;
-            };
+            let mut commands = self.state().next_entry();
+            if commands.is_empty() {
+                self.arrived.notified().await;
+                continue;
+            }
             let began = Instant::now();
             let result = self.append(&mut commands).await;
             let stuck = result.is_err() && began.elapsed() > STUCK;

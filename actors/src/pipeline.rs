@@ -126,7 +126,7 @@ impl Pipeline {
         let projection = ProjectionActor::new(parts, ledger, readers, position, last_epoch, shown);
         let projection = placement::start(&placement.projection, projection);
 
-        let intake = Arc::new(Intake::new(Arc::clone(&ports.queue), position.stream_id, settings.intake));
+        let intake = Intake::start(Arc::clone(&ports.queue), position.stream_id, settings.intake);
         let event_log = EventLogActor {
             log: ports.log,
             epoch,

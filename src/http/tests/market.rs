@@ -230,11 +230,11 @@ impl Market {
         let progress = Arc::new(Progress::default());
         progress.set_beaten(tokio::time::Instant::now());
         service.api.open(Engine {
-            intake: Arc::new(Intake::new(
+            intake: Intake::start(
                 queue.clone(),
                 StreamId::ZERO,
                 IntakeLimits { orders: 100, cancels: 100, wait: Duration::from_secs(3_600) },
-            )),
+            ),
             outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
             ids: IdAllocator::start(log.clone(), Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
