@@ -200,6 +200,12 @@ impl DispatcherActor {
             // What is before it is executed; then it is the first.
             entries.truncate(index);
         }
+        if !self.parts.intake.read(&entries) {
+            if matches!(self.stream, Stream::There) {
+                self.close_gate(ctx);
+            }
+            return self.turn(ctx);
+        }
         if let Some(last) = entries.last() {
             self.parts.read_to = last.id;
             self.retention.read(entries.len() as u64, last.id);
@@ -224,8 +230,8 @@ impl DispatcherActor {
         if !matches!(self.stream, Stream::There) {
             return;
         }
-        let (queue, read_to) = (Arc::clone(&self.parts.queue), self.parts.read_to);
-        let check = async move { queue.check(read_to).await };
+        let (queue, known) = (Arc::clone(&self.parts.queue), self.parts.read_to.max(self.parts.intake.last()));
+        let check = async move { queue.check(known).await };
         ctx.spawn(check.into_actor(self).map(|found, dispatcher, ctx| match found {
             Err(QueueError::Lost) if matches!(dispatcher.stream, Stream::There) => dispatcher.close_gate(ctx),
             found => dispatcher.parts.progress.set_appendable(found.is_ok()),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use journal::encoding::MAX_COMMANDS_PER_ENTRY;
-use journal::{CommandQueue, EnqueueError, QueueError, StreamId, encoding};
+use journal::{CommandQueue, EnqueueError, Entry, QueueError, StreamId, encoding};
 use matching::planted::{Bug, is_planted};
 use matching::{Command, Order, OrderId};
 use tokio::sync::{Notify, OwnedRwLockWriteGuard, RwLock, oneshot};
@@ -109,8 +109,8 @@ struct State {
     late: bool,
     /// What goes into the next entries, in this order.
     waiting: VecDeque<Waiting>,
-    /// When the queue was given the entry that it has not answered.
-    asked: Option<Instant>,
+    /// The entry that the queue was given and has not answered.
+    asked: Option<Asked>,
 }
 
 /// Commands of one caller that are in no entry yet, and whoever waits for their acknowledgement.
@@ -120,12 +120,22 @@ struct Waiting {
     reply: oneshot::Sender<Result<(), IntakeError>>,
 }
 
+/// An entry that the queue has not answered.
+struct Asked {
+    since: Instant,
+    text: Arc<str>,
+    /// Where it was read, which can be before the answer.
+    read_at: Option<StreamId>,
+}
+
 /// An entry as it is in the stream.
 struct Kept {
-    text: String,
+    text: Arc<str>,
     orders: usize,
     cancels: usize,
     since: Instant,
+    /// Whether it was read. A place alone does not say so: a stream that was lost may be made again behind it.
+    read: bool,
 }
 
 /// The place of commands in their lane's share: from their admission until they are acknowledged, or given up.
@@ -180,7 +190,7 @@ impl State {
 
     /// How long the queue has had the entry that it has not answered.
     fn silence(&self) -> Duration {
-        self.asked.map_or(Duration::ZERO, |asked| asked.elapsed())
+        self.asked.as_ref().map_or(Duration::ZERO, |asked| asked.since.elapsed())
     }
 
     /// Whether it has had it for too long.
@@ -201,16 +211,40 @@ impl State {
         self.waiting.drain(..callers).collect()
     }
 
-    /// The queue is given an entry; returns the last place in the stream that is known now, which it must come behind.
-    fn asked(&mut self) -> StreamId {
-        self.asked = Some(Instant::now());
-        let last_kept = self.kept.last_key_value().map_or(StreamId::ZERO, |(id, _)| *id);
-        last_kept.max(self.committed)
+    /// The last place in the stream that is known now.
+    fn last(&self) -> StreamId {
+        self.kept.last_key_value().map_or(self.committed, |(id, _)| self.committed.max(*id))
     }
 
-    /// An entry was taken at `id`: its commands are under way no more.
-    fn keep(&mut self, id: StreamId, text: String, commands: &mut [Waiting]) {
-        let mut entry = Kept { text, orders: 0, cancels: 0, since: Instant::now() };
+    /// The queue is given an entry; returns the last place in the stream that is known now, which it must come behind.
+    fn asked(&mut self, entry: Asked) -> StreamId {
+        self.asked = Some(entry);
+        self.last()
+    }
+
+    /// Entries were read, all that the stream has up to the last of them. Returns whether what is kept up to there is among
+    /// them or was read before: else it is not the stream that held it.
+    fn read(&mut self, entries: &[Entry]) -> bool {
+        let Some(to) = entries.last().map(|entry| entry.id) else { return true };
+        let text_at = |id: &StreamId| {
+            let found = entries.binary_search_by_key(id, |entry| entry.id).ok()?;
+            entries[found].payload.as_ref().ok().map(|payload| payload.text.as_str())
+        };
+        let mut kept = self.kept.range(..=to).filter(|(_, kept)| !kept.read);
+        if kept.any(|(id, kept)| text_at(id) != Some(&kept.text)) {
+            return false;
+        }
+        self.kept.range_mut(..=to).for_each(|(_, kept)| kept.read = true);
+        if let Some(asked) = &mut self.asked {
+            let found = entries.iter().find(|entry| text_at(&entry.id) == Some(&asked.text));
+            asked.read_at = found.map(|entry| entry.id).or(asked.read_at);
+        }
+        true
+    }
+
+    /// An entry was taken at `id`, and may have been read there: its commands are under way no more.
+    fn keep(&mut self, id: StreamId, text: Arc<str>, read: bool, commands: &mut [Waiting]) {
+        let mut entry = Kept { text, orders: 0, cancels: 0, since: Instant::now(), read };
         for Waiting { permit, .. } in commands {
             let count = std::mem::take(&mut permit.count);
             self.lane(permit.lane).under_way -= count;
@@ -219,8 +253,8 @@ impl State {
                 Lane::Cancels => entry.cancels += count,
             }
         }
-        // The commit can be quicker than the acknowledgement.
-        if id > self.committed {
+        // The commit can be quicker than the acknowledgement, too.
+        if !read || id > self.committed {
             self.orders.kept += entry.orders;
             self.cancels.kept += entry.cancels;
             self.kept.insert(id, entry);
@@ -323,16 +357,17 @@ impl Intake {
 
     async fn append(&self, commands: &mut [Waiting]) -> Result<(), IntakeError> {
         let _open = self.gate.try_read().map_err(|_| IntakeError::Closed)?;
-        let text = join(commands);
+        let text: Arc<str> = join(commands).into();
         if is_planted(Bug::AckBeforeFsync) {
             let queue = Arc::clone(&self.queue);
             tokio::spawn(async move { queue.enqueue(&text).await });
             return Ok(());
         }
-        let known = self.state().asked();
+        let began = Instant::now();
+        let known = self.state().asked(Asked { since: began, text: Arc::clone(&text), read_at: None });
         let enqueued = self.queue.enqueue(&text).await;
         let mut state = self.state();
-        let asked = state.asked.take();
+        let read_at = state.asked.take().and_then(|asked| asked.read_at);
         let id = enqueued?;
         if id <= known {
             // Not the stream that holds the others: it was lost, and an old request to make it came late. What is in it
@@ -341,9 +376,9 @@ impl Intake {
                 EnqueueError::Unknown(format!("it came to place {id}, behind {known}: the stream is lost")).into()
             );
         }
-        state.keep(id, text, commands);
+        state.keep(id, text, read_at == Some(id), commands);
         drop(state);
-        self.acknowledged.observe_time(asked.map_or(Duration::ZERO, |asked| asked.elapsed()));
+        self.acknowledged.observe_time(began.elapsed());
         Ok(())
     }
 
@@ -411,15 +446,24 @@ impl Intake {
         }
     }
 
-    /// Everything up to `committed` is committed.
+    /// The last place in the stream that is known: of what is acknowledged or committed.
+    pub(crate) fn last(&self) -> StreamId {
+        self.state().last()
+    }
+
+    /// Entries were read, all that the stream has behind those read before. Returns whether it is the stream that holds what is
+    /// kept; if it is not, nothing of it may be executed before that is restored.
+    pub(crate) fn read(&self, entries: &[Entry]) -> bool {
+        self.state().read(entries)
+    }
+
+    /// What was read up to `committed` is committed.
     pub(crate) fn committed(&self, committed: StreamId) {
         let mut state = self.state();
         state.committed = state.committed.max(committed);
         let now = Instant::now();
-        while let Some(entry) = state.kept.first_entry()
-            && *entry.key() <= committed
-        {
-            let entry = entry.remove();
+        let settled: Vec<_> = state.kept.extract_if(..=committed, |_, kept| kept.read).collect();
+        for (_, entry) in settled {
             state.orders.kept -= entry.orders;
             state.cancels.kept -= entry.cancels;
             self.settled.observe_time(now - entry.since);
@@ -448,7 +492,8 @@ impl Intake {
             ids.push(self.queue.enqueue(text).await?);
         }
         let mut state = self.state();
-        state.kept = ids.into_iter().zip(std::mem::take(&mut state.kept).into_values()).collect();
+        let kept = std::mem::take(&mut state.kept).into_values().map(|kept| Kept { read: false, ..kept });
+        state.kept = ids.into_iter().zip(kept).collect();
         Ok(last)
     }
 

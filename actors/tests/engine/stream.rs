@@ -84,6 +84,28 @@ async fn nothing_is_acknowledged_into_a_stream_of_old_places() {
     until("the order is executed", || accepted(&engine.world).contains(&id)).await;
 }
 
+/// The stream is lost before all of it is read, and an old request to make it comes late: what is enqueued then is at a place
+/// where another command was acknowledged, or behind all of them; its commit is not theirs. Found by simulation.
+#[actix::test]
+async fn another_command_at_its_place_is_not_the_one_that_was_acknowledged() {
+    for made_behind in [20, 60] {
+        let engine = Engine::fresh().await;
+        engine.world.log.hold_commits();
+        for id in 1..=40 {
+            take(&engine, Lane::Orders, buy(id, "100", "1")).await.expect("taken");
+        }
+        engine.world.queue.lose();
+        engine.world.queue.open(StreamId { millis: made_behind, index: 0 }).await.expect("opens");
+        let taken = take(&engine, Lane::Orders, buy(41, "100", "1")).await;
+        engine.world.log.let_pass(1_000);
+        let promised = if taken.is_ok() { 41 } else { 40 };
+        let executed = || accepted(&engine.world).into_iter().filter(|id| *id <= promised).collect::<Vec<_>>();
+        until("every order is executed", || executed().len() == promised as usize).await;
+        assert_eq!(executed(), (1..=promised).collect::<Vec<_>>(), "made behind {made_behind}");
+        until("nothing is kept for long", || engine.pipeline.intake.waiting() == 0).await;
+    }
+}
+
 /// While the loss is not noticed yet, an enqueue is certainly not taken.
 #[actix::test]
 async fn nothing_is_acknowledged_into_a_lost_stream() {
