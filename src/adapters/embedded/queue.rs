@@ -21,7 +21,7 @@ use crate::adapters::rows::number;
 const BLOCK: Duration = Duration::from_secs(1);
 
 /// Entries that are kept in memory: a dispatcher that is this far behind asks SQLite.
-const NEWEST: usize = 64;
+const NEWEST: usize = 16;
 
 /// Two statements, and one trip to SQLite's thread. A stream that is not open has no row, and gives none.
 const APPEND: &str = "UPDATE command_stream SET last = last + 1 WHERE partition = ?; \
