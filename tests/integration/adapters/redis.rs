@@ -465,7 +465,8 @@ async fn a_rebuild_that_was_overtaken_writes_nothing_more() {
     let mut market = Market::new(3, 100_000);
     let (small, at) = (Arc::new(market.ledger.clone()), market.position);
     slow.rebuild(Arc::clone(&small), at).await.expect("rebuilt");
-    market.run(10_000);
+    // Enough that the other one begins before this one ends, on a busy machine, too.
+    market.run(60_000);
     let rebuild = tokio::spawn({
         let (slow, ledger, position) = (Arc::clone(&slow), market.ledger.clone(), market.position);
         async move { slow.rebuild(Arc::new(ledger), position).await }
