@@ -200,6 +200,7 @@ impl DispatcherActor {
             // What is before it is executed; then it is the first.
             entries.truncate(index);
         }
+        // Before anything of them counts as read: in a stream that was made again, others stand at the places of what is kept.
         if !self.parts.intake.read(&entries) {
             if matches!(self.stream, Stream::There) {
                 self.close_gate(ctx);

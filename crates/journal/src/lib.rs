@@ -1,7 +1,7 @@
 //! Between the pure core and the world: how commands and events are written down, how rows are chained, and the
 //! ports behind which queue, log, snapshots and projection stand.
 
-pub mod canonical;
+mod canonical;
 pub mod chain;
 pub mod clock;
 pub mod encoding;

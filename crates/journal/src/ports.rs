@@ -61,9 +61,9 @@ pub trait CommandQueue: Send + Sync {
     /// The entries after `after`, oldest first, at most `limit`; waits about a second for the first one.
     async fn read(&self, after: StreamId, limit: usize) -> Result<Vec<Entry>, QueueError>;
 
-    /// Whether the stream is still the one that was read up to `read_to`; [`QueueError::Lost`] when it is not: absent,
-    /// behind that entry, or with fewer entries ever added than at the last check.
-    async fn check(&self, read_to: StreamId) -> Result<(), QueueError>;
+    /// Whether the stream is still the one that had `last`, the last entry that was read or acknowledged; [`QueueError::Lost`]
+    /// when it is not: absent, behind that entry, or with fewer entries ever added than at the last check.
+    async fn check(&self, last: StreamId) -> Result<(), QueueError>;
 
     /// The last entry with commands; [`StreamId::ZERO`] when there is none.
     async fn last(&self) -> Result<StreamId, QueueError>;

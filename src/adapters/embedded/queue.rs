@@ -20,7 +20,7 @@ use crate::adapters::rows::number;
 /// How long a read waits for the first entry.
 const BLOCK: Duration = Duration::from_secs(1);
 
-/// Entries that are kept in memory: a dispatcher that is this far behind asks SQLite.
+/// Entries that are kept in memory, each of up to 500 commands: a dispatcher that is further behind asks SQLite.
 const NEWEST: usize = 16;
 
 /// Two statements, and one trip to SQLite's thread. A stream that is not open has no row, and gives none.
