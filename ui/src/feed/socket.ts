@@ -132,10 +132,11 @@ export class FeedSocket {
     }
   }
 
+  /** To a socket that is closing nothing is sent: the next one subscribes anew. */
   private send(request: Record<string, unknown>): number {
     this.requests += 1;
-    if (this.open) {
-      this.socket?.send(JSON.stringify({ ...request, id: this.requests }));
+    if (this.socket?.readyState === WebSocket.OPEN) {
+      this.socket.send(JSON.stringify({ ...request, id: this.requests }));
     }
     return this.requests;
   }
