@@ -306,7 +306,7 @@ async fn nobody_writes_lines_into_the_log() {
     }
 }
 
-/// A head or a body that comes byte by byte, and more sockets than may be.
+/// A head or a body that comes byte by byte or not at all, and more sockets than may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_clients_and_too_many_sockets_are_let_go() {
     let stack = Stack::with_settings(Mode::Embedded, &[("MAX_SOCKETS", "2")]);
@@ -335,6 +335,10 @@ async fn slow_clients_and_too_many_sockets_are_let_go() {
         "POST /api/orders/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
         b" ",
     );
+    let no_body = slow(
+        "POST /api/orders/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n",
+        b"",
+    );
 
     let upgrade = "GET /api/ws/ HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -356,6 +360,8 @@ async fn slow_clients_and_too_many_sockets_are_let_go() {
     let (took, found) = silent.join().expect("a client");
     assert!(took < Duration::from_secs(20) && found.iter().all(|status| *status == 408), "{took:?} {found:?}");
     let (took, found) = body.join().expect("a client");
+    assert!(took < Duration::from_secs(30) && found == [408], "{took:?} {found:?}");
+    let (took, found) = no_body.join().expect("a client");
     assert!(took < Duration::from_secs(30) && found == [408], "{took:?} {found:?}");
 
     let many = (0..200).map(|number| format!("X-{number}: a\r\n")).collect::<String>();
