@@ -22,12 +22,11 @@ const TRADES_PER_RUN: usize = 40;
 
 const POSITION: &str = "SELECT seq FROM history_position WHERE partition = $1";
 const MOVE: &str = "UPDATE history_position SET seq = $3 WHERE partition = $1 AND seq = $2";
+// No ON CONFLICT: the position moves with the rows, so none is there before, and PostgreSQL would take twice as long.
 const ORDERS: &str = "INSERT INTO history_order (partition, order_id, format, record) \
-    SELECT $1, order_id, $2, record FROM unnest($3::bigint[], $4::bytea[]) AS o (order_id, record) ON CONFLICT DO NOTHING";
+    SELECT $1, unnest($3::bigint[]), $2, unnest($4::bytea[])";
 const TRADES: &str = "INSERT INTO history_trade (partition, symbol, first_id, format, trades) \
-    SELECT $1, symbol, first_id, $2, trades \
-    FROM unnest($3::text[], $4::bigint[], $5::bytea[]) AS t (symbol, first_id, trades) \
-    ON CONFLICT DO NOTHING";
+    SELECT $1, unnest($3::text[]), unnest($4::bigint[]), $2, unnest($5::bytea[])";
 const ORDER: &str = "SELECT format, record FROM history_order WHERE partition = $1 AND order_id = $2";
 // The last run that begins below a number: runs do not overlap.
 const TRADES_BELOW: &str = "SELECT format, trades FROM history_trade \
