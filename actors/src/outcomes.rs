@@ -1,6 +1,7 @@
 //! The way from the engine back to its callers: what became of a command, and questions to the ledger.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::{Message, Recipient};
 use market::OrderIndex;
@@ -22,16 +23,6 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// The order that it was about, as it is after this row; none where no such order is kept.
     pub order: Option<OrderRecord>,
-}
-
-/// Asks to be told what becomes of a command. Sent before the command is enqueued, so that its outcome cannot be missed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub struct Expect {
-    /// The command.
-    pub command_id: CommandId,
-    /// Where the outcome goes; dropped without one when the service stops.
-    pub reply: oneshot::Sender<Outcome>,
 }
 
 /// A question to the ledger and the index of its orders.
@@ -61,10 +52,66 @@ pub enum Unanswered {
     Late,
 }
 
+/// Those who wait for what becomes of their commands. Callers enter themselves: a message to the actor that answers them, and
+/// its reply, would each wait for a core.
+#[derive(Default)]
+pub struct Callers(Mutex<Entered>);
+
+#[derive(Default)]
+struct Entered {
+    /// Nobody will be answered any more.
+    closed: bool,
+    replies: BTreeMap<CommandId, oneshot::Sender<Outcome>>,
+}
+
+impl Callers {
+    fn entered(&self) -> MutexGuard<'_, Entered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, command_id: CommandId) -> Result<oneshot::Receiver<Outcome>, Stopping> {
+        let (reply, outcome) = oneshot::channel();
+        let mut entered = self.entered();
+        if entered.closed {
+            return Err(Stopping);
+        }
+        entered.replies.insert(command_id, reply);
+        Ok(outcome)
+    }
+}
+
+/// The side of whoever answers callers; when it is dropped, those who wait hear that the engine is stopping.
+#[derive(Default)]
+pub struct Answering(Arc<Callers>);
+
+impl Answering {
+    /// The side of those who are answered.
+    pub fn callers(&self) -> Arc<Callers> {
+        Arc::clone(&self.0)
+    }
+
+    /// Where the outcomes of these commands go, one by one; none where nobody waits.
+    pub fn take(&self, commands: impl Iterator<Item = Option<CommandId>>) -> Vec<Option<oneshot::Sender<Outcome>>> {
+        let mut entered = self.0.entered();
+        commands.map(|id| entered.replies.remove(&id?)).collect()
+    }
+
+    /// Forgets callers that went away without their outcome.
+    pub fn forget_gone(&self) {
+        self.0.entered().replies.retain(|_, reply| !reply.is_closed());
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        *self.0.entered() = Entered { closed: true, ..Entered::default() };
+    }
+}
+
 /// What callers hold to hear from the engine.
 #[derive(Clone)]
 pub struct Outcomes {
-    expect: Recipient<Expect>,
+    callers: Arc<Callers>,
     read: Recipient<ReadLedger>,
     progress: Arc<Progress>,
 }
@@ -86,15 +133,14 @@ impl Awaited {
 
 impl Outcomes {
     /// Hears from the actor behind these two, as long as `progress` says that its state is current.
-    pub fn new(expect: Recipient<Expect>, read: Recipient<ReadLedger>, progress: Arc<Progress>) -> Outcomes {
-        Outcomes { expect, read, progress }
+    pub fn new(callers: Arc<Callers>, read: Recipient<ReadLedger>, progress: Arc<Progress>) -> Outcomes {
+        Outcomes { callers, read, progress }
     }
 
-    /// Registers for a command's outcome. To be awaited before the command is enqueued.
-    pub async fn expect(&self, command_id: CommandId) -> Result<Awaited, Stopping> {
-        let (reply, outcome) = oneshot::channel();
-        self.expect.send(Expect { command_id, reply }).await.map_err(|_| Stopping)?;
-        Ok(Awaited { outcome, progress: Arc::clone(&self.progress) })
+    /// Asks to be told what becomes of a command. To be called before the command is enqueued, so that its outcome cannot be
+    /// missed.
+    pub fn expect(&self, command_id: CommandId) -> Result<Awaited, Stopping> {
+        Ok(Awaited { outcome: self.callers.enter(command_id)?, progress: Arc::clone(&self.progress) })
     }
 
     /// Asks the ledger. The question runs on the projection's thread: it must be short, or copy what it needs.
@@ -135,5 +181,36 @@ pub fn subject(command: &Command, events: &[Event]) -> Option<OrderId> {
             _ => None,
         }),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answering, Outcome, Stopping};
+    use matching::{CommandId, Micros, Seq};
+
+    fn id(number: u64) -> CommandId {
+        CommandId::new(number).expect("an id")
+    }
+
+    #[test]
+    fn each_caller_is_answered_once_and_those_who_are_left_hear_the_end() {
+        let answering = Answering::default();
+        let callers = answering.callers();
+        let [mut first, mut second] = [1, 2].map(|number| callers.enter(id(number)).expect("a place"));
+        let wanted = || [Some(id(3)), Some(id(1)), None].into_iter();
+        let [third, Some(found), nobody] = <[_; 3]>::try_from(answering.take(wanted())).expect("three") else {
+            panic!("the first caller was not found");
+        };
+        assert!(third.is_none() && nobody.is_none());
+        let outcome = Outcome { seq: Seq::ZERO, time: Micros::ZERO, events: Vec::new(), order: None };
+        found.send(outcome.clone()).expect("somebody who waits");
+        assert_eq!(first.try_recv(), Ok(outcome));
+        assert!(answering.take(wanted()).iter().all(Option::is_none), "a caller was found twice");
+
+        assert!(second.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Empty));
+        drop(answering);
+        assert!(second.try_recv().is_err_and(|error| error == tokio::sync::oneshot::error::TryRecvError::Closed));
+        assert_eq!(callers.enter(id(4)).err(), Some(Stopping));
     }
 }

@@ -16,7 +16,7 @@ use crate::fatal::Fatal;
 use crate::feed::{Encode, Feed, FeedActor};
 use crate::intake::{Intake, IntakeLimits};
 use crate::matcher::{First, Matcher, MatcherRules};
-use crate::outcomes::{Outcomes, Stopping};
+use crate::outcomes::{Answering, Outcomes, Stopping};
 use crate::placement::{self, Placement};
 use crate::progress::Progress;
 use crate::projection::{Instruments, ProjectionActor, ProjectionParts, Settle};
@@ -117,10 +117,13 @@ impl Pipeline {
         let readers = Readers::new(index, feed.clone().recipient(), backlog);
         let feed = Feed::of(&feed, Arc::clone(&progress), published);
 
+        let answering = Answering::default();
+        let callers = answering.callers();
         let parts = ProjectionParts {
             projection: ports.projection,
             projected: projected_to,
             instruments: listed,
+            answering,
             progress: Arc::clone(&progress),
         };
         let projection = ProjectionActor::new(parts, ledger, readers, position, last_epoch, shown);
@@ -171,8 +174,7 @@ impl Pipeline {
             newest: snapshot,
         };
         let snapshots = placement::start(&placement.projection, snapshots).recipient();
-        let outcomes =
-            Outcomes::new(projection.clone().recipient(), projection.clone().recipient(), Arc::clone(&progress));
+        let outcomes = Outcomes::new(callers, projection.clone().recipient(), Arc::clone(&progress));
         (
             Pipeline {
                 intake,

@@ -17,14 +17,14 @@ use journal::{
 use market::touched;
 use matching::book::Book;
 use matching::planted::{Bug, is_planted};
-use matching::{Changes, CommandId, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
+use matching::{Changes, EngineImage, Instrument, Ledger, Router, Seq, Symbol};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::matcher::Matched;
 use crate::measures::Stage;
-use crate::outcomes::{Expect, Outcome, ReadLedger, subject};
+use crate::outcomes::{Answering, Outcome, ReadLedger, subject};
 use crate::progress::Progress;
 use crate::readers::Readers;
 use crate::snapshot::StateCopy;
@@ -111,6 +111,7 @@ pub(crate) struct ProjectionParts {
     /// The last stream entry that the projection shows.
     pub projected: watch::Sender<StreamId>,
     pub instruments: watch::Sender<Instruments>,
+    pub answering: Answering,
     pub progress: Arc<Progress>,
 }
 
@@ -128,7 +129,6 @@ pub(crate) struct ProjectionActor {
     /// Counts transfers, so that an old one's alarm is not taken for the present one's.
     transfers: u64,
     waiting: VecDeque<Waiting>,
-    expected: BTreeMap<CommandId, oneshot::Sender<Outcome>>,
     answers: Vec<(oneshot::Sender<Outcome>, Outcome)>,
     questions: Vec<ReadLedger>,
 }
@@ -158,7 +158,6 @@ impl ProjectionActor {
             transfer: Transfer::Idle,
             transfers: 0,
             waiting: VecDeque::new(),
-            expected: BTreeMap::new(),
             answers: Vec::new(),
             questions: Vec::new(),
         }
@@ -203,11 +202,11 @@ impl ProjectionActor {
 
     fn fold(&mut self, committed: CommittedRows) {
         let listed = self.changes.instruments.len();
-        for row in committed.matched {
+        let callers = self.parts.answering.take(committed.matched.iter().map(|row| row.command.value.id()));
+        for (row, caller) in committed.matched.into_iter().zip(callers) {
             let dropped = self.changes.dropped_orders.len();
             let touched = touched(&self.ledger, &row.events);
             self.ledger.fold(row.command.seq, row.command.time, &row.events, &mut self.changes);
-            let caller = row.command.value.id().and_then(|id| self.expected.remove(&id));
             if let Some(caller) = caller {
                 let order = subject(&row.command.value, &row.events).and_then(|id| self.ledger.order(id)).cloned();
                 let (seq, time, events) = (row.command.seq, row.command.time, row.events.clone());
@@ -329,8 +328,7 @@ impl ProjectionActor {
     /// process that wakes after its term may still end a rebuild that it had begun. One that is ahead belongs to a newer
     /// writer, who will have this one stopped.
     fn inspect(&mut self, ctx: &mut Context<Self>) {
-        // Callers that went away without their outcome.
-        self.expected.retain(|_, caller| !caller.is_closed());
+        self.parts.answering.forget_gone();
         if self.transfer != Transfer::Idle {
             return;
         }
@@ -417,14 +415,6 @@ impl Handler<Settle> for ProjectionActor {
     fn handle(&mut self, settle: Settle, ctx: &mut Self::Context) {
         self.waiting.push_back(Waiting::Settle(settle.0));
         self.turn(ctx);
-    }
-}
-
-impl Handler<Expect> for ProjectionActor {
-    type Result = ();
-
-    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
-        self.expected.insert(expect.command_id, expect.reply);
     }
 }
 

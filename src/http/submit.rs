@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::{IntakeError, Lane, Outcome, Permit, Unanswered};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::join_all;
 use journal::{EnqueueError, encoding};
 use matching::{Command, CommandId, OrderId};
 use tokio::time::Instant;
@@ -121,7 +121,7 @@ async fn commit_entry(
     within: Duration,
 ) -> Result<Vec<Outcome>, NoOutcome> {
     // Registered first: a commit can be quicker than the enqueue's own answer.
-    let awaited = try_join_all(ids.iter().map(|id| engine.outcomes.expect(*id))).await;
+    let awaited = ids.iter().map(|id| engine.outcomes.expect(*id)).collect::<Result<Vec<_>, _>>();
     let awaited = awaited.map_err(|error| NoOutcome::NotTaken(unanswered(error.into())))?;
     let deadline = Instant::now() + within;
     let on_disk = match enqueue(permit, text).await {

@@ -11,7 +11,7 @@ async fn nothing_is_seen_before_its_commit() {
     engine.committed(0).await;
     engine.projected().await;
     engine.world.log.hold_commits();
-    let outcome = engine.submit(buy(1, "100", "1")).await;
+    let outcome = engine.submit(buy(1, "100", "1"));
     until("the command was read", || engine.pipeline.progress.sequenced() == 3).await;
     settle().await;
     assert!(!outcome.is_finished(), "an outcome before the commit");
@@ -50,8 +50,8 @@ async fn a_commit_in_doubt_is_resolved_by_reading() {
         let engine = Engine::fresh().await;
         engine.committed(0).await;
         engine.world.log.fail_next(faults);
-        engine.submit(sell(1, "100", "1")).await.await.expect("an outcome");
-        engine.submit(buy(2, "100", "1")).await.await.expect("an outcome");
+        engine.submit(sell(1, "100", "1")).await.expect("an outcome");
+        engine.submit(buy(2, "100", "1")).await.expect("an outcome");
         engine.committed(2).await;
         assert!(engine.pipeline.progress.log_reachable());
     }
@@ -63,7 +63,7 @@ async fn a_fenced_writer_publishes_nothing_and_ends() {
     engine.committed(0).await;
     engine.projected().await;
     engine.world.log.fail_next([CommitFault::TakenOver]);
-    let outcome = engine.submit(buy(1, "100", "1")).await;
+    let outcome = engine.submit(buy(1, "100", "1"));
     assert_eq!(engine.fatal.recv().await, Some(Fatal::Fenced));
     engine.world.queue.push(&[buy(2, "100", "1")]);
     settle().await;

@@ -93,9 +93,9 @@ impl Engine {
     }
 
     /// Registers for a command's outcome and enqueues it. The task ends with the outcome, if there ever is one.
-    pub async fn submit(&self, command: Command) -> JoinHandle<Outcome> {
+    pub fn submit(&self, command: Command) -> JoinHandle<Outcome> {
         let id = command.id().expect("a command with an id");
-        let outcome = self.pipeline.outcomes.expect(id).await.expect("a running engine");
+        let outcome = self.pipeline.outcomes.expect(id).expect("a running engine");
         self.world.queue.push(&[command]);
         actix::spawn(async move {
             match outcome.until(Instant::now() + DEADLINE).await {

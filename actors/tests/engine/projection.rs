@@ -48,7 +48,7 @@ async fn an_outcome_comes_after_its_projection() {
     engine.committed(0).await;
     engine.projected().await;
     engine.world.projection.hold_writes();
-    let outcome = engine.submit(buy(1, "100", "1")).await;
+    let outcome = engine.submit(buy(1, "100", "1"));
     engine.committed(1).await;
     settle().await;
     assert!(!outcome.is_finished(), "an outcome before the projection");
@@ -65,15 +65,15 @@ async fn a_projection_that_hangs_delays_answers_by_a_second_at_most() {
     engine.projected().await;
     engine.world.projection.hold_writes();
     let began = Instant::now();
-    engine.submit(sell(1, "100", "2")).await.await.expect("an outcome");
+    engine.submit(sell(1, "100", "2")).await.expect("an outcome");
     let waited = began.elapsed().as_millis();
     assert!((900..2_500).contains(&waited), "the first answer took {waited} ms");
     assert!(!engine.pipeline.progress.projection_live());
 
     // From then on answers do not wait for it at all, and it catches up when it can.
     let began = Instant::now();
-    engine.submit(buy(2, "100", "1")).await.await.expect("an outcome");
-    engine.submit(cancel(3, 1)).await.await.expect("an outcome");
+    engine.submit(buy(2, "100", "1")).await.expect("an outcome");
+    engine.submit(cancel(3, 1)).await.expect("an outcome");
     assert!(began.elapsed().as_millis() < 900, "later answers waited");
     engine.world.projection.let_pass(100);
     assert_projected(&engine).await;
@@ -86,7 +86,7 @@ async fn a_projection_that_was_away_is_brought_up_to_date() {
     engine.committed(0).await;
     engine.projected().await;
     engine.world.projection.set_unreachable(true);
-    engine.submit(buy(1, "100", "1")).await.await.expect("an outcome");
+    engine.submit(buy(1, "100", "1")).await.expect("an outcome");
     engine.world.projection.set_unreachable(false);
     assert_projected(&engine).await;
     assert_eq!(engine.world.projection.rebuilds(), 1, "what was missing was written, nothing rebuilt");
@@ -111,7 +111,7 @@ async fn a_projection_that_an_old_writer_set_back_is_rebuilt_without_being_asked
     engine.projected().await;
     let old = engine.world.projection.position().expect("a position");
     let ledger = engine.pipeline.outcomes.read(Ledger::clone).await.expect("an answer");
-    engine.submit(buy(1, "100", "1")).await.await.expect("an outcome");
+    engine.submit(buy(1, "100", "1")).await.expect("an outcome");
     assert_projected(&engine).await;
     engine.world.projection.set_back(&ledger, old);
     assert_projected(&engine).await;
@@ -128,7 +128,7 @@ async fn a_writer_that_may_be_none_any_more_does_not_write_the_projection() {
     let progress = &engine.pipeline.progress;
     let long_ago = Instant::now().checked_sub(Duration::from_secs(5)).expect("a time");
     engine.world.projection.hold_writes();
-    let outcome = engine.submit(buy(1, "100", "1")).await;
+    let outcome = engine.submit(buy(1, "100", "1"));
     engine.committed(1).await;
     engine.world.projection.set_unreachable(true);
     engine.world.projection.let_pass(100);

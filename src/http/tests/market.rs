@@ -1,6 +1,5 @@
 //! The service under test: the API, and the real core in memory behind its two ports.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +7,7 @@ use actix::{Actor, Context, Handler, Message, Recipient};
 use actix_web::dev::Service as _;
 use actix_web::http::{Method, header};
 use actix_web::test::{TestRequest, init_service, read_body};
-use actors::outcomes::{Expect, ReadLedger, subject};
+use actors::outcomes::{Answering, ReadLedger, subject};
 use actors::{Intake, IntakeLimits, Outcome, Pace, Progress, TakeSnapshot};
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -19,9 +18,8 @@ use journal::{
 };
 use market::OrderIndex;
 use matching::command::ListInstrument;
-use matching::{Command, CommandId, Instrument, InstrumentSpec, Micros, Seq, Sequenced};
+use matching::{Command, Instrument, InstrumentSpec, Micros, Seq, Sequenced};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use super::super::admin::Bench;
 use super::super::consumers::Registry;
@@ -147,7 +145,7 @@ impl Handler<TakeSnapshot> for NoTaker {
 /// The core and those who wait for it.
 struct FakeEngine {
     core: matching::Engine,
-    expected: HashMap<CommandId, oneshot::Sender<Outcome>>,
+    answering: Answering,
     instruments: watch::Sender<Instruments>,
 }
 
@@ -175,17 +173,9 @@ impl Handler<Execute> for FakeEngine {
     fn handle(&mut self, execute: Execute, _: &mut Self::Context) {
         let id = execute.0.id();
         let outcome = self.apply(execute.0);
-        if let Some(caller) = id.and_then(|id| self.expected.remove(&id)) {
+        if let Some(Some(caller)) = self.answering.take([id].into_iter()).pop() {
             let _ = caller.send(outcome);
         }
-    }
-}
-
-impl Handler<Expect> for FakeEngine {
-    type Result = ();
-
-    fn handle(&mut self, expect: Expect, _: &mut Self::Context) {
-        self.expected.insert(expect.command_id, expect.reply);
     }
 }
 
@@ -207,8 +197,9 @@ impl Market {
     pub async fn start(settings: &str) -> Market {
         let service = Service::standby(settings).await;
         let (listed, instruments) = watch::channel(Instruments::default());
-        let mut engine =
-            FakeEngine { core: matching::Engine::new(1_000), expected: HashMap::new(), instruments: listed };
+        let answering = Answering::default();
+        let callers = answering.callers();
+        let mut engine = FakeEngine { core: matching::Engine::new(1_000), answering, instruments: listed };
         let number = |text: &str| text.parse().expect("a number");
         let symbol = |text: &str| text.parse().expect("a symbol");
         let coarse = InstrumentSpec {
@@ -235,7 +226,7 @@ impl Market {
                 StreamId::ZERO,
                 IntakeLimits { orders: 100, cancels: 100, wait: Duration::from_secs(3_600) },
             ),
-            outcomes: Outcomes::new(engine.clone().recipient(), engine.recipient(), Arc::clone(&progress)),
+            outcomes: Outcomes::new(callers, engine.recipient(), Arc::clone(&progress)),
             ids: IdAllocator::start(log.clone(), Epoch(1)).await.expect("ids"),
             clock: Arc::new(ServiceClock::starting_at(Micros::ZERO)),
             instruments,
