@@ -1,16 +1,14 @@
 //! Takes in a request's body: as JSON, up to a limit, within a time.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes};
 use actix_web::{FromRequest, HttpRequest};
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{FutureExt, StreamExt};
 
 use super::Api;
 use super::problem::{Code, Problem};
@@ -59,7 +57,8 @@ pub fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outp
             return Err(too_large(limit));
         }
         let mut body = pin!(collect(payload, limit));
-        if let Some(body) = at_once(body.as_mut()).await {
+        // One that was read for its signature is there already and needs no clock; of others actix has read the head only.
+        if let Some(body) = body.as_mut().now_or_never() {
             return body;
         }
         tokio::time::timeout(BODY_WITHIN, body).await.unwrap_or_else(|_| {
@@ -67,21 +66,6 @@ pub fn receive(request: &HttpRequest, payload: &mut Payload) -> impl Future<Outp
             Err(Problem::new(Code::RequestTimeout, detail))
         })
     }
-}
-
-/// A body that came with its head, as nearly all do; it needs no clock. actix polls a handler twice: when it has read the
-/// head, and again at once, when it has read what came with it.
-async fn at_once<T>(mut body: Pin<&mut impl Future<Output = T>>) -> Option<T> {
-    let mut is_second = false;
-    poll_fn(|context| match body.as_mut().poll(context) {
-        Poll::Ready(body) => Poll::Ready(Some(body)),
-        Poll::Pending if is_second => Poll::Ready(None),
-        Poll::Pending => {
-            is_second = true;
-            Poll::Pending
-        }
-    })
-    .await
 }
 
 /// The whole body; one that comes in a piece, as nearly all do, is passed on as it is.
