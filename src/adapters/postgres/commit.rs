@@ -115,7 +115,7 @@ pub(super) fn no_position() -> LogError {
 }
 
 /// Whether PostgreSQL says unique_violation.
-fn is_duplicate(error: &sqlx::Error) -> bool {
+pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.is_unique_violation())
 }
 

@@ -9,9 +9,11 @@ use matching::{OrderId, Seq, Symbol, TradeId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
 
 use super::PARTITION;
+use super::commit::is_duplicate;
 use super::connect::Postgres;
 use crate::adapters::rows::{number, signed};
 
@@ -22,11 +24,35 @@ const TRADES_PER_RUN: usize = 40;
 
 const POSITION: &str = "SELECT seq FROM history_position WHERE partition = $1";
 const MOVE: &str = "UPDATE history_position SET seq = $3 WHERE partition = $1 AND seq = $2";
-// No ON CONFLICT: the position moves with the rows, so none is there before, and PostgreSQL would take twice as long.
-const ORDERS: &str = "INSERT INTO history_order (partition, order_id, format, record) \
-    SELECT $1, unnest($3::bigint[]), $2, unnest($4::bytea[])";
-const TRADES: &str = "INSERT INTO history_trade (partition, symbol, first_id, format, trades) \
-    SELECT $1, unnest($3::text[]), unnest($4::bigint[]), $2, unnest($5::bytea[])";
+
+/// The statements that insert rows.
+struct Inserts {
+    orders: &'static str,
+    trades: &'static str,
+}
+
+macro_rules! inserts {
+    ($end:literal) => {
+        Inserts {
+            orders: concat!(
+                "INSERT INTO history_order (partition, order_id, format, record) \
+                SELECT $1, unnest($3::bigint[]), $2, unnest($4::bytea[])",
+                $end
+            ),
+            trades: concat!(
+                "INSERT INTO history_trade (partition, symbol, first_id, format, trades) \
+                SELECT $1, unnest($3::text[]), unnest($4::bigint[]), $2, unnest($5::bytea[])",
+                $end
+            ),
+        }
+    };
+}
+
+/// Rows of which none is there before, as it always is while the position moves with them.
+const NEW: Inserts = inserts!("");
+/// Rows of which some may be there, where somebody set the position back; it takes PostgreSQL twice as long.
+const MISSING: Inserts = inserts!(" ON CONFLICT DO NOTHING");
+
 const ORDER: &str = "SELECT format, record FROM history_order WHERE partition = $1 AND order_id = $2";
 // The last run that begins below a number: runs do not overlap.
 const TRADES_BELOW: &str = "SELECT format, trades FROM history_trade \
@@ -52,15 +78,20 @@ impl History for PostgresHistory {
     }
 
     async fn write(&self, write: &HistoryWrite) -> Result<bool, HistoryError> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let moved = sqlx::query(MOVE).bind(PARTITION).bind(signed(write.from.get())).bind(signed(write.to.get()));
-        if moved.execute(&mut *transaction).await.map_err(failed)?.rows_affected() != 1 {
-            return Ok(false);
+        for inserts in [NEW, MISSING] {
+            let mut transaction = self.pool.begin().await.map_err(failed)?;
+            let moved = sqlx::query(MOVE).bind(PARTITION).bind(signed(write.from.get())).bind(signed(write.to.get()));
+            if moved.execute(&mut *transaction).await.map_err(failed)?.rows_affected() != 1 {
+                return Ok(false);
+            }
+            if insert_orders(&mut transaction, inserts.orders, &write.orders).await?
+                && insert_trades(&mut transaction, inserts.trades, &write.trades).await?
+            {
+                transaction.commit().await.map_err(failed)?;
+                return Ok(true);
+            }
         }
-        insert_orders(&mut transaction, &write.orders).await?;
-        insert_trades(&mut transaction, &write.trades).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(true)
+        Err(altered("rows could be inserted neither as new nor beside others"))
     }
 
     async fn order(&self, order_id: OrderId) -> Result<Option<PastOrder>, HistoryError> {
@@ -87,35 +118,55 @@ impl History for PostgresHistory {
     }
 }
 
-async fn insert_orders(connection: &mut PgConnection, orders: &[PastOrder]) -> Result<(), HistoryError> {
+/// Inserts rows; false when some are there.
+async fn insert(
+    connection: &mut PgConnection,
+    rows: Query<'_, sqlx::Postgres, PgArguments>,
+) -> Result<bool, HistoryError> {
+    match rows.execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(error) if is_duplicate(&error) => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+async fn insert_orders(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    orders: &[PastOrder],
+) -> Result<bool, HistoryError> {
     if orders.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let records = orders.iter().map(|past| encode(&(&past.order, &past.rows))).collect::<Result<Vec<_>, _>>()?;
-    let insert = sqlx::query(ORDERS)
+    let rows = sqlx::query(statement)
         .bind(PARTITION)
         .bind(FORMAT)
         .bind(orders.iter().map(|past| signed(past.order.order_id.get())).collect::<Vec<_>>())
         .bind(records);
-    insert.execute(connection).await.map(drop).map_err(failed)
+    insert(connection, rows).await
 }
 
-async fn insert_trades(connection: &mut PgConnection, trades: &[TradeRecord]) -> Result<(), HistoryError> {
+async fn insert_trades(
+    connection: &mut PgConnection,
+    statement: &'static str,
+    trades: &[TradeRecord],
+) -> Result<bool, HistoryError> {
     let mut runs: BTreeMap<Symbol, Vec<&TradeRecord>> = BTreeMap::new();
     for trade in trades {
         runs.entry(trade.symbol).or_default().push(trade);
     }
     let runs: Vec<_> = runs.values().flat_map(|run| run.chunks(TRADES_PER_RUN)).collect();
     if runs.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
-    let insert = sqlx::query(TRADES)
+    let rows = sqlx::query(statement)
         .bind(PARTITION)
         .bind(FORMAT)
         .bind(runs.iter().map(|run| run[0].symbol.to_string()).collect::<Vec<_>>())
         .bind(runs.iter().map(|run| signed(run[0].trade_id.get())).collect::<Vec<_>>())
         .bind(runs.iter().map(encode).collect::<Result<Vec<_>, _>>()?);
-    insert.execute(connection).await.map(drop).map_err(failed)
+    insert(connection, rows).await
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, HistoryError> {
